@@ -1,0 +1,7 @@
+//! Reads histories: JSON Lines into columns.
+
+use pyo3::prelude::*;
+
+pub fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+    Ok(())
+}

@@ -1,0 +1,1 @@
+"""Runs a bundled replica as a real process: sockets, disk, clocks, HTTP for clients."""

@@ -1,0 +1,250 @@
+"""The port between a replica, which decides, and a host, which performs.
+
+A replica is handed one input at a time with a `Turn`, and returns the effects in the order in
+which they must happen. It holds its volatile state in itself; what must survive the process it
+keeps in storage. The obligations of a host:
+
+* Inputs are handled one after another. Clocks are read after the input arrived, once for each.
+* The writes of one input are atomic, and a crash keeps a prefix of the inputs. An effect that
+  stands after a durable write (`Write`, `Append`) leaves only once that write is durable; one
+  commit may cover a batch of inputs, then no effect of the batch leaves before it, and effects
+  leave in the order of inputs, replies to reads included. (If a read's reply overtook the commit
+  of a write that the read saw, a crash would un-happen what a client has been told.)
+* `WriteLater` may be lost at power loss until the next durable write of that node. It survives a
+  kill of the process.
+* If a commit fails (no space, I/O error), no effect of the batch leaves and the replica is killed.
+* Timers run on the node's monotonic clock, never fire early on it, and die with the process. A
+  timer set again under the same name replaces the one before.
+* A pause stops the replica and not its clocks; what arrived meanwhile is handled afterwards.
+* A message that was sent to an earlier life of a node is not delivered to a later one.
+
+Everything in messages, storage values and diagnostics is what msgpack can carry: None, bool, int,
+str, bytes, and lists and string-keyed dicts of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+Wire = Any
+"""A value that msgpack can carry."""
+
+T = TypeVar("T")
+
+
+class Rng(Protocol):
+    """A stream of random integers, seeded for this node, concern and incarnation."""
+
+    def below(self, n: int) -> int:
+        """An integer in [0, n)."""
+        ...
+
+    def between(self, low: int, high: int) -> int:
+        """An integer in [low, high]."""
+        ...
+
+    def choice(self, items: Sequence[T]) -> T:
+        """One of the items."""
+        ...
+
+    def shuffled(self, items: Sequence[T]) -> list[T]:
+        """The items in another order."""
+        ...
+
+
+# --- storage ---------------------------------------------------------------------------------
+
+
+class StorageDamaged(Exception):
+    """A stored record does not have the checksum that it was written with.
+
+    It is never taken for a torn tail: the write had been acknowledged. Names file and record.
+    """
+
+
+class Storage(Protocol):
+    """What a replica reads at once: every write of earlier inputs, durable or not.
+
+    It does not see what the input in hand is about to return.
+
+    Two ports: an ordered key-value store in named tables, and append-only files of records.
+    """
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        """The value under a key, None if there is none. Raises StorageDamaged."""
+        ...
+
+    def scan(
+        self, table: str, start: bytes = b"", stop: bytes | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """The entries with start <= key < stop, in order of key. Raises StorageDamaged."""
+        ...
+
+    def records(self, file: str) -> Iterator[bytes]:
+        """The records of a file, oldest first; an incomplete last one is left out."""
+        ...
+
+
+# --- inputs ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first input of a life. `incarnation` is durable and grows with each start, from 1."""
+
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRequest:
+    """An HTTP request of a client. `id` is the host's own; header names are lower case.
+
+    `target` is the path with its query, still percent-encoded.
+    """
+
+    id: int
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerMessage:
+    """A message of another node, from that incarnation of it."""
+
+    sender: str
+    incarnation: int
+    body: Wire
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer that this life set. `payload` is what was given with it."""
+
+    name: str
+    payload: Wire = None
+
+
+Input = Started | ClientRequest | PeerMessage | TimerFired
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The node's own clocks in nanoseconds: `wall` may jump, `mono` only runs, at some rate."""
+
+    wall: int
+    mono: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What comes with each input."""
+
+    now: Now
+    rng: Rng
+    storage: Storage
+
+
+# --- effects ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Put a value under a key (None deletes); durable before any later effect leaves."""
+
+    table: str
+    key: bytes
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteLater:
+    """The same, but it may be lost at power loss until the node's next durable write."""
+
+    table: str
+    key: bytes
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Append a record to a file; durable before any later effect leaves."""
+
+    file: str
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AppendLater:
+    """The same, but it may be lost at power loss until the node's next durable write."""
+
+    file: str
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A message to another node. It may be lost, doubled, late or overtaken."""
+
+    to: str
+    body: Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """The reply to a client request. A second one for the same request is an error."""
+
+    request: int
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Fire after this many nanoseconds of the node's monotonic clock."""
+
+    name: str
+    delay: int
+    payload: Wire = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """Forget a timer; none of that name is no error."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """A line for the node's log, written by the host with the node's clocks."""
+
+    event: str
+    fields: Mapping[str, Wire] = field(default_factory=dict)
+
+
+Effect = (
+    Write | WriteLater | Append | AppendLater | Send | Respond | SetTimer | CancelTimer | Diagnostic
+)
+
+
+class Replica(Protocol):
+    """A pure state machine: one input in, effects out. No sockets, files, threads or clocks."""
+
+    def handle(self, event: Input, turn: Turn) -> Sequence[Effect]:
+        """Handle one input. Raising kills the node: the host logs the traceback and ends it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a replica stands: its name, and every node of the cluster in order."""
+
+    node: str
+    nodes: tuple[str, ...]

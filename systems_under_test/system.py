@@ -1,0 +1,126 @@
+"""What a system under test is to the rest of Lineal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from checker.claims import Promises
+    from checker.findings import FindingKind
+    from systems_under_test.replica import Place, Replica
+    from workloads.client import Codec, Reply, Request
+    from workloads.workload import Workload
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bug:
+    """A switch that breaks a bundled system on purpose; off unless it is named.
+
+    `needs` are options that expose it, `faults` a nemesis argument that does, `masked_by` what
+    must be switched off so that it is not repaired before it can be seen (already part of `needs`).
+    """
+
+    name: str
+    sentence: str
+    finding: FindingKind
+    workload: str
+    needs: Mapping[str, Any] = field(default_factory=dict)
+    faults: str = "none"
+    environments: tuple[str, ...] = ("simulated", "local")
+    masked_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlanSummary:
+    """What `promises` is told of the plan: the fault names that it may inject, as `partition`."""
+
+    faults: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A workload that a system offers: how to make it, and the codec that carries it."""
+
+    workload: Callable[..., Workload]
+    codec: Codec
+
+
+class BundledSystem(Protocol):
+    """A system of our own: pure replicas behind the replica port.
+
+    `options` given to these methods are those of `--option key=value`, already validated.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its hyphenated name."""
+        ...
+
+    @property
+    def nodes_default(self) -> int:
+        """How many nodes `lineal run` starts unless told otherwise."""
+        ...
+
+    @property
+    def workload_default(self) -> str:
+        """The workload that runs unless told otherwise."""
+        ...
+
+    @property
+    def offers(self) -> Mapping[str, Offer]:
+        """The workloads that it offers, by name."""
+        ...
+
+    @property
+    def bugs(self) -> Mapping[str, Bug]:
+        """Its named bugs."""
+        ...
+
+    @property
+    def option_docs(self) -> Mapping[str, str]:
+        """Each option with a sentence, its unit and its default."""
+        ...
+
+    def problems(self, options: Mapping[str, Any], nodes: tuple[str, ...]) -> list[str]:
+        """Everything that is wrong with these options, in sentences; empty if nothing is."""
+        ...
+
+    def replica(self, place: Place, options: Mapping[str, Any], bug: str | None) -> Replica:
+        """A new life of a node. A host process reaches it as `package:make_replica`."""
+        ...
+
+    @property
+    def replica_path(self) -> str:
+        """`module:function` of the replica's maker, for a host that imports nothing else."""
+        ...
+
+    def engine(self, options: Mapping[str, Any]) -> str:
+        """The storage engine its host must offer: `memory` or `sqlite`."""
+        ...
+
+    def promises(
+        self, options: Mapping[str, Any], nodes: tuple[str, ...], plan: FaultPlanSummary
+    ) -> Promises:
+        """What it claims in this configuration under this plan."""
+        ...
+
+    @property
+    def status_request(self) -> Request:
+        """The request that asks a node how it is; answered by 200 once the node is ready."""
+        ...
+
+    def unrest(self, statuses: Mapping[str, Reply]) -> list[str]:
+        """Why the cluster is not quiescent, in sentences, from one round of status replies."""
+        ...
+
+    @property
+    def dump_request(self) -> Request | None:
+        """The request for everything a node holds, repairing nothing; None if it has no dump."""
+        ...
+
+    def decode_dump(self, reply: Reply) -> Any:
+        """The `output` of the `dump` operation: key -> what the node holds of it."""
+        ...

@@ -1,0 +1,1 @@
+"""What is asked: generators of operations, the client codec, and one file for each workload."""

@@ -1,0 +1,1 @@
+"""Generators: immutable values that say which operation comes next."""
