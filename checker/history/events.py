@@ -19,8 +19,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line of a history, in the order in which it was written.
 
     `time` is in integer nanoseconds from the start of the run on one monotonic clock. `process` is
-    an integer for a client, `"nemesis"` for the breaker. `fault` numbers a fault: its injection, its
-    completion and its healing carry the same number. Absent and null mean the same everywhere.
+    an integer for a client, `"nemesis"` for the breaker. `fault` numbers a fault: its injection,
+    its completion and its healing carry the same number. Absent and null mean the same everywhere.
     """
 
     index: int
