@@ -31,7 +31,11 @@ class Invocation:
         """The same at this time in nanoseconds of the run."""
         return replace(self, time=time)
 
+    def on(self, node: str) -> Invocation:
+        """The same, asked of this node."""
+        return replace(self, node=node)
 
-def invoke(f: str, input: Any = None, *, key: Any = None) -> Invocation:
-    """An operation `f` with this input, on this key where it has one."""
-    return Invocation(f, input, key)
+
+def invoke(f: str, input: Any = None, *, key: Any = None, node: str | None = None) -> Invocation:
+    """An operation `f` with this input, on this key and through this node where it has them."""
+    return Invocation(f, input, key, node=node)

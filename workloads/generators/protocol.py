@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 
 from checker.history.events import NEMESIS
+from workloads.invocations import Invocation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from checker.history.events import Event
-    from workloads.invocations import Invocation
 
 T = TypeVar("T")
 
@@ -40,11 +40,15 @@ class Rng(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
 class Pending:
-    """Nothing to do now, ask again after the next event or when the time has passed."""
+    """Nothing to do now: ask again after the next event, or at the time `until` if it comes first.
 
-    def __repr__(self) -> str:
-        return "PENDING"
+    `until` (nanoseconds of the run) is set where time alone brings the next operation, as after a
+    sleep: with nothing in flight no event would ever come to end it.
+    """
+
+    until: int | None = None
 
 
 PENDING: Final = Pending()
@@ -71,39 +75,81 @@ class Context:
 
     def thread_of(self, process: int | str) -> int | str | None:
         """The thread that carries this process now, None if it was retired."""
-        return next((t for t, p in self.processes.items() if p == process), None)
+        if self.processes.get(process) == process:  # So it is until a thread's first `info`.
+            return process
+        for thread, carried in self.processes.items():
+            if carried == process:
+                return thread
+        return None
 
-    def only(self, threads: frozenset[int | str]) -> Context:
+    def only(self, threads: Container[int | str]) -> Context:
         """The same context, seen by a generator that has these threads alone."""
-        return replace(
-            self,
-            free=tuple(t for t in self.free if t in threads),
-            processes={t: p for t, p in self.processes.items() if t in threads},
+        return Context(
+            self.time,
+            tuple([t for t in self.free if t in threads]),
+            {t: p for t, p in self.processes.items() if t in threads},
+            self.nodes,
+            self.rng,
         )
 
+    def alone(self, thread: int | str) -> Context:
+        """The same context, seen by a generator that has this one free thread."""
+        carried = {thread: self.processes[thread]}
+        return Context(self.time, (thread,), carried, self.nodes, self.rng)
+
     def fill(self, invocation: Invocation) -> Invocation | Pending:
-        """Give the operation a free process and a time; PENDING if nobody is free."""
-        if invocation.process is None:
+        """Give the operation a free process and a time; PENDING if nobody is free.
+
+        Raises `ValueError` where the operation names a process that no thread here carries: it
+        would wait forever.
+        """
+        process = invocation.process
+        if process is None:
             if not self.free:
                 return PENDING
-            thread = self.free[self.rng.below(len(self.free))]
-            invocation = replace(invocation, process=self.processes[thread])
-        elif self.thread_of(invocation.process) not in self.free:
-            return PENDING
-        time = self.time if invocation.time is None else max(invocation.time, self.time)
-        return replace(invocation, time=time)
+            process = self.processes[self.free[self.rng.below(len(self.free))]]
+        else:
+            thread = self.thread_of(process)
+            if thread is None:
+                raise ValueError(
+                    f"{invocation.f!r} is to be invoked by process {process!r}, which was retired "
+                    f"or belongs to other generators; processes here: "
+                    f"{list(self.processes.values())}. Leave `process` open to let any free one "
+                    "do it"
+                )
+            if thread not in self.free:
+                return PENDING
+        time = invocation.time
+        return Invocation(
+            invocation.f,
+            invocation.input,
+            invocation.key,
+            process,
+            self.time if time is None or time < self.time else time,
+            invocation.node,
+            invocation.extra,
+        )
+
+
+Answer: TypeAlias = "tuple[Invocation | Pending, Generator] | None"
+"""What `op` answers."""
 
 
 class Generator(Protocol):
     """An immutable value that yields operations.
 
     `op` answers the next operation (its `process` and `time` filled in) with the generator that
-    follows it; PENDING with the generator to ask later; None when it is exhausted. An operation
-    whose time lies ahead is a proposal: the caller may wait, drop it, and ask the *same* generator
-    again, so `op` must change nothing. `update` is told of every event of the threads it sees.
+    follows it; PENDING with the generator to ask later; None when it is exhausted, and then for
+    good. An operation whose time lies ahead is a proposal: the caller may take it if nothing
+    happens before, or wait, drop it with the generator that follows it, and ask the *same*
+    generator again; so `op` changes nothing but the stream of `ctx.rng`. The generator that comes
+    with PENDING is kept, never dropped: it may remember when a sleep began.
+
+    `update` is told of every event of the threads it sees, invocations too. Its context still
+    shows the process of the event: one that ended in `info` is replaced afterwards.
     """
 
-    def op(self, ctx: Context) -> tuple[Invocation | Pending, Generator] | None:
+    def op(self, ctx: Context) -> Answer:
         """The next operation and what follows it."""
         ...
 
