@@ -1,0 +1,148 @@
+"""`lineal run`: start a system, drive it, break it, judge it, report."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from lineal import registry
+from lineal.cli import exit_status, values
+from lineal.cli.progress import Progress
+
+if TYPE_CHECKING:
+    import argparse
+
+    from lineal.definition import Test
+    from lineal.run import Outcome
+
+EXAMPLES = """\
+examples:
+  lineal run dynamo                                    five local processes, no faults
+  lineal run dynamo --nemesis partition,kill@minority  the same under two kinds of fault
+  lineal run dynamo --bug drop-siblings --seed 7       with a bug of its own switched on
+  lineal run atomic --environment simulated --seed 3   in virtual time, the same every time
+  lineal run mypackage.mytests:cart --seed 3           a definition of your own
+
+exit status: 0 valid, 1 invalid, 2 unknown, 3 the harness failed, 64 wrong usage
+"""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    import argparse
+
+    parser = commands.add_parser(
+        "run",
+        help="run a test against a system",
+        description="Start a system, drive it with concurrent clients, break it, judge, report.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("system", metavar="SYSTEM", help="a name of `lineal list`, or module:name")
+    add_test_flags(parser)
+    parser.add_argument("--seed", type=int, help="an integer from 0 (default: random, printed)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR")
+    parser.add_argument("--json", action="store_true", help="print the verdict as one JSON object")
+    parser.set_defaults(command=main)
+
+
+def add_test_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags that say what is run, shared by `run` and `sweep`."""
+    parser.add_argument("--workload", help="what is asked (default: the system's own)")
+    parser.add_argument("--nemesis", help="what goes wrong, as partition,kill@minority")
+    parser.add_argument("--environment", help="local or simulated")
+    parser.add_argument("--nodes", type=values.nodes, help="how many, or names: a,b,c")
+    parser.add_argument("--concurrency", type=values.count, help="clients (default 10)")
+    parser.add_argument("--rate", type=values.positive, help="operations a second (default 50)")
+    parser.add_argument(
+        "--time-limit", type=values.positive, metavar="S", help="seconds of driving (default 20)"
+    )
+    parser.add_argument("--bug", help="switch on a named bug of the system")
+    parser.add_argument(
+        "--option",
+        type=values.option,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the system or its workload; may be repeated",
+    )
+    parser.add_argument("--time-budget", type=values.positive, metavar="S", help="for checking")
+    parser.add_argument("--memory-budget", type=values.count, metavar="MB", help="for checking")
+
+
+def make_test(args: argparse.Namespace, seed: int, **fixed: Any) -> Test:
+    """The test that the flags describe."""
+    from lineal import definition
+
+    given = {
+        "workload": args.workload,
+        "faults": args.nemesis,
+        "environment": args.environment,
+        "nodes": args.nodes,
+        "concurrency": args.concurrency,
+        "rate": args.rate,
+        "time_limit_s": args.time_limit,
+        "bug": args.bug,
+        **fixed,
+    }
+    parameters = {name: value for name, value in given.items() if value is not None}
+    options = dict(args.option)
+    budget = {"seconds": args.time_budget, "memory_mb": args.memory_budget}
+    budget = {name: value for name, value in budget.items() if value is not None}
+    if ":" in args.system:
+        found = registry.load(args.system)
+        if not hasattr(found, "replica_path"):
+            return _own_test(found, args.system, seed, {**options, **parameters})
+    if budget:
+        parameters["budget"] = budget
+    return definition.standard(system=args.system, seed=seed, options=options, **parameters)
+
+
+def _own_test(function: Any, path: str, seed: int, parameters: dict[str, Any]) -> Test:
+    """A test of the user's: a function of JSON parameters and a seed that returns a `Test`."""
+    from dataclasses import replace
+
+    from lineal.definition import Test
+    from lineal.registry import UsageProblem
+
+    try:
+        test = function(seed=seed, **{k.replace("-", "_"): v for k, v in parameters.items()})
+    except TypeError as error:
+        raise UsageProblem([f"{path}: {error}"]) from error
+    if not isinstance(test, Test):
+        raise UsageProblem([f"{path} is neither a system nor a function that returns a Test"])
+    return replace(test, seed=seed, definition=path, parameters={"seed": seed, **parameters})
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run, print the summary, and answer the exit status."""
+    from lineal.run import Listener, run
+
+    seed = secrets.randbelow(1 << 32) if args.seed is None else args.seed
+    test = make_test(args, seed)
+    progress = Progress()
+    if args.seed is None and not args.json:
+        print(f"seed {seed}", file=sys.stderr)
+    try:
+        outcome = run(
+            test, runs=args.runs, listener=Listener(progress.phase, progress.event)
+        )
+    finally:
+        progress.done()
+    print_outcome(outcome, as_json=args.json)
+    return exit_status.OF_STATUS[outcome.judgement.status]
+
+
+def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
+    """The summary of a run, in words or as one JSON object."""
+    if as_json:
+        shown = {"run": str(outcome.directory.path), **outcome.judgement.to_json()}
+        print(msgspec.json.encode(shown, order="sorted").decode())
+        return
+    from reports.terminal import summary
+
+    print(summary(outcome.judgement, outcome.directory.read_test(), outcome.directory.path))

@@ -1,0 +1,84 @@
+"""`lineal sweep`: simulated runs one after another, one line for each seed."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from lineal.cli import exit_status, values
+from lineal.cli.run_command import add_test_flags, make_test
+from systems_under_test.environments.cluster import EnvironmentFailed
+
+EXAMPLES: Final = """\
+examples:
+  lineal sweep dynamo --seeds 100 --nemesis all          a correct system: no finding expected
+  lineal sweep dynamo --seeds 20 --bug forget-hints --until-first
+  lineal sweep atomic --seeds 5 --first-seed 100 --runs /tmp/sweep
+"""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "sweep",
+        help="simulate many seeds",
+        description="Run a test in the simulation for many seeds; failing runs are kept.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("system", metavar="SYSTEM", help="a name of `lineal list`, or module:name")
+    add_test_flags(parser)
+    parser.add_argument("--seeds", type=values.count, default=20, metavar="N")
+    parser.add_argument("--first-seed", type=int, default=0, metavar="SEED")
+    parser.add_argument("--until-first", action="store_true", help="stop at the first violation")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR")
+    parser.set_defaults(command=main)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run every seed; the worst status of all."""
+    statuses = []
+    if args.bug is not None and args.nemesis is None:
+        args.nemesis = _nemesis_of(args)
+    for seed in range(args.first_seed, args.first_seed + args.seeds):
+        statuses.append(_run_seed(args, seed))
+        if args.until_first and statuses[-1] == exit_status.INVALID:
+            break
+    return exit_status.worst(statuses)
+
+
+def _nemesis_of(args: argparse.Namespace) -> str | None:
+    """What a named bug needs in order to show, where nothing else was asked for."""
+    from lineal import registry
+
+    bugs = registry.system(args.system).bugs
+    return bugs[args.bug].faults if args.bug in bugs else None
+
+
+def _run_seed(args: argparse.Namespace, seed: int) -> int:
+    """One seed: the run is kept where it is not valid."""
+    from lineal.run import run, write_report
+
+    test = make_test(args, seed, environment="simulated")
+    args.runs.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".sweep-", dir=args.runs) as scratch:
+        try:
+            outcome = run(test, runs=Path(scratch), report=False)
+        except EnvironmentFailed as error:
+            print(f"seed {seed}: the harness failed: {error}", flush=True)
+            return exit_status.FAILED
+        judgement = outcome.judgement
+        kept = ""
+        if judgement.status != "valid":
+            write_report(outcome.directory, judgement)
+            place = args.runs / f"sweep-{test.name}" / outcome.directory.path.name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(outcome.directory.path, place)
+            kept = f"  {place}"
+    kinds = sorted({finding.kind for _, verdict in judgement.checks for finding in verdict.findings})
+    why = ", ".join(kinds) or judgement.cause or ""
+    print(f"seed {seed}: {judgement.status}{f' ({why})' if why else ''}{kept}", flush=True)
+    return exit_status.OF_STATUS[judgement.status]

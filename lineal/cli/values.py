@@ -1,0 +1,50 @@
+"""Reads what stands behind a flag: options, node lists, positive numbers."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import msgspec
+
+
+def option(text: str) -> tuple[str, Any]:
+    """`key=value`; the value is JSON where it is JSON, otherwise the text itself."""
+    key, sign, value = text.partition("=")
+    if not sign or not key:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form key=value")
+    try:
+        return key, msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return key, value
+
+
+def nodes(text: str) -> tuple[str, ...]:
+    """`5` for n1 to n5, or names: `a,b,c`."""
+    if text.isdigit():
+        if not 1 <= int(text) <= 100:
+            raise argparse.ArgumentTypeError("between 1 and 100 nodes")
+        return tuple(f"n{i + 1}" for i in range(int(text)))
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if not name.isidentifier():
+            raise argparse.ArgumentTypeError(f"{name!r} is no name: use letters, digits and _")
+    return names
+
+
+def positive(text: str) -> float:
+    """A number above zero."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number above zero."""
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
+    return int(text)

@@ -1,0 +1,196 @@
+"""A test: what is asked of which system, where, under which faults, and from which seed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from checker.verdict import Budget
+from lineal import registry
+from lineal.registry import UsageProblem
+from nemesis.plan import FaultPlan
+from nemesis.plans import missing_capabilities, parse
+from systems_under_test.system import FaultPlanSummary
+
+if TYPE_CHECKING:
+    from checker.claims import Promises
+    from systems_under_test.system import BundledSystem, Offer
+    from workloads.workload import Workload
+
+CAPABILITIES_BY_ENVIRONMENT: Mapping[str, frozenset[str]] = {
+    "local": frozenset({"partition", "link", "kill", "pause", "clock"}),
+    "simulated": frozenset({"partition", "link", "kill", "pause", "power", "clock", "disk"}),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Test:
+    """One test. The value is complete: with the version it decides a simulated run byte for byte.
+
+    `rate` is operations per second over all clients; times are in seconds. `options` are those of
+    the system and of its workload together, as on the command line. `definition` names the
+    function that made this test and `parameters` its arguments, so that a run directory can be run
+    again; without them the test is inline and `replay` says so.
+    """
+
+    __test__ = False  # Not a test case of pytest's.
+
+    system: BundledSystem
+    workload: str = ""
+    environment: str = "local"
+    nodes: tuple[str, ...] = ()
+    faults: str | FaultPlan = "none"
+    bug: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    concurrency: int = 10
+    rate: float = 50.0
+    time_limit_s: float = 20.0
+    operation_timeout_s: float = 5.0
+    ready_limit_s: float = 30.0
+    recovery_limit_s: float = 60.0
+    seed: int = 0
+    budget: Budget = Budget()
+    definition: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Fill in what the system knows better: nodes and workload."""
+        if not self.nodes:
+            names = tuple(f"n{i + 1}" for i in range(self.system.nodes_default))
+            object.__setattr__(self, "nodes", names)
+        if not self.workload:
+            object.__setattr__(self, "workload", self.system.workload_default)
+
+    @property
+    def name(self) -> str:
+        """The name under which its runs are kept: `<system>-<workload>`."""
+        return f"{self.system.name}-{self.workload}"
+
+    @cached_property
+    def offer(self) -> Offer:
+        """The workload as the system offers it; UsageProblem if it does not."""
+        if self.workload not in self.system.offers:
+            what = f"workload of {self.system.name}"
+            raise registry.unknown_name(what, self.workload, self.system.offers)
+        return self.system.offers[self.workload]
+
+    @cached_property
+    def system_options(self) -> dict[str, Any]:
+        """The options that are the system's, with those that the bug needs."""
+        given = {k: v for k, v in self.options.items() if k not in self.workload_options}
+        needs = self.system.bugs[self.bug].needs if self.bug else {}
+        return {**needs, **given}
+
+    @cached_property
+    def workload_options(self) -> dict[str, Any]:
+        """The options that are the workload's parameters."""
+        known = self.system.option_docs
+        names = inspect.signature(self.offer.workload).parameters
+        spelled = {k: k.replace("-", "_") for k in self.options if k not in known}
+        return {k: self.options[k] for k, name in spelled.items() if name in names}
+
+    @cached_property
+    def made_workload(self) -> Workload:
+        """The workload itself; UsageProblem where its parameters are wrong."""
+        parameters = {k.replace("-", "_"): v for k, v in self.workload_options.items()}
+        try:
+            return self.offer.workload(**parameters)
+        except ValueError as error:
+            raise UsageProblem(str(error).splitlines()) from error
+
+    @cached_property
+    def plan(self) -> FaultPlan:
+        """The fault plan; UsageProblem where its description is wrong."""
+        if isinstance(self.faults, FaultPlan):
+            return self.faults
+        try:
+            return parse(self.faults)
+        except ValueError as error:
+            raise UsageProblem(str(error).splitlines()) from error
+
+    def promises(self) -> Promises:
+        """What the system claims here under this plan."""
+        summary = FaultPlanSummary(self.plan.nemesis.faults)
+        return self.system.promises(self.system_options, self.nodes, summary)
+
+    def problems(self) -> list[str]:
+        """Every problem of the definition at once, in sentences; empty if it can be run."""
+        found: list[str] = []
+        if self.environment not in CAPABILITIES_BY_ENVIRONMENT:
+            valid = ", ".join(sorted(CAPABILITIES_BY_ENVIRONMENT))
+            found.append(f"unknown environment {self.environment!r}; there are: {valid}")
+        if self.bug is not None and self.bug not in self.system.bugs:
+            valid = ", ".join(sorted(self.system.bugs)) or "none"
+            found.append(f"unknown bug {self.bug!r} of {self.system.name}; there are: {valid}")
+        found += self._problems_of_numbers()
+        if len(set(self.nodes)) < len(self.nodes):
+            found.append(f"nodes {', '.join(self.nodes)}: a name stands twice")
+        for attribute in ("offer", "made_workload", "plan"):
+            try:
+                getattr(self, attribute)
+            except UsageProblem as error:
+                found += [p for p in error.problems if p not in found]
+        if found:
+            return found
+        known = set(self.system.option_docs) | set(self.workload_options)
+        unknown = sorted(set(self.options) - known)
+        if unknown:
+            valid = ", ".join(sorted({*self.system.option_docs, *self._parameter_names()}))
+            found += [f"unknown option {name!r}; there are: {valid}" for name in unknown]
+            return found
+        capabilities = CAPABILITIES_BY_ENVIRONMENT[self.environment]
+        found += missing_capabilities(self.plan, self.environment, capabilities)
+        return found + self.system.problems(self.system_options, self.nodes)
+
+    def _parameter_names(self) -> list[str]:
+        return [name.replace("_", "-") for name in inspect.signature(self.offer.workload).parameters]
+
+    def _problems_of_numbers(self) -> list[str]:
+        rules = {
+            "concurrency": (1 <= self.concurrency <= 10_000, "between 1 and 10000 clients"),
+            "rate": (0 < self.rate <= 1_000_000, "operations per second, above 0"),
+            "time limit": (0 < self.time_limit_s <= 86_400 * 7, "seconds, above 0, a week at most"),
+            "operation time-out": (0 < self.operation_timeout_s <= 3_600, "seconds, above 0"),
+            "seed": (self.seed >= 0, "an integer from 0"),
+        }
+        return [f"{name}: must be {rule}" for name, (good, rule) in rules.items() if not good]
+
+    def to_json(self) -> dict[str, Any]:
+        """What `test.json` holds of the definition."""
+        return {
+            "definition": self.definition,
+            "parameters": dict(self.parameters),
+            "system": self.system.name,
+            "workload": self.workload,
+            "environment": self.environment,
+            "nodes": list(self.nodes),
+            "nemesis": self.faults if isinstance(self.faults, str) else self.faults.name,
+            "bug": self.bug,
+            "options": dict(self.options),
+            "seed": self.seed,
+            "limits": {
+                "concurrency": self.concurrency,
+                "rate": self.rate,
+                "time_limit_s": self.time_limit_s,
+                "operation_timeout_s": self.operation_timeout_s,
+                "ready_limit_s": self.ready_limit_s,
+                "recovery_limit_s": self.recovery_limit_s,
+            },
+        }
+
+
+STANDARD = "lineal.definition:standard"
+
+
+def standard(*, system: str, **parameters: Any) -> Test:
+    """The test that `lineal run SYSTEM` makes: the system by name, the rest fields of `Test`."""
+    found = registry.system(system)
+    named = {"system": system, **parameters}
+    if "nodes" in parameters:
+        parameters["nodes"] = tuple(parameters["nodes"])
+    if "budget" in parameters:
+        parameters["budget"] = Budget(**parameters["budget"])
+    return Test(system=found, definition=STANDARD, parameters=named, **parameters)

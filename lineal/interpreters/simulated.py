@@ -1,0 +1,134 @@
+"""Drives a simulated cluster: virtual time, one thread, the same events from the same seed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from checker.history.events import NEMESIS
+from lineal.interpreters.breaking import act
+from systems_under_test.environments.cluster import EnvironmentFailed
+from workloads.generators.protocol import Pending
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lineal.interpreters.desk import Begun, Desk
+    from nemesis.plan import Nemesis
+    from systems_under_test.environments.simulated.cluster import SimulatedCluster
+    from workloads.client import Codec, Failure, Reply, Request
+    from workloads.generators.protocol import Generator
+    from workloads.invocations import Invocation
+
+POLL_NS = 10_000_000
+"""How long a generator that has nothing to do is left alone, unless an operation ends."""
+
+
+class SimulatedWorld:
+    """A `World` in virtual time.
+
+    Whatever the harness does happens in an event of the simulation's own heap, so that every
+    event of the history has a tick of its own and real-time order is never in doubt.
+    """
+
+    def __init__(
+        self,
+        *,
+        cluster: SimulatedCluster,
+        desk: Desk,
+        codec: Codec,
+        nemesis: Nemesis,
+        timeout_ns: int,
+    ) -> None:
+        self.cluster = cluster
+        self.desk = desk
+        self._codec = codec
+        self._nemesis = nemesis
+        self._timeout = timeout_ns
+        self._armed: int | None = None
+        self._proposal: Invocation | Pending | None = None
+        self._stale = True
+
+    def now(self) -> int:
+        """Virtual nanoseconds since the run began."""
+        return self.cluster.now
+
+    def run(self, generator: Generator) -> None:
+        """Carry out a generator until it is exhausted and every operation has ended."""
+        self.desk.load(generator)
+        self._stale = True
+        while True:
+            if self._stale:
+                self._proposal = self.desk.propose(self.cluster.now)
+                self._stale = False
+                if self._proposal is None and not self.desk.busy:
+                    return
+                self._arm()
+            if not self.cluster.step():
+                raise EnvironmentFailed("the simulation has nothing left to do in mid-run")
+
+    def ask(
+        self, requests: Mapping[str, Request], timeout_ns: int
+    ) -> Mapping[str, Reply | Failure]:
+        """Send a request to each of these nodes, unrecorded, and await every reply."""
+        replies: dict[str, Reply | Failure] = {}
+
+        def send() -> None:
+            for node, request in requests.items():
+                self.cluster.submit(
+                    node,
+                    request,
+                    self.cluster.now + timeout_ns,
+                    lambda reply, node=node: replies.__setitem__(node, reply),
+                )
+
+        self.cluster.at(self.cluster.now, send)
+        while len(replies) < len(requests):
+            if not self.cluster.step():
+                raise EnvironmentFailed("the simulation lost a request of the harness")
+        return {node: replies[node] for node in requests}
+
+    def wait(self, duration_ns: int) -> None:
+        """Let this much virtual time pass."""
+        self.cluster.run_until(self.cluster.now + duration_ns)
+
+    def _arm(self) -> None:
+        """See to it that the proposal is looked at again when its time has come."""
+        proposal = self._proposal
+        if proposal is None:
+            return
+        now = self.cluster.now
+        wake = now + POLL_NS if isinstance(proposal, Pending) else max(proposal.time or 0, now)
+        if self._armed is None or wake < self._armed:
+            self._armed = wake
+            self.cluster.at(wake, self._wake)
+
+    def _wake(self) -> None:
+        now = self.cluster.now
+        if self._armed is None or now < self._armed:
+            return  # An earlier wake-up has been armed since, and has done the work.
+        self._armed = None
+        if self._stale:
+            self._proposal = self.desk.propose(now)
+        self._stale = True
+        proposal = self._proposal
+        if proposal is None or isinstance(proposal, Pending) or (proposal.time or 0) > now:
+            return
+        self._perform(self.desk.begin(proposal, now))
+
+    def _perform(self, begun: Begun) -> None:
+        if begun.thread == NEMESIS:
+            self.cluster.at(self.cluster.now, lambda: self._break(begun))
+            return
+        assert begun.node is not None
+        request = self._codec.encode(begun.invocation, begun.request)
+        deadline = self.cluster.now + self._timeout
+        self.cluster.submit(begun.node, request, deadline, lambda reply: self._answer(begun, reply))
+
+    def _answer(self, begun: Begun, reply: Reply | Failure) -> None:
+        self.desk.end(begun, self._codec.decode(begun.invocation, reply), self.cluster.now)
+        self._stale = True
+
+    def _break(self, begun: Begun) -> None:
+        completion = act(self._nemesis, self.cluster, self.desk, begun)
+        self.desk.end(begun, completion, self.cluster.now)
+        self._stale = True

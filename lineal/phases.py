@@ -1,0 +1,154 @@
+"""The phases of a run after its cluster is up.
+
+Drive under faults, heal, wait until everyone answers, wait until quiescent, dump every replica,
+read everything. The order matters: a dump repairs nothing and judges convergence, so it comes
+before the reads, which repair.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from systems_under_test.environments.cluster import EnvironmentFailed
+from workloads.client import Reply
+from workloads.generators import (
+    any_of,
+    on_clients,
+    on_nemesis,
+    phases,
+    stagger,
+    time_limit,
+)
+from workloads.invocations import invoke
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lineal.definition import Test
+    from lineal.interpreters.world import World
+    from workloads.generators.protocol import Generator
+
+SECOND: Final = 1_000_000_000
+POLL_NS: Final = SECOND // 5
+STATUS_TIMEOUT_NS: Final = SECOND
+CALM_ROUNDS: Final = 2
+"""A digest may be equal by chance of timing: quiescent is what stays so for a second round."""
+
+logger = logging.getLogger("lineal.phases")
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """Carries a test through its phases in a world; `tell` is given the name of each phase."""
+
+    test: Test
+    world: World
+    tell: Callable[[str], None]
+
+    def all(self) -> None:
+        """Every phase in order. Final reads only once the cluster is quiescent."""
+        self.await_ready()
+        self.drive()
+        self.heal()
+        if self.await_recovered() and self.await_quiescent():
+            self.read_everything()
+        self.note_deaths()
+
+    def await_ready(self) -> None:
+        """Wait until every node answers; EnvironmentFailed where one does not in time."""
+        self.tell("starting")
+        silent = self._await_answers(self.test.ready_limit_s)
+        if silent:
+            raise EnvironmentFailed(
+                f"not ready within {self.test.ready_limit_s:g} s: {'; '.join(silent)}"
+            )
+
+    def drive(self) -> None:
+        """Clients and nemesis side by side for the time limit."""
+        self.tell("driving")
+        test = self.test
+        workload = on_clients(stagger(1 / test.rate, test.made_workload.generator))
+        breaking = on_nemesis(test.plan.schedule)
+        self.world.run(time_limit(test.time_limit_s, any_of(workload, breaking)))
+        self.note_deaths()
+
+    def heal(self) -> None:
+        """Heal every fault that is open, newest first, and start what died of itself."""
+        self.tell("healing")
+        faults = sorted(self.world.desk.faults, reverse=True)
+        if faults:
+            self.world.run(on_nemesis(phases(*(invoke("heal", {"fault": n}) for n in faults))))
+        for node in self.world.cluster.nodes.values():
+            if node.state() == "dead":
+                node.start()
+
+    def await_recovered(self) -> bool:
+        """Wait until every node answers again, and record how long it took."""
+        self.tell("recovering")
+        began = self.world.now()
+        silent = self._await_answers(self.test.recovery_limit_s)
+        self._note("not-quiescent", {"reasons": silent}) if silent else self._note(
+            "recovered", {"after_ns": self.world.now() - began}
+        )
+        return not silent
+
+    def await_quiescent(self) -> bool:
+        """Wait until the cluster is at rest in successive rounds, and record how long it took."""
+        self.tell("settling")
+        began = self.world.now()
+        calm = 0
+        while True:
+            reasons = self._unrest()
+            calm = 0 if reasons else calm + 1
+            if calm >= CALM_ROUNDS:
+                self._note("quiescent", {"after_ns": self.world.now() - began})
+                return True
+            if self.world.now() - began > self.test.recovery_limit_s * SECOND:
+                self._note("not-quiescent", {"reasons": reasons})
+                return False
+            self.world.wait(POLL_NS)
+
+    def read_everything(self) -> None:
+        """Dump every replica, then the workload's final reads."""
+        self.tell("reading")
+        nodes = self.test.nodes
+        if self.test.system.dump_request is not None:
+            dumps = (invoke("dump").on(node) for node in nodes)
+            self.world.run(on_clients(phases(*dumps)))
+        final: Generator | None = self.test.made_workload.final_generator(nodes)
+        if final is not None:
+            self.world.run(on_clients(final))
+
+    def note_deaths(self) -> None:
+        """Record every node that died though nobody killed it."""
+        for name in self.world.cluster.unprovoked_deaths():
+            self._note("node-died", {"node": name})
+
+    def _await_answers(self, limit_s: float) -> list[str]:
+        """Wait until all nodes answer their status with 200; otherwise who does not, and how."""
+        began = self.world.now()
+        request = self.test.system.status_request
+        while True:
+            replies = self.world.ask(dict.fromkeys(self.test.nodes, request), STATUS_TIMEOUT_NS)
+            silent = [
+                f"{node}: answers status {reply.status}"
+                if isinstance(reply, Reply)
+                else f"{node}: {reply.reason}"
+                for node, reply in replies.items()
+                if not isinstance(reply, Reply) or reply.status != 200
+            ]
+            if not silent or self.world.now() - began > limit_s * SECOND:
+                return silent
+            self.world.wait(POLL_NS)
+
+    def _unrest(self) -> list[str]:
+        request = self.test.system.status_request
+        replies = self.world.ask(dict.fromkeys(self.test.nodes, request), STATUS_TIMEOUT_NS)
+        statuses = {n: r for n, r in replies.items() if isinstance(r, Reply)}
+        silent = [f"{n} does not answer" for n in self.test.nodes if n not in statuses]
+        return silent or self.test.system.unrest(statuses)
+
+    def _note(self, f: str, output: object) -> None:
+        self.world.desk.note(f, self.world.now(), output)

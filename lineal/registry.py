@@ -1,0 +1,80 @@
+"""Names: what is bundled, and how a user's own things are named.
+
+Wherever a name is accepted, `package.module:attribute` is too.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SYSTEMS: Final = {
+    "atomic": "systems_under_test.atomic.system:SYSTEM",
+    "dynamo": "systems_under_test.dynamo.system:SYSTEM",
+}
+ENVIRONMENTS: Final = {
+    "local": "processes on loopback, every link through the harness's own proxy",
+    "simulated": "replicas in one process, virtual time, every fault, the same from the same seed",
+}
+PACKAGES: Final = ("checker", "workloads", "systems_under_test", "nemesis", "reports", "lineal")
+
+
+class UsageProblem(Exception):
+    """Wrong usage or unreadable input: one sentence for each problem. Exit status 64."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def unknown_name(what: str, name: str, valid: Iterable[str]) -> UsageProblem:
+    """The one-line complaint about a name, with the names that there are."""
+    return UsageProblem([f"unknown {what} {name!r}; there are: {', '.join(sorted(valid))}"])
+
+
+def load(path: str) -> Any:
+    """The object at `package.module:attribute`; UsageProblem if it cannot be imported."""
+    module_name, _, attribute = path.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # A user's own module beside which the command was started.
+    try:
+        found: Any = importlib.import_module(module_name)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise UsageProblem([f"cannot load {path}: {error}"]) from error
+    return found
+
+
+def system(name: str) -> Any:
+    """The system of that name, or at that path."""
+    if ":" in name:
+        found = load(name)
+        return found() if isinstance(found, type) else found
+    if name not in SYSTEMS:
+        raise unknown_name("system", name, SYSTEMS)
+    return load(SYSTEMS[name])
+
+
+def shadowed_packages() -> list[str]:
+    """Files of the user's that hide a package of ours, in sentences.
+
+    The top-level names are generic: a `checker.py` in the working directory would be imported
+    instead of ours, with errors that nobody understands.
+    """
+    problems = []
+    home = importlib.import_module("lineal").__path__[0]
+    root = home.rpartition("/")[0]
+    for name in PACKAGES:
+        module = importlib.import_module(name)
+        place = (module.__file__ or next(iter(module.__path__), "")).rpartition(f"/{name}")[0]
+        if place != root:
+            problems.append(
+                f"{module.__file__} hides lineal's own package {name!r}: "
+                "rename it, or start lineal from another directory"
+            )
+    return problems

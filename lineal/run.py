@@ -1,0 +1,289 @@
+"""A run from start to end: a cluster comes up, is driven and broken, goes down, and is judged."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shlex
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from checker.history.columns import History
+from checker.judgement import judge
+from lineal.interpreters.desk import Desk
+from lineal.phases import Phases
+from lineal.recorder import Recorder
+from lineal.registry import UsageProblem
+from nemesis.plan import Fault
+from reports.run_directory import RunDirectory, make_run_directory
+from systems_under_test.environments.cluster import ClusterSpec, EnvironmentFailed
+from systems_under_test.rng import Rng
+
+if TYPE_CHECKING:
+    from checker.history.events import Event
+    from checker.judgement import Judgement
+    from checker.verdict import Budget
+    from lineal.definition import Test
+    from lineal.interpreters.world import World
+
+logger = logging.getLogger("lineal.run")
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who is told while a run goes on: of phases by name, and of every event recorded."""
+
+    phase: Callable[[str], None] = lambda name: None
+    event: Callable[[Event], None] = lambda event: None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run left: its folder and its judgement."""
+
+    directory: RunDirectory
+    judgement: Judgement
+
+    @property
+    def verdict(self) -> Judgement:
+        """The judgement; its `status` is `valid`, `invalid` or `unknown`."""
+        return self.judgement
+
+
+def run(
+    test: Test,
+    *,
+    runs: Path = Path("runs"),
+    listener: Listener = Listener(),  # noqa: B008 - frozen
+    report: bool = True,
+) -> Outcome:
+    """Run a test, judge it, and leave a run directory.
+
+    Raises UsageProblem with every problem of the definition before anything starts, and
+    EnvironmentFailed when the harness could not do its part; the history so far is kept then.
+    """
+    problems = test.problems()
+    if problems:
+        raise UsageProblem(problems)
+    directory = make_run_directory(runs, test.name, test.seed, datetime.now(UTC))
+    directory.write_test(describe(test))
+    with _logging_to(directory.log):
+        try:
+            with Recorder(directory.history, listener.event) as recorder:
+                _drive(test, directory, recorder, listener)
+        except EnvironmentFailed as error:
+            error.add_note(f"the history so far is kept: {directory.history}")
+            logger.exception("the harness failed")
+            raise
+        listener.phase("checking")
+        judgement = judge_run(test, directory)
+    if report:
+        listener.phase("reporting")
+        write_report(directory, judgement)
+    return Outcome(directory, judgement)
+
+
+def describe(test: Test) -> dict[str, Any]:
+    """What `test.json` holds: the definition, who ran it, and the command that repeats it."""
+    promises = test.promises()
+    return {
+        **test.to_json(),
+        "promises": sorted(promises.claims),
+        "withdrawn": dict(promises.withdrawn),
+        "version": version("lineal"),
+        "commit": _commit(),
+        "python": sys.version.split()[0],
+        "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "command": command_of(test),
+    }
+
+
+def command_of(test: Test) -> str | None:
+    """The command line that repeats this test; None for an inline one."""
+    if test.definition is None:
+        return None
+    words = ["lineal", "run", str(test.parameters.get("system", test.definition))]
+    faults = test.faults if isinstance(test.faults, str) else test.faults.name
+    flags: list[tuple[str, object]] = [
+        ("--workload", test.workload),
+        ("--nemesis", faults),
+        ("--environment", test.environment),
+        ("--nodes", ",".join(test.nodes)),
+        ("--concurrency", test.concurrency),
+        ("--rate", f"{test.rate:g}"),
+        ("--time-limit", f"{test.time_limit_s:g}"),
+        ("--seed", test.seed),
+    ]
+    if test.bug:
+        flags.append(("--bug", test.bug))
+    flags += [("--option", f"{name}={value}") for name, value in sorted(test.options.items())]
+    for flag, value in flags:
+        words += [flag, str(value)]
+    return shlex.join(words)
+
+
+def judge_run(test: Test, directory: RunDirectory, *, drop_partial_line: bool = False) -> Judgement:
+    """Judge the history of a run by the test's promises, and write the verdict."""
+    history = History.read(directory.history, drop_partial_line=drop_partial_line)
+    return judge_history(history, test, directory, test.budget)
+
+
+def judge_history(
+    history: History, test: Test, directory: RunDirectory, budget: Budget
+) -> Judgement:
+    """Judge a history by the test's workload and promises, and write the verdict."""
+
+    def on_crash(name: str, error: BaseException) -> None:
+        trace = "".join(traceback.format_exception(error))
+        logger.error("checker %s raised:\n%s", name, trace)
+
+    judges = test.made_workload.judges
+    judgement = judge(history, judges, test.promises(), budget=budget, on_crash=on_crash)
+    directory.write_verdict(judgement)
+    return judgement
+
+
+def write_report(directory: RunDirectory, judgement: Judgement) -> Path | None:
+    """Write the report; a failure is told and logged, and never changes the verdict."""
+    from reports.html import render  # noqa: PLC0415 - jinja2 is heavy and `check` needs none.
+
+    try:
+        history = History.read(directory.history, drop_partial_line=True)
+        text = render(history, judgement, directory.read_test())
+        directory.report.write_text(text, encoding="utf-8")
+    except Exception:
+        with _logging_to(directory.log):
+            logger.exception("the report could not be written; the verdict stands")
+        return None
+    return directory.report
+
+
+def _drive(
+    test: Test, directory: RunDirectory, recorder: Recorder, listener: Listener
+) -> None:
+    desk = Desk(
+        recorder=recorder,
+        clients=test.concurrency,
+        nodes=test.nodes,
+        rng=Rng(f"{test.seed}/generator"),
+        pure=test.made_workload.pure | {"dump"},
+    )
+    spec = ClusterSpec(
+        nodes=test.nodes,
+        replica_path=test.system.replica_path,
+        options=test.system_options,
+        bug=test.bug,
+        engine=test.system.engine(test.system_options),
+        seed=test.seed,
+        directory=directory.nodes,
+    )
+    open_world = _simulated_world if test.environment == "simulated" else _local_world
+    with open_world(test, spec, desk) as world:
+        try:
+            Phases(test, world, listener.phase).all()
+        finally:
+            _heal_what_is_open(test, world)
+
+
+def _heal_what_is_open(test: Test, world: World) -> None:
+    """After a crash of ours too: what outlives the nodes must not outlive the run."""
+    for number, cause in sorted(world.desk.faults.items()):
+        fault = Fault(number, cause.f, cause.input or {})
+        try:
+            test.plan.nemesis.heal(world.cluster, fault)
+        except EnvironmentFailed:
+            logger.exception("fault %s could not be healed", number)
+
+
+@contextlib.contextmanager
+def _simulated_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[World]:
+    from lineal.dumping import DumpingCodec
+    from lineal.interpreters.simulated import SimulatedWorld
+    from systems_under_test.environments.simulated.cluster import SimulatedCluster
+
+    cluster = SimulatedCluster(spec)
+    cluster.up()
+    try:
+        yield SimulatedWorld(
+            cluster=cluster,
+            desk=desk,
+            codec=DumpingCodec(test.system, test.offer.codec),
+            nemesis=test.plan.nemesis,
+            timeout_ns=int(test.operation_timeout_s * 1e9),
+        )
+    finally:
+        cluster.down()
+        if spec.directory is not None:
+            for name in spec.nodes:
+                folder = spec.directory / name
+                folder.mkdir(exist_ok=True)
+                lines = "".join(f"{line}\n" for line in cluster.log(name))
+                (folder / "node.log").write_text(lines, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _local_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[World]:
+    from lineal.dumping import DumpingCodec
+    from lineal.interpreters.live import LiveWorld
+    from lineal.interpreters.workers import CodecClient
+    from systems_under_test.environments.http_client import HttpClient
+    from systems_under_test.environments.local.cluster import LocalCluster
+
+    codec = DumpingCodec(test.system, test.offer.codec)
+    start_ns = time.monotonic_ns()
+    with LocalCluster(spec) as cluster:
+
+        def ask_node(node: str, request: Any, timeout_s: float) -> Any:
+            with contextlib.closing(HttpClient(cluster.client_address(node))) as client:
+                return client.call(request, timeout_s)
+
+        world = LiveWorld(
+            cluster=cluster,
+            desk=desk,
+            connect=lambda node: CodecClient(codec, HttpClient(cluster.client_address(node))),
+            ask_node=ask_node,
+            nemesis=test.plan.nemesis,
+            timeout_ns=int(test.operation_timeout_s * 1e9),
+            start_ns=start_ns,
+        )
+        try:
+            yield world
+        finally:
+            world.close()
+
+
+@contextlib.contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Let what the harness has to say go to the run's own log."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that this runs from, None where there is none."""
+    try:
+        shown = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return shown.stdout.strip()

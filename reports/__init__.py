@@ -1,0 +1,1 @@
+"""What people see: the run directory, the HTML report and the terminal summary."""
