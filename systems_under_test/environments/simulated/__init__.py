@@ -1,0 +1,1 @@
+"""A cluster in one Python process: one seed, virtual time, and every fault on demand."""

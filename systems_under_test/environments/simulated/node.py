@@ -1,0 +1,189 @@
+"""A node of the simulation: its clock, disk and log, and the life that it lives now, if any."""
+
+from __future__ import annotations
+
+import traceback
+from collections import deque
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from systems_under_test.environments.cluster import EnvironmentFailed
+from systems_under_test.environments.simulated.clock import Clock
+from systems_under_test.environments.simulated.disk import Disk
+from systems_under_test.environments.simulated.life import Life
+from systems_under_test.replica import Place, Started, StorageDamaged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from systems_under_test.environments.cluster import (
+        ClockReading,
+        ClusterSpec,
+        DiskQuality,
+        NodeState,
+    )
+    from systems_under_test.environments.simulated.kernel import Kernel
+    from systems_under_test.environments.simulated.network import Channel, Network
+    from systems_under_test.environments.simulated.options import SimulationOptions
+    from systems_under_test.replica import Replica
+    from systems_under_test.rng import Rng
+
+_line = msgspec.json.Encoder().encode
+
+
+class SimulatedNode:
+    """One place in a simulated cluster; implements `environments.cluster.Node`.
+
+    `count` is the durable incarnation. It lies, as a few bytes reserved on the disk, where neither
+    a full nor a failing disk keeps it from growing; writing it makes durable whatever an earlier
+    life left behind, so that a life never shows what power loss could still take away.
+    """
+
+    def __init__(
+        self,
+        spec: ClusterSpec,
+        place: Place,
+        make: Callable[[Place, Mapping[str, Any], str | None], Replica],
+        options: SimulationOptions,
+        kernel: Kernel,
+        network: Network,
+        rng: Rng,
+    ) -> None:
+        self.options = options
+        self.kernel = kernel
+        self.network = network
+        self.channels: dict[str, Channel] = {}
+        self.durable = spec.engine != "memory"
+        self.count = 0
+        self.life: Life | None = None
+        self.unprovoked = False
+        self.gaps = rng.stream("effects")
+        self.clients = rng.stream("clients")
+        self.commits = rng.stream("commits")
+        self._boots = rng.stream("clock")
+        skew = options.wall_skew_ns
+        self.clock = Clock(self._boots.below(1 << 40), self._boots.between(-skew, skew))
+        self.disk = Disk(options, rng.stream("disk"))
+        self._lives = rng.stream("replica")
+        self._spec = spec
+        self._place = place
+        self._make = make
+        self._log: deque[tuple[int, bytes]] = deque(maxlen=options.log_lines_max)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._place.node
+
+    def state(self) -> NodeState:
+        """Running, paused or dead."""
+        if self.life is None:
+            return "dead"
+        return "paused" if self.life.paused else "running"
+
+    def incarnation(self) -> int:
+        """How often it has been started."""
+        return self.count
+
+    # --- verbs ---
+
+    def start(self) -> None:
+        """Begin a new life on what was stored."""
+        if self.life is not None:
+            return
+        self.count += 1
+        self.disk.settle()
+        self._note("started", incarnation=self.count)
+        try:
+            replica = self._make(self._place, self._spec.options, self._spec.bug)
+        except Exception as error:
+            self.replica_raised(error)
+            return
+        self.life = Life(self, replica, self.count, self._lives.stream(str(self.count)))
+        self.life.begin(Started(self.count))
+
+    def kill(self) -> None:
+        """End the process; what it wrote survives."""
+        self._die("killed")
+
+    def pause(self) -> None:
+        """Stop the process; a dead one stays dead."""
+        if self.life is not None:
+            self.life.paused = True
+
+    def resume(self) -> None:
+        """Let a stopped process go on."""
+        if self.life is not None and self.life.paused:
+            self.life.resume()
+
+    def power_off(self) -> None:
+        """End the process and lose what was not durable."""
+        self._die("power lost")
+        self.disk.power_lost()
+        self.clock.reboot(self.kernel.now, self._boots.below(1 << 40))
+
+    def set_clock(self, *, wall_offset_ns: int | None = None, rate_ppm: int | None = None) -> None:
+        """Jump the wall clock, change the rate of both clocks."""
+        self.clock.change(self.kernel.now, wall_offset_ns=wall_offset_ns, rate_ppm=rate_ppm)
+        if rate_ppm is not None and self.life is not None:
+            self.life.clock_changed()
+
+    def read_clock(self) -> ClockReading:
+        """Its clocks against the true ones."""
+        return self.clock.against_true(self.kernel.now)
+
+    def set_disk(self, quality: DiskQuality) -> None:
+        """Change how the disk behaves, from the commit in flight on."""
+        self.disk.quality = quality
+
+    def disk_counters(self) -> dict[str, int]:
+        """What the disk has done so far."""
+        return dict(self.disk.counters)
+
+    def damage_disk(self, kind: Literal["torn", "flip"]) -> dict[str, Any]:
+        """Damage a record of a dead node."""
+        if self.life is not None:
+            raise EnvironmentFailed(f"{self.name} runs: kill it before its disk is damaged")
+        return self.disk.damage(kind)
+
+    # --- what its life tells it ---
+
+    def replica_raised(self, error: Exception) -> None:
+        """The replica raised: log it and end the life. Reading what we damaged is our doing."""
+        text = "".join(traceback.format_exception(error))
+        self._die("replica raised", traceback=text)
+        if not (isinstance(error, StorageDamaged) and self.disk.damaged):
+            self.unprovoked = True
+
+    def disk_failed(self, why: str) -> None:
+        """A write failed, by a fault that was injected: the life ends as the port demands."""
+        self._die("disk failed", why=why)
+
+    def _die(self, event: str, **fields: Any) -> None:
+        life, self.life = self.life, None
+        if life is not None:
+            now = self.kernel.now
+            while self._log and self._log[-1][0] >= now:
+                self._log.pop()
+            life.end(now)
+            self.disk.process_died()
+            if not self.durable:
+                self.disk.wipe()
+        self._note(event, **fields)
+
+    # --- the log ---
+
+    def log_line(self, line: bytes, time: int) -> None:
+        """A line that the process writes at this time, if it lives to."""
+        self._log.append((time, line))
+
+    def _note(self, event: str, **fields: Any) -> None:
+        now = self.clock.read(self.kernel.now)
+        line = {"event": event, "wall": now.wall, "mono": now.mono, "by": "host", **fields}
+        self._log.append((self.kernel.now, _line(line)))
+
+    def log(self) -> list[str]:
+        """The lines that it has written so far, oldest first."""
+        now = self.kernel.now
+        return [line.decode() for time, line in self._log if time <= now]
