@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from nemesis.plans import missing_capabilities, parse
 
 from checker.verdict import Budget
 from lineal import registry
 from lineal.registry import UsageProblem
 from nemesis.plan import FaultPlan
-from nemesis.plans import missing_capabilities, parse
 from systems_under_test.system import FaultPlanSummary
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from checker.claims import Promises
     from systems_under_test.system import BundledSystem, Offer
     from workloads.workload import Workload
@@ -52,7 +54,7 @@ class Test:
     ready_limit_s: float = 30.0
     recovery_limit_s: float = 60.0
     seed: int = 0
-    budget: Budget = Budget()
+    budget: Budget = field(default_factory=Budget)
     definition: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -146,7 +148,8 @@ class Test:
         return found + self.system.problems(self.system_options, self.nodes)
 
     def _parameter_names(self) -> list[str]:
-        return [name.replace("_", "-") for name in inspect.signature(self.offer.workload).parameters]
+        names = inspect.signature(self.offer.workload).parameters
+        return [name.replace("_", "-") for name in names]
 
     def _problems_of_numbers(self) -> list[str]:
         rules = {

@@ -9,15 +9,15 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from checker.history.columns import History
 from checker.judgement import judge
+
+from checker.history.columns import History
 from lineal.interpreters.desk import Desk
 from lineal.phases import Phases
 from lineal.recorder import Recorder
@@ -28,8 +28,11 @@ from systems_under_test.environments.cluster import ClusterSpec, EnvironmentFail
 from systems_under_test.rng import Rng
 
 if TYPE_CHECKING:
-    from checker.history.events import Event
+    from collections.abc import Callable, Iterator
+
     from checker.judgement import Judgement
+
+    from checker.history.events import Event
     from checker.verdict import Budget
     from lineal.definition import Test
     from lineal.interpreters.world import World
@@ -62,7 +65,7 @@ def run(
     test: Test,
     *,
     runs: Path = Path("runs"),
-    listener: Listener = Listener(),  # noqa: B008 - frozen
+    listener: Listener = Listener(),
     report: bool = True,
 ) -> Outcome:
     """Run a test, judge it, and leave a run directory.
@@ -153,7 +156,7 @@ def judge_history(
 
 def write_report(directory: RunDirectory, judgement: Judgement) -> Path | None:
     """Write the report; a failure is told and logged, and never changes the verdict."""
-    from reports.html import render  # noqa: PLC0415 - jinja2 is heavy and `check` needs none.
+    from reports.html import render
 
     try:
         history = History.read(directory.history, drop_partial_line=True)
@@ -166,9 +169,7 @@ def write_report(directory: RunDirectory, judgement: Judgement) -> Path | None:
     return directory.report
 
 
-def _drive(
-    test: Test, directory: RunDirectory, recorder: Recorder, listener: Listener
-) -> None:
+def _drive(test: Test, directory: RunDirectory, recorder: Recorder, listener: Listener) -> None:
     desk = Desk(
         recorder=recorder,
         clients=test.concurrency,
@@ -205,9 +206,10 @@ def _heal_what_is_open(test: Test, world: World) -> None:
 
 @contextlib.contextmanager
 def _simulated_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[World]:
+    from systems_under_test.environments.simulated.cluster import SimulatedCluster
+
     from lineal.dumping import DumpingCodec
     from lineal.interpreters.simulated import SimulatedWorld
-    from systems_under_test.environments.simulated.cluster import SimulatedCluster
 
     cluster = SimulatedCluster(spec)
     cluster.up()
@@ -231,11 +233,12 @@ def _simulated_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[Worl
 
 @contextlib.contextmanager
 def _local_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[World]:
+    from systems_under_test.environments.http_client import HttpClient
+    from systems_under_test.environments.local.cluster import LocalCluster
+
     from lineal.dumping import DumpingCodec
     from lineal.interpreters.live import LiveWorld
     from lineal.interpreters.workers import CodecClient
-    from systems_under_test.environments.http_client import HttpClient
-    from systems_under_test.environments.local.cluster import LocalCluster
 
     codec = DumpingCodec(test.system, test.offer.codec)
     start_ns = time.monotonic_ns()

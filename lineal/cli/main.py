@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lineal import registry
 from lineal.cli import exit_status
 from lineal.registry import UsageProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DESCRIPTION: Final = """\
 Lineal tests distributed systems for correctness: it starts a cluster, drives it, breaks it on
@@ -65,16 +68,21 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and answer its exit status."""
-    from checker.history.problems import MalformedHistory
-    from reports.run_directory import RunDirectoryProblem
-    from systems_under_test.environments.cluster import EnvironmentFailed
-
     shadowed = registry.shadowed_packages()
     if shadowed:
         return _complain(shadowed, exit_status.USAGE)
     args = parser().parse_args(arguments)
+    return guarded(lambda: int(args.command(args)))
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command; every way to end becomes a line of words and an exit status."""
+    from checker.history.problems import MalformedHistory
+    from reports.run_directory import RunDirectoryProblem
+    from systems_under_test.environments.cluster import EnvironmentFailed
+
     try:
-        return int(args.command(args))
+        return command()
     except UsageProblem as error:
         return _complain(error.problems, exit_status.USAGE)
     except (RunDirectoryProblem, MalformedHistory) as error:

@@ -128,9 +128,7 @@ def main(args: argparse.Namespace) -> int:
     if args.seed is None and not args.json:
         print(f"seed {seed}", file=sys.stderr)
     try:
-        outcome = run(
-            test, runs=args.runs, listener=Listener(progress.phase, progress.event)
-        )
+        outcome = run(test, runs=args.runs, listener=Listener(progress.phase, progress.event))
     finally:
         progress.done()
     print_outcome(outcome, as_json=args.json)

@@ -78,7 +78,7 @@ def _run_seed(args: argparse.Namespace, seed: int) -> int:
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(outcome.directory.path, place)
             kept = f"  {place}"
-    kinds = sorted({finding.kind for _, verdict in judgement.checks for finding in verdict.findings})
+    kinds = sorted({found.kind for _, verdict in judgement.checks for found in verdict.findings})
     why = ", ".join(kinds) or judgement.cause or ""
     print(f"seed {seed}: {judgement.status}{f' ({why})' if why else ''}{kept}", flush=True)
     return exit_status.OF_STATUS[judgement.status]

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from checker.history.events import NEMESIS
-from workloads.client import Completion
 from workloads.generators.protocol import Context, Pending
-from workloads.invocations import Invocation
 
 if TYPE_CHECKING:
     from checker.history.events import Event
     from lineal.recorder import Recorder
+    from workloads.client import Completion
     from workloads.generators.protocol import Generator, Rng
+    from workloads.invocations import Invocation
 
 Thread = int | str
 
@@ -133,9 +133,9 @@ class Desk:
         del self.busy[begun.thread]
         if begun.thread == NEMESIS:
             self._close_fault(begun, completion)
+        self._tell(event, now)
         if kind == "info" and isinstance(begun.process, int):
             self._processes[begun.thread] = begun.process + self._clients
-        self._tell(event, now)
         return event
 
     def note(self, f: str, now: int, output: Any = None) -> None:

@@ -78,7 +78,7 @@ class LiveWorld:
                     return
                 self._await(GRACE_NS)
             elif isinstance(proposal, Pending):
-                self._await(POLL_NS)
+                self._await(POLL_NS if proposal.until is None else proposal.until - now)
             elif (proposal.time or 0) > now:
                 self._await((proposal.time or 0) - now)
             else:

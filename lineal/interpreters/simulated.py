@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from checker.history.events import NEMESIS
 from lineal.interpreters.breaking import act
 from systems_under_test.environments.cluster import EnvironmentFailed
-from workloads.generators.protocol import Pending
+from workloads.generators.protocol import PENDING, Pending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,10 +94,13 @@ class SimulatedWorld:
     def _arm(self) -> None:
         """See to it that the proposal is looked at again when its time has come."""
         proposal = self._proposal
-        if proposal is None:
-            return
+        if proposal is None or (proposal == PENDING and self.desk.busy):
+            return  # The end of an operation in flight brings the next look.
         now = self.cluster.now
-        wake = now + POLL_NS if isinstance(proposal, Pending) else max(proposal.time or 0, now)
+        if isinstance(proposal, Pending):
+            wake = now + POLL_NS if proposal.until is None else max(proposal.until, now)
+        else:
+            wake = max(proposal.time or 0, now)
         if self._armed is None or wake < self._armed:
             self._armed = wake
             self.cluster.at(wake, self._wake)

@@ -1,4 +1,4 @@
-"""Threads that carry out operations in real time: one for each client thread, one for the nemesis."""
+"""Threads that carry out operations in real time: one for each client, one for the nemesis."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from workloads.client import Completion
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lineal.interpreters.desk import Begun
     from systems_under_test.environments.http_client import HttpClient
+
+    from lineal.interpreters.desk import Begun
     from workloads.client import Client, Codec
     from workloads.invocations import Invocation
 

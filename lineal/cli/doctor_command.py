@@ -1,0 +1,99 @@
+"""`lineal doctor`: what this machine can do, each line tried and not guessed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lineal.cli import exit_status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EXAMPLES: Final = """\
+example:
+  lineal doctor
+"""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "doctor",
+        help="what this machine can do",
+        description="Try what a run needs. Exit status 3 if something necessary is missing.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=main)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Try everything; a line each."""
+    missing = 0
+    for what, check in CHECKS.items():
+        try:
+            print(f"ok       {what}: {check()}")
+        except Exception as error:
+            # Whatever goes wrong here is just what the doctor is asked for.
+            missing += 1
+            print(f"missing  {what}: {error}")
+    return exit_status.FAILED if missing else exit_status.VALID
+
+
+def _python() -> str:
+    return f"{platform.python_version()} at {sys.executable}"
+
+
+def _core() -> str:
+    from checker import _core
+
+    return f"checker._core {_core.__version__}"
+
+
+def _loopback() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        with socket.create_connection(listener.getsockname(), timeout=1):
+            return "a connection to 127.0.0.1 is accepted"
+
+
+def _signals() -> str:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
+    try:
+        child.send_signal(signal.SIGSTOP)
+        _, status = os.waitpid(child.pid, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            raise RuntimeError("a process could not be paused")
+    finally:
+        child.kill()
+        child.wait()
+    return "a process can be paused and killed"
+
+
+def _durable() -> str:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"x")
+        file.flush()
+        os.fsync(file.fileno())
+    free = shutil.disk_usage(Path.cwd()).free // 2**20
+    return f"fsync works; {free} MiB are free here"
+
+
+CHECKS: Final[dict[str, Callable[[], str]]] = {
+    "python": _python,
+    "native core": _core,
+    "loopback": _loopback,
+    "signals": _signals,
+    "disk": _durable,
+}

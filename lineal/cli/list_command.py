@@ -1,0 +1,112 @@
+"""`lineal list`: what there is, by name."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, Final
+
+import msgspec
+
+from lineal import registry
+from lineal.cli.check_command import CHECKERS
+
+EXAMPLES: Final = """\
+examples:
+  lineal list                     everything, a line each
+  lineal list --json              the same for a program
+"""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "list",
+        help="what there is: systems, workloads, nemeses, models, checkers, findings",
+        description="Everything that has a name.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(command=main)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print everything that has a name."""
+    found = everything()
+    if args.json:
+        print(msgspec.json.encode(found, order="sorted").decode())
+    else:
+        _print(found)
+    return 0
+
+
+def everything() -> dict[str, Any]:
+    """Everything that has a name, as JSON values."""
+    from nemesis.plans import NEMESES
+
+    from checker.findings import KINDS
+    from checker.models import MODELS
+    from lineal.definition import CAPABILITIES_BY_ENVIRONMENT
+
+    return {
+        "systems": {name: _system(registry.system(name)) for name in registry.SYSTEMS},
+        "environments": {
+            name: {
+                "sentence": sentence,
+                "carries": sorted(CAPABILITIES_BY_ENVIRONMENT[name]),
+            }
+            for name, sentence in registry.ENVIRONMENTS.items()
+        },
+        "nemeses": {
+            name: {
+                "sentence": nemesis.sentence,
+                "variants": dict(nemesis.variants),
+                "environments": [
+                    environment
+                    for environment, carried in CAPABILITIES_BY_ENVIRONMENT.items()
+                    if nemesis.needs <= carried
+                ],
+            }
+            for name, nemesis in NEMESES.items()
+        },
+        "models": {name: _sentence(model) for name, model in MODELS.items()},
+        "checkers": {name: _sentence(registry.load(path)) for name, path in CHECKERS.items()},
+        "findings": dict(KINDS),
+    }
+
+
+def _system(system: Any) -> dict[str, Any]:
+    from systems_under_test.system import FaultPlanSummary
+
+    nodes = tuple(f"n{i + 1}" for i in range(system.nodes_default))
+    promises = system.promises({}, nodes, FaultPlanSummary(frozenset()))
+    return {
+        "nodes": system.nodes_default,
+        "workloads": sorted(system.offers),
+        "default_workload": system.workload_default,
+        "options": dict(system.option_docs),
+        "promises": sorted(promises.claims),
+        "bugs": {name: msgspec.to_builtins(bug) for name, bug in system.bugs.items()},
+    }
+
+
+def _sentence(thing: Any) -> str:
+    return (thing.__doc__ or "").strip().partition("\n")[0]
+
+
+def _print(found: dict[str, Any]) -> None:
+    for name, system in found["systems"].items():
+        print(f"system {name}: {system['nodes']} nodes; workloads {', '.join(system['workloads'])}")
+        for option, sentence in system["options"].items():
+            print(f"    --option {option}: {sentence}")
+        for bug, about in system["bugs"].items():
+            print(f"    --bug {bug}: {about['sentence']} -> {about['finding']}")
+    for name, about in found["environments"].items():
+        print(f"environment {name}: {about['sentence']}")
+    for name, about in found["nemeses"].items():
+        print(f"nemesis {name}: {about['sentence']} ({', '.join(about['environments'])})")
+        for variant, sentence in about["variants"].items():
+            print(f"    {name}:{variant}: {sentence}")
+    for what in ("models", "checkers", "findings"):
+        for name, sentence in found[what].items():
+            print(f"{what[:-1]} {name}: {sentence}")

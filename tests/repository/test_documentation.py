@@ -1,0 +1,56 @@
+"""Every Python example in the documentation runs, and every command that it shows exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from lineal.cli.main import parser
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")])
+FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return [body for name, _, body in FENCE.findall(text) if name == language]
+
+
+def ids(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_python_examples_of_a_page_run_in_order(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "example"}
+    examples = blocks(page, "python")
+    for body in examples:
+        exec(compile(body, str(page), "exec"), names)
+    assert len(names) > 1 or not examples
+
+
+def commands(page: Path) -> list[str]:
+    """The `lineal ...` lines of a page's shell blocks, prompts and comments taken off."""
+    lines = [line for body in blocks(page, "sh") + blocks(page, "console") for line in body.splitlines()]
+    stripped = [line.removeprefix("$ ").split("  #")[0].strip() for line in lines]
+    return [line for line in stripped if line.startswith("lineal ")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_commands_of_a_page_are_understood(page: Path) -> None:
+    for line in commands(page):
+        words = shlex.split(line)[1:]
+        if "--help" in words or "--version" in words:
+            continue
+        assert parser().parse_args(words).command is not None, line
+
+
+def test_readme_shows_commands() -> None:
+    assert commands(ROOT / "README.md")
