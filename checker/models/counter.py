@@ -1,0 +1,52 @@
+"""A number that is added to and read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from checker.models.model import Action, Inconsistent, text, unfit, unknown_f
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """`add` adds its input, which may be negative; `read` answers the sum."""
+
+    value: int | float = 0
+    keyless: ClassVar = True
+
+    def step(self, op: Action) -> Counter | Inconsistent:
+        """The counter after an add or a read."""
+        if op.f == "add":
+            return Counter(self.value + _number(op))
+        if op.f == "read":
+            if op.known and op.answered != text(self.value):
+                return Inconsistent(
+                    f"{op.answered} was read, but the counter stood at {text(self.value)}"
+                )
+            return self
+        raise unknown_f("counter", op, ("add", "read"))
+
+    def pure(self, op: Action) -> bool:
+        """A read changes nothing, nor does adding zero."""
+        return op.f == "read" or text(op.input) == "0"
+
+    def blind(self, op: Action) -> bool:
+        """An add is always possible."""
+        return op.f == "add"
+
+    def __str__(self) -> str:
+        return f"the counter at {text(self.value)}"
+
+
+def _number(op: Action) -> int | float:
+    if isinstance(op.input, bool) or not isinstance(op.input, int | float):
+        raise unfit("counter", op, "the input of add is a number")
+    return op.input
+
+
+def counter(initial: Any = 0) -> Counter:
+    """A counter: add and read; initially 0, or the number given."""
+    if isinstance(initial, bool) or not isinstance(initial, int | float):
+        raise ValueError(f"a counter starts at a number, not at {text(initial)}")
+    return Counter(initial)

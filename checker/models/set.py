@@ -1,0 +1,69 @@
+"""A set of elements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from checker.models.model import Action, Inconsistent, text, unfit, unknown_f
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """`add` and `remove` an element, `contains` tells of one, `read` answers all in any order.
+
+    `elements` are canonical JSON texts. Outputs of add and remove are not looked at.
+    """
+
+    elements: frozenset[str] = frozenset()
+    keyless: ClassVar = True
+
+    def step(self, op: Action) -> Set | Inconsistent:
+        """The set after an operation."""
+        match op.f:
+            case "add":
+                return Set(self.elements | {op.given})
+            case "remove":
+                return Set(self.elements - {op.given})
+            case "contains":
+                return self._contains(op)
+            case "read":
+                return self._read(op)
+        raise unknown_f("set", op, ("add", "remove", "contains", "read"))
+
+    def _contains(self, op: Action) -> Set | Inconsistent:
+        if op.known and not isinstance(op.output, bool):
+            raise unfit("set", op, "the output of contains is true or false")
+        there = op.given in self.elements
+        if op.known and there != op.output:
+            return Inconsistent(f"{op.given} was {'' if op.output else 'not '}found, but {self}")
+        return self
+
+    def _read(self, op: Action) -> Set | Inconsistent:
+        if not op.known:
+            return self
+        if not isinstance(op.output, list | tuple):
+            raise unfit("set", op, "the output of read is a list")
+        found = [text(element) for element in op.output]
+        if len(found) != len(self.elements) or set(found) != self.elements:
+            return Inconsistent(f"{op.answered} was read, but {self}")
+        return self
+
+    def pure(self, op: Action) -> bool:
+        """Looking changes nothing."""
+        return op.f in ("contains", "read")
+
+    def blind(self, op: Action) -> bool:
+        """Adding and removing are always possible."""
+        return op.f in ("add", "remove")
+
+    def __str__(self) -> str:
+        return f"the set held {{{', '.join(sorted(self.elements))}}}"
+
+
+def make_set(initial: Iterable[Any] = ()) -> Set:
+    """A set: add, remove, contains, read; initially empty, or the list of elements given."""
+    return Set(frozenset(map(text, initial)))
