@@ -7,17 +7,16 @@ calls at the same virtual times give the same events, on every machine.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from systems_under_test.environments.cluster import CAPABILITIES, EnvironmentFailed
+from systems_under_test.environments.simulated.calls import REFUSED, TIMED_OUT, Call
 from systems_under_test.environments.simulated.kernel import Kernel
-from systems_under_test.environments.simulated.life import Call
 from systems_under_test.environments.simulated.network import Network
 from systems_under_test.environments.simulated.node import SimulatedNode
 from systems_under_test.environments.simulated.options import SimulationOptions
 from systems_under_test.replica import Place
 from systems_under_test.rng import Rng
-from workloads.client import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,10 +24,7 @@ if TYPE_CHECKING:
 
     from systems_under_test.environments.cluster import ClusterSpec, Link, LinkQuality
     from systems_under_test.replica import Replica
-    from workloads.client import Reply, Request
-
-REFUSED: Final = Failure("connection refused", definite=True)
-TIMED_OUT: Final = Failure("timed out", definite=False)
+    from workloads.client import Failure, Reply, Request
 
 
 class SimulatedCluster:
@@ -107,7 +103,7 @@ class SimulatedCluster:
 
     def log(self, node: str) -> list[str]:
         """The lines of a node's log, oldest first."""
-        return self.nodes[node].log()
+        return list(self.nodes[node].log.lines(self.now))
 
     # --- clients ---
 

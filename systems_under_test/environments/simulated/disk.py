@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Change = Write | WriteLater | Append | AppendLater
 
+FULL: Final = "no space left on the disk"
+FAILING: Final = "I/O error"
+
 _CHECKSUM: Final = 4
 
 
@@ -162,14 +165,18 @@ class Disk:
         """How many inputs are not durable: what a commit that begins now will cover."""
         return len(self._unsynced)
 
+    def refuses(self) -> bool:
+        """Whether a write finds no space now; counts that it did."""
+        self.counters["refused_full"] += self.quality.full
+        return self.quality.full
+
     def commit(self, inputs: int) -> str | None:
         """A commit of the first so many inputs has ended: None, or why it failed."""
-        if self.quality.full:
-            self.counters["refused_full"] += 1
-            return "no space left on the disk"
+        if self.refuses():
+            return FULL
         if self.quality.errors_ppm and self._rng.chance(self.quality.errors_ppm):
             self.counters["failed"] += 1
-            return "I/O error"
+            return FAILING
         self.counters["commits"] += 1
         self._settle(inputs)
         return None
@@ -222,17 +229,26 @@ class Disk:
         return self._tear() if kind == "torn" else self._flip()
 
     def _tear(self) -> dict[str, Any]:
-        """Cut the last record of a file short, so that its end is missing."""
+        """Cut the last record of a file short.
+
+        If it was not durable yet, that is a torn tail as any crash may leave it, and the inputs
+        from there on are gone. If it was, it is damage: its bytes had been promised.
+        """
         files = [file for file in self._files.values() if file.frames]
         if not files:
             return {"file": None, "record": None}
-        self.settle()
         file = self._rng.choice(files)
-        file.frames.pop()
-        file.torn = True
-        self.damaged = True
+        index = len(file.frames) - 1
         self.counters["torn"] += 1
-        return {"file": file.name, "record": len(file.frames)}
+        writers = [i for i, undo in enumerate(self._unsynced) if any(u[0] is file for u in undo)]
+        if writers:
+            self._undo_from(writers[-1])
+            file.torn = True
+        else:
+            frame = file.frames[index]
+            file.frames[index] = frame[: self._rng.below(len(frame))]
+            self.damaged = True
+        return {"file": file.name, "record": index, "durable": not writers}
 
     def _flip(self) -> dict[str, Any]:
         """Flip one bit of one stored record."""

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import traceback
-from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
-
-import msgspec
 
 from systems_under_test.environments.cluster import EnvironmentFailed
 from systems_under_test.environments.simulated.clock import Clock
-from systems_under_test.environments.simulated.disk import Disk
+from systems_under_test.environments.simulated.disk import FULL, Disk
 from systems_under_test.environments.simulated.life import Life
+from systems_under_test.environments.simulated.log import Log, packed
 from systems_under_test.replica import Place, Started, StorageDamaged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from systems_under_test.environments.cluster import (
         ClockReading,
@@ -23,13 +21,12 @@ if TYPE_CHECKING:
         DiskQuality,
         NodeState,
     )
+    from systems_under_test.environments.simulated.disk import Change
     from systems_under_test.environments.simulated.kernel import Kernel
     from systems_under_test.environments.simulated.network import Channel, Network
     from systems_under_test.environments.simulated.options import SimulationOptions
     from systems_under_test.replica import Replica
     from systems_under_test.rng import Rng
-
-_line = msgspec.json.Encoder().encode
 
 
 class SimulatedNode:
@@ -58,6 +55,9 @@ class SimulatedNode:
         self.count = 0
         self.life: Life | None = None
         self.unprovoked = False
+        """Whether its replica has raised by itself since the cluster was last asked."""
+        self.overflowed = 0
+        """Inputs that were dropped because too many waited for it."""
         self.gaps = rng.stream("effects")
         self.clients = rng.stream("clients")
         self.commits = rng.stream("commits")
@@ -69,7 +69,7 @@ class SimulatedNode:
         self._spec = spec
         self._place = place
         self._make = make
-        self._log: deque[tuple[int, bytes]] = deque(maxlen=options.log_lines_max)
+        self.log = Log(place.node, options.log_lines_max)
 
     @property
     def name(self) -> str:
@@ -105,7 +105,8 @@ class SimulatedNode:
 
     def kill(self) -> None:
         """End the process; what it wrote survives."""
-        self._die("killed")
+        if self.life is not None:
+            self._die("killed")
 
     def pause(self) -> None:
         """Stop the process; a dead one stays dead."""
@@ -127,7 +128,7 @@ class SimulatedNode:
         """Jump the wall clock, change the rate of both clocks."""
         self.clock.change(self.kernel.now, wall_offset_ns=wall_offset_ns, rate_ppm=rate_ppm)
         if rate_ppm is not None and self.life is not None:
-            self.life.clock_changed()
+            self.life.timers.clock_changed()
 
     def read_clock(self) -> ClockReading:
         """Its clocks against the true ones."""
@@ -151,39 +152,35 @@ class SimulatedNode:
 
     def replica_raised(self, error: Exception) -> None:
         """The replica raised: log it and end the life. Reading what we damaged is our doing."""
+        provoked = isinstance(error, StorageDamaged) and self.disk.damaged
         text = "".join(traceback.format_exception(error))
-        self._die("replica raised", traceback=text)
-        if not (isinstance(error, StorageDamaged) and self.disk.damaged):
-            self.unprovoked = True
+        self._die("replica raised", traceback=text, provoked=provoked)
+        self.unprovoked |= not provoked
+
+    def store(self, changes: Sequence[Change]) -> bool:
+        """Show the changes of an input; False if the disk was full and that was the end."""
+        if self.durable and self.disk.refuses():
+            self.disk_failed(FULL)
+            return False
+        self.disk.apply(changes)
+        return True
 
     def disk_failed(self, why: str) -> None:
         """A write failed, by a fault that was injected: the life ends as the port demands."""
-        self._die("disk failed", why=why)
+        self._die("disk failed", why=why, provoked=True)
 
     def _die(self, event: str, **fields: Any) -> None:
+        """End the life if there is one, and say so in the log."""
         life, self.life = self.life, None
         if life is not None:
-            now = self.kernel.now
-            while self._log and self._log[-1][0] >= now:
-                self._log.pop()
-            life.end(now)
+            self.log.take_back(self.kernel.now)
+            life.end()
             self.disk.process_died()
             if not self.durable:
                 self.disk.wipe()
         self._note(event, **fields)
 
-    # --- the log ---
-
-    def log_line(self, line: bytes, time: int) -> None:
-        """A line that the process writes at this time, if it lives to."""
-        self._log.append((time, line))
-
     def _note(self, event: str, **fields: Any) -> None:
-        now = self.clock.read(self.kernel.now)
-        line = {"event": event, "wall": now.wall, "mono": now.mono, "by": "host", **fields}
-        self._log.append((self.kernel.now, _line(line)))
-
-    def log(self) -> list[str]:
-        """The lines that it has written so far, oldest first."""
+        """A line of the host's own."""
         now = self.kernel.now
-        return [line.decode() for time, line in self._log if time <= now]
+        self.log.add(now, packed(self.clock.read(now), self.count, event, fields))
