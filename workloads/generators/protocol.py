@@ -92,6 +92,17 @@ class Context:
             self.rng,
         )
 
+    def without(self, thread: int | str) -> Context:
+        """The same context, seen by a generator that has all other threads."""
+        if thread not in self.processes:
+            return self
+        processes = self.processes.copy()
+        del processes[thread]
+        free = self.free
+        if thread in free:
+            free = tuple([t for t in free if t != thread])
+        return Context(self.time, free, processes, self.nodes, self.rng)
+
     def alone(self, thread: int | str) -> Context:
         """The same context, seen by a generator that has this one free thread."""
         carried = {thread: self.processes[thread]}

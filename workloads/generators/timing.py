@@ -1,0 +1,194 @@
+"""When: rates, delays, sleeps, limits.
+
+What users give is in seconds; inside, times are integer nanoseconds of the run.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from workloads.generators.choosing import earlier, waiting
+from workloads.generators.lifting import NOTHING, lift
+from workloads.generators.protocol import Answer, Context, Generator, Liftable, Pending
+from workloads.invocations import Invocation
+
+if TYPE_CHECKING:
+    from checker.history.events import Event
+
+SECOND: Final = 1_000_000_000
+
+
+def nanoseconds(seconds: Any, what: str) -> int:
+    """The same in integer nanoseconds; `ValueError` if it is negative or no finite number."""
+    real = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not real or not math.isfinite(seconds) or seconds < 0:
+        raise ValueError(f"{what} is {seconds!r}: give seconds that are not negative")
+    whole: int = round(seconds * SECOND)
+    return whole
+
+
+def not_before(op: Invocation, time: int) -> Invocation:
+    """The operation, at that time at the earliest."""
+    if op.time is None or op.time < time:
+        return Invocation(op.f, op.input, op.key, op.process, time, op.node, op.extra)
+    return op
+
+
+class Stagger(msgspec.Struct, frozen=True):
+    """Random intervals between operations."""
+
+    generator: Generator
+    mean: int
+    next: int | None
+    """The earliest time of the next operation; None before the first."""
+
+    def op(self, ctx: Context) -> Answer:
+        """The next operation, not before its time."""
+        answer = self.generator.op(ctx)
+        if answer is None:
+            return None
+        op, after = answer
+        if isinstance(op, Pending):
+            return op, self if after is self.generator else Stagger(after, self.mean, self.next)
+        if self.next is not None:
+            op = not_before(op, self.next)
+        assert op.time is not None, "an operation that was not filled by the context"
+        interval = ctx.rng.below(2 * self.mean + 1)
+        return op, Stagger(after, self.mean, op.time + interval)
+
+    def update(self, ctx: Context, event: Event) -> Generator:
+        """Pass it on."""
+        after = self.generator.update(ctx, event)
+        return self if after is self.generator else Stagger(after, self.mean, self.next)
+
+
+class Delay(msgspec.Struct, frozen=True):
+    """A fixed interval between operations."""
+
+    generator: Generator
+    interval: int
+    next: int | None
+    """The earliest time of the next operation; None before the first."""
+
+    def op(self, ctx: Context) -> Answer:
+        """The next operation, not before its time."""
+        answer = self.generator.op(ctx)
+        if answer is None:
+            return None
+        op, after = answer
+        if isinstance(op, Pending):
+            return op, self if after is self.generator else Delay(after, self.interval, self.next)
+        if self.next is not None:
+            op = not_before(op, self.next)
+        assert op.time is not None, "an operation that was not filled by the context"
+        return op, Delay(after, self.interval, op.time + self.interval)
+
+    def update(self, ctx: Context, event: Event) -> Generator:
+        """Pass it on."""
+        after = self.generator.update(ctx, event)
+        return self if after is self.generator else Delay(after, self.interval, self.next)
+
+
+class Sleep(msgspec.Struct, frozen=True):
+    """Waits for a time that begins when it is first asked."""
+
+    duration: int
+
+    def op(self, ctx: Context) -> Answer:
+        """PENDING, from now on until the time is over."""
+        return SleepUntil(ctx.time + self.duration).op(ctx)
+
+    def update(self, ctx: Context, event: Event) -> Generator:
+        """The same."""
+        return self
+
+
+class SleepUntil(msgspec.Struct, frozen=True):
+    """Waits until a time."""
+
+    deadline: int
+
+    def op(self, ctx: Context) -> Answer:
+        """PENDING before the time, then exhausted."""
+        return None if ctx.time >= self.deadline else (Pending(self.deadline), self)
+
+    def update(self, ctx: Context, event: Event) -> Generator:
+        """The same."""
+        return self
+
+
+class TimeLimit(msgspec.Struct, frozen=True):
+    """Ends so long after its first operation."""
+
+    generator: Generator
+    duration: int
+    end: int | None
+    """The time at which it ends; None before the first operation."""
+
+    def op(self, ctx: Context) -> Answer:
+        """The next operation before the end.
+
+        One that lies beyond the end is no reason to end now: an event may bring a sooner one.
+        """
+        end = self.end
+        if end is not None and ctx.time >= end:
+            return None
+        answer = self.generator.op(ctx)
+        if answer is None:
+            return None
+        op, after = answer
+        if isinstance(op, Pending):
+            same = after is self.generator
+            pending = op if end is None else waiting(earlier(op.until, end))
+            return pending, self if same else TimeLimit(after, self.duration, end)
+        assert op.time is not None, "an operation that was not filled by the context"
+        if end is None:
+            end = op.time + self.duration
+        if op.time >= end:
+            return None if self.end is None else (Pending(end), self)
+        return op, TimeLimit(after, self.duration, end)
+
+    def update(self, ctx: Context, event: Event) -> Generator:
+        """Pass it on."""
+        after = self.generator.update(ctx, event)
+        return self if after is self.generator else TimeLimit(after, self.duration, self.end)
+
+
+def stagger(interval_s: float, generator: Liftable) -> Generator:
+    """Operations at random intervals with this mean in seconds, over all threads together.
+
+    Intervals are uniform in [0, twice the mean], so `stagger(1 / rate, g)` gives about `rate`
+    operations a second. The first goes at once. An operation that comes late, because no thread
+    was free, is not made up for.
+    """
+    mean = nanoseconds(interval_s, "the interval of stagger")
+    return Stagger(lift(generator), mean, None) if mean else lift(generator)
+
+
+def at_rate(per_second: float, generator: Liftable) -> Generator:
+    """About so many operations a second over all threads: `stagger` by its rate."""
+    if not per_second > 0:
+        raise ValueError(f"the rate is {per_second!r}: give operations a second, more than 0")
+    return stagger(1 / per_second, generator)
+
+
+def delay(interval_s: float, generator: Liftable) -> Generator:
+    """Operations at least this many seconds apart, over all threads together."""
+    return Delay(lift(generator), nanoseconds(interval_s, "the interval of delay"), None)
+
+
+def sleep(duration_s: float) -> Generator:
+    """No operation, for this many seconds from when it is first asked.
+
+    In a sequence it makes the rest wait: `[a, sleep(5), b]`.
+    """
+    duration = nanoseconds(duration_s, "the duration of sleep")
+    return Sleep(duration) if duration else NOTHING
+
+
+def time_limit(duration_s: float, generator: Liftable) -> Generator:
+    """Ends this many seconds after its first operation; the end itself is outside."""
+    return TimeLimit(lift(generator), nanoseconds(duration_s, "the time limit"), None)
