@@ -115,7 +115,7 @@ class Phases:
         self.tell("reading")
         nodes = self.test.nodes
         if self.test.system.dump_request is not None:
-            dumps = (invoke("dump").on(node) for node in nodes)
+            dumps = (invoke("dump", node=node) for node in nodes)
             self.world.run(on_clients(phases(*dumps)))
         final: Generator | None = self.test.made_workload.final_generator(nodes)
         if final is not None:

@@ -223,12 +223,6 @@ def _simulated_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[Worl
         )
     finally:
         cluster.down()
-        if spec.directory is not None:
-            for name in spec.nodes:
-                folder = spec.directory / name
-                folder.mkdir(exist_ok=True)
-                lines = "".join(f"{line}\n" for line in cluster.log(name))
-                (folder / "node.log").write_text(lines, encoding="utf-8")
 
 
 @contextlib.contextmanager

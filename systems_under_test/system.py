@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from systems_under_test.replica import Place, Replica
     from workloads.client import Codec, Reply, Request
     from workloads.workload import Workload
+
+
+Engine = Literal["memory", "sqlite"]
+"""The storage engines that every host offers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +101,7 @@ class BundledSystem(Protocol):
         """`module:function` of the replica's maker, for a host that imports nothing else."""
         ...
 
-    def engine(self, options: Mapping[str, Any]) -> str:
+    def engine(self, options: Mapping[str, Any]) -> Engine:
         """The storage engine its host must offer: `memory` or `sqlite`."""
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from checker.history.events import NEMESIS
@@ -73,13 +74,9 @@ class SimulatedWorld:
         replies: dict[str, Reply | Failure] = {}
 
         def send() -> None:
+            deadline = self.cluster.now + timeout_ns
             for node, request in requests.items():
-                self.cluster.submit(
-                    node,
-                    request,
-                    self.cluster.now + timeout_ns,
-                    lambda reply, node=node: replies.__setitem__(node, reply),
-                )
+                self.cluster.submit(node, request, deadline, partial(replies.__setitem__, node))
 
         self.cluster.at(self.cluster.now, send)
         while len(replies) < len(requests):
