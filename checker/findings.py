@@ -43,3 +43,6 @@ KINDS: Final[dict[FindingKind, str]] = {
 }
 
 assert set(KINDS) == set(get_args(FindingKind))
+
+FINDINGS_MAX: Final = 20
+"""Findings of one kind that a verdict explains; further ones are counted."""

@@ -1,0 +1,1 @@
+"""What replicas owe each other: siblings by their causal contexts, convergence, staleness."""

@@ -1,0 +1,119 @@
+"""What a checker gathers on its way to a verdict.
+
+Only claims in force make findings: everything else is counted. Explanations are made for the first
+findings of a kind alone, because a badly broken run breaks a rule a hundred thousand times.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from checker.findings import FINDINGS_MAX
+from checker.verdict import Finding, Verdict
+from checker.wording import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from checker.findings import FindingKind
+    from checker.history.columns import History
+    from checker.history.events import Operation
+
+
+class Explanation(NamedTuple):
+    """A finding in words: the sentence, the operations that it names, and its sub-history.
+
+    `faults` are those that the operations touch, unless they are given.
+    """
+
+    sentence: str
+    operations: tuple[Operation, ...] = ()
+    sub_history: tuple[Operation, ...] = ()
+    faults: tuple[int, ...] | None = None
+
+
+class Evidence:
+    """Findings, counts and doubts of one checker about one history."""
+
+    def __init__(self, history: History, claims: frozenset[str]) -> None:
+        self._history: Final = history
+        self._claims: Final = claims
+        self._findings: Final[dict[FindingKind, list[Finding]]] = {}
+        self._found: Final[Counter[FindingKind]] = Counter()
+        self._counted: Final[Counter[FindingKind]] = Counter()
+        self._examples: Final[dict[FindingKind, str]] = {}
+        self._doubts: Final[dict[str, None]] = {}
+
+    def claimed(self, *claims: str) -> bool:
+        """Whether at least one of these is claimed."""
+        return not self._claims.isdisjoint(claims)
+
+    def add(
+        self, kind: FindingKind, explain: Callable[[], Explanation], *, claim: str | None = None
+    ) -> None:
+        """A violation: a finding if `claim` (by default the kind's own) is in force, else counted.
+
+        `explain` is called for the first ones only.
+        """
+        if (claim or kind) not in self._claims:
+            self._counted[kind] += 1
+            if kind not in self._examples:
+                self._examples[kind] = explain().sentence
+            return
+        self._found[kind] += 1
+        findings = self._findings.setdefault(kind, [])
+        if len(findings) < FINDINGS_MAX:
+            findings.append(self._finding(kind, explain()))
+
+    def doubt(self, cause: str, *claims: str) -> None:
+        """Something could not be judged; it matters if one of these claims is in force."""
+        if self.claimed(*claims):
+            self._doubts[cause] = None
+
+    def verdict(self, observed: Mapping[str, Any]) -> Verdict:
+        """Invalid by findings, else unknown by doubts, else valid.
+
+        `observed` is joined by `counted` (violations of what nobody claims, with an example),
+        `left_out` (findings beyond the bound, by kind) and `not_judged` (doubts beside findings).
+        """
+        seen = dict(observed)
+        if self._counted:
+            seen["counted"] = {
+                kind: {"count": count, "example": self._examples[kind]}
+                for kind, count in sorted(self._counted.items())
+            }
+        left_out = {k: n - FINDINGS_MAX for k, n in self._found.items() if n > FINDINGS_MAX}
+        if left_out:
+            seen["left_out"] = left_out
+        doubts = list(self._doubts)
+        if not self._found:
+            return Verdict.unknown(_joined(doubts), observed=seen) if doubts else _valid(seen)
+        if doubts:
+            seen["not_judged"] = _joined(doubts)
+        findings = (finding for kind in sorted(self._findings) for finding in self._findings[kind])
+        return Verdict.of(findings, observed=seen)
+
+    def _finding(self, kind: FindingKind, explanation: Explanation) -> Finding:
+        sentence, operations, sub_history, faults = explanation
+        if faults is None:
+            faults = faults_touched(self._history, operations)
+        return Finding(kind, sentence, operations, faults, sub_history)
+
+
+def faults_touched(history: History, operations: Iterable[Operation]) -> tuple[int, ...]:
+    """The numbers of the faults whose windows these operations touch, in order of injection."""
+    named = list(operations)
+    return tuple(
+        window.fault
+        for window in history.faults
+        if window.effect != "ineffective" and any(window.touches(op) for op in named)
+    )
+
+
+def _valid(observed: Mapping[str, Any]) -> Verdict:
+    return Verdict.of((), observed=observed)
+
+
+def _joined(doubts: list[str]) -> str:
+    return doubts[0] if len(doubts) == 1 else listed(doubts)

@@ -1,0 +1,1 @@
+"""What must hold of a history whatever the model: sets, counts, recovery."""

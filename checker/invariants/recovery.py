@@ -1,0 +1,111 @@
+"""Did the cluster come to rest after the last fault, and did every node live?
+
+Sources: `docs/guarantees.md`, "Quiescence".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from checker.evidence import Evidence, Explanation
+from checker.wording import listed, seconds, value
+
+if TYPE_CHECKING:
+    from checker.history.columns import History
+    from checker.history.events import Event
+    from checker.verdict import CheckContext, Verdict
+
+CLAIMS = frozenset({"did-not-recover", "node-died"})
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """Judges what the run noted: `not-quiescent` and `node-died`; measures how long rest took."""
+
+    @property
+    def name(self) -> str:
+        """`recovery`."""
+        return "recovery"
+
+    @property
+    def claims(self) -> frozenset[str]:
+        """What it can judge."""
+        return CLAIMS
+
+    def check(self, history: History, context: CheckContext) -> Verdict:
+        """A finding for each note of unrest and each death; unknown if nobody looked for rest."""
+        evidence = Evidence(history, context.claims)
+        restless, dead = history.nemesis("not-quiescent"), history.nemesis("node-died")
+        for event in restless:
+            evidence.add("did-not-recover", partial(_restless, event, history))
+        for event in dead:
+            evidence.add("node-died", partial(_dead, event, history))
+        if not restless and history.quiescent_time is None:
+            evidence.doubt(
+                "the history does not say whether the cluster came to rest: it has neither the"
+                " event quiescent nor not-quiescent",
+                "did-not-recover",
+            )
+        observed = {**_spans(history), "deaths": len(dead)}
+        if ineffective := ineffective_faults(history):
+            observed["ineffective_faults"] = ineffective
+        return evidence.verdict(observed)
+
+
+def ineffective_faults(history: History) -> dict[str, int]:
+    """Faults that were asked for and never took effect: name -> injections, all `ineffective`.
+
+    A run with one of these says nothing about that fault, however valid its verdict. An injection
+    of which nobody knows the effect is not held to be without one.
+    """
+    effects: dict[str, list[str | None]] = {}
+    for window in history.faults:
+        effects.setdefault(window.f, []).append(window.effect)
+    return {
+        f: len(found)
+        for f, found in sorted(effects.items())
+        if all(effect == "ineffective" for effect in found)
+    }
+
+
+def _restless(event: Event, history: History) -> Explanation:
+    reasons = _output(event).get("reasons")
+    why = listed(map(str, reasons)) if isinstance(reasons, list) and reasons else "no reason noted"
+    return Explanation(
+        f"All faults were healed, and the cluster had still not come to rest at"
+        f" {seconds(event.time)}, when its time was up: {why}.",
+        faults=tuple(fault.fault for fault in history.faults if fault.end is None),
+    )
+
+
+def _dead(event: Event, history: History) -> Explanation:
+    node = _output(event).get("node", event.node)
+    there = [
+        fault
+        for fault in history.faults
+        if fault.start <= event.time and (fault.end is None or event.time <= fault.end)
+    ]
+    names = listed(f"{fault.f} (fault {fault.fault})" for fault in there)
+    during = f"; open at that time: {names}" if there else ""
+    return Explanation(
+        f"Node {node if isinstance(node, str) else value(node)} was found dead at"
+        f" {seconds(event.time)} although nobody had killed it{during}.",
+        faults=tuple(fault.fault for fault in there),
+    )
+
+
+def _spans(history: History) -> dict[str, Any]:
+    """How long the cluster took to answer again and to come to rest, in nanoseconds."""
+    found = {}
+    for f in ("recovered", "quiescent"):
+        for event in history.nemesis(f):
+            span = _output(event).get("after_ns", _output(event).get("seconds_ns"))
+            if type(span) is int:
+                found[f"{f}_after_ns"] = span
+    return found
+
+
+def _output(event: Event) -> dict[str, Any]:
+    return event.output if isinstance(event.output, dict) else {}

@@ -1,0 +1,61 @@
+"""How findings speak: moments, values and versions in words that need no knowledge of the field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from checker.history.values import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from checker.history.events import Operation
+
+MILLISECOND = 1_000_000
+VALUE_CHARACTERS_MAX = 60
+LISTED_MAX = 6
+
+
+def seconds(time_ns: int) -> str:
+    """A moment or a span: seconds to the microsecond, nanoseconds where it is below 1 ms."""
+    if abs(time_ns) < MILLISECOND:
+        return f"{time_ns} ns"
+    whole, rest = divmod(abs(time_ns) // 1_000, MILLISECOND)
+    digits = f"{rest:06}"
+    sign = "-" if time_ns < 0 else ""
+    return f"{sign}{whole}.{digits[:3]}{digits[3:].rstrip('0')} s"
+
+
+def value(of: Any) -> str:
+    """A value as JSON, cut where it is long."""
+    text = canonical(of).decode()
+    if len(text) <= VALUE_CHARACTERS_MAX:
+        return text
+    return f"{text[: VALUE_CHARACTERS_MAX - 1]}…"
+
+
+def listed(words: Iterable[str]) -> str:
+    """`a, b and c`; a long list is cut and the rest counted; nothing for none."""
+    given = list(words)
+    if len(given) > LISTED_MAX:
+        given = [*given[: LISTED_MAX - 1], f"{len(given) - LISTED_MAX + 1} more"]
+    if len(given) < 2:
+        return given[0] if given else "nothing"
+    return f"{', '.join(given[:-1])} and {given[-1]}"
+
+
+def asked(operation: Operation) -> str:
+    """When an operation was asked and when it was answered."""
+    if operation.ret is None:
+        return f"asked at {seconds(operation.call)}, outcome unknown"
+    return f"asked at {seconds(operation.call)}, answered at {seconds(operation.ret)}"
+
+
+def through(operation: Operation) -> str:
+    """The node that was asked, where the history names it."""
+    return f" through {operation.node}" if operation.node is not None else ""
+
+
+def of_key(key: Any) -> str:
+    """The key in words, nothing where the operation has none."""
+    return "" if key is None else f" of key {value(key)}"
