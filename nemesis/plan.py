@@ -11,13 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from systems_under_test.environments.cluster import CAPABILITIES
+from workloads.generators.choosing import any_of
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from systems_under_test.environments.cluster import Cluster
     from workloads.generators.protocol import Generator
 
 EffectKind = Literal["applied", "partly", "ineffective", "healed", "leaked"]
+"""What an injection did, and what a healing did.
+
+A healing may also be `ineffective`: undone, but the counters that could be read only now show that
+the fault never touched anything.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +73,90 @@ class Nemesis(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Union:
+    """Several nemeses as one: each fault goes to the one that knows its name."""
+
+    parts: tuple[Nemesis, ...]
+
+    @property
+    def faults(self) -> frozenset[str]:
+        """The faults of all parts."""
+        return frozenset().union(*(part.faults for part in self.parts))
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What all parts need together."""
+        return frozenset().union(*(part.needs for part in self.parts))
+
+    def inject(self, cluster: Cluster, fault: Fault) -> Effect:
+        """Inject by the part that knows the fault."""
+        return self._part(fault).inject(cluster, fault)
+
+    def heal(self, cluster: Cluster, fault: Fault) -> Effect:
+        """Heal by the part that injected."""
+        return self._part(fault).heal(cluster, fault)
+
+    def _part(self, fault: Fault) -> Nemesis:
+        for part in self.parts:
+            if fault.f in part.faults:
+                return part
+        raise ValueError(f"no nemesis here injects {fault.f!r}, only {sorted(self.faults)}")
+
+
+def unite(a: Nemesis, b: Nemesis) -> Nemesis:
+    """One nemesis for the faults of both; the same fault may not mean two things.
+
+    Raises ValueError if two different nemeses inject a fault of the same name.
+    """
+    parts: list[Nemesis] = []
+    for part in (*_parts(a), *_parts(b)):
+        if part in parts or not part.faults:
+            continue
+        for other in parts:
+            if shared := sorted(part.faults & other.faults):
+                raise ValueError(f"{part!r} and {other!r} both inject {', '.join(shared)}")
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else Union(tuple(parts))
+
+
+def _parts(nemesis: Nemesis) -> tuple[Nemesis, ...]:
+    return nemesis.parts if isinstance(nemesis, Union) else (nemesis,)
+
+
+@dataclass(frozen=True, slots=True)
 class FaultPlan:
     """A nemesis with the schedule that drives it.
 
     `schedule` is a generator for the nemesis thread: it yields invocations whose `f` is a fault of
-    the nemesis, with concrete targets, and `heal` with `{"fault": n}`. Plans compose with `+`.
+    the nemesis, with concrete targets, and `heal` with `{"fault": n}`. Plans compose with `+`:
+    they run independently of one another on the one nemesis thread. `checks` say why the plan
+    cannot be carried out on these nodes.
     """
 
     name: str
     nemesis: Nemesis
     schedule: Generator
+    checks: tuple[Callable[[tuple[str, ...]], list[str]], ...] = ()
+
+    def __add__(self, other: FaultPlan) -> FaultPlan:
+        """Both plans at once. Raises ValueError if one name means two faults."""
+        return FaultPlan(
+            f"{self.name},{other.name}",
+            unite(self.nemesis, other.nemesis),
+            any_of(self.schedule, other.schedule),
+            self.checks + other.checks,
+        )
+
+    def problems(
+        self, *, environment: str, capabilities: frozenset[str], nodes: tuple[str, ...]
+    ) -> list[str]:
+        """Why it cannot be carried out there, in sentences; empty if it can. Ask before a run."""
+        lacking = sorted(self.nemesis.needs - capabilities)
+        found = [
+            f"the nemesis `{self.name}` needs `{need}` ({CAPABILITIES.get(need, 'unknown here')}), "
+            f"which the environment `{environment}` does not carry"
+            for need in lacking
+        ]
+        for check in self.checks:
+            found.extend(f"the nemesis `{self.name}`: {problem}" for problem in check(nodes))
+        return found

@@ -1,0 +1,89 @@
+"""What the families of faults draw when they strike: grudges, offsets, qualities of links."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from nemesis.grudges import MakeGrudge, MakeSided, secluded, to_json
+from nemesis.links import links_at
+from nemesis.partition import PARTITION
+from nemesis.schedule import MS, SECOND
+from workloads.invocations import Invocation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nemesis.plan import Fault
+    from nemesis.targets import Target
+    from workloads.generators.protocol import Context
+
+JUMPS_NS: Final = (100 * MS, SECOND, 10 * SECOND, 60 * SECOND)
+"""How far wall clocks jump, either way: from what NTP steps to what operators do."""
+DRIFTS_PPM: Final = (500, 10_000, 100_000, 200_000)
+"""How much too fast or slow clocks run: from the worst quartz to a virtual machine in trouble."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Draws a partition by a grudge of the nodes, in which no target stands out beforehand."""
+
+    make: MakeGrudge
+    variant: str | None = None
+
+    def __call__(self, ctx: Context, open_faults: tuple[Fault, ...]) -> Invocation | None:
+        """A partition; None if its grudge is empty, as a ring of two nodes is."""
+        grudge = self.make(ctx.nodes, ctx.rng)
+        if not grudge:
+            return None
+        fields = {"grudge": to_json(grudge), "targets": list(secluded(grudge, ctx.nodes))}
+        return Invocation(PARTITION, _with_variant(self.variant, fields))
+
+
+@dataclass(frozen=True, slots=True)
+class CutAround:
+    """Draws a partition between targets that were asked for and the rest."""
+
+    make: MakeSided
+    target: Target
+    variant: str | None = None
+
+    def __call__(self, ctx: Context, open_faults: tuple[Fault, ...]) -> Invocation | None:
+        """A partition; None if there is nobody on one of the sides."""
+        side = self.target.choose(ctx.nodes, ctx.rng)
+        grudge = self.make(ctx.nodes, side)
+        if not grudge:
+            return None
+        fields = {"grudge": to_json(grudge), "targets": list(side)}
+        return Invocation(PARTITION, _with_variant(self.variant, fields))
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The links from and to the targets, and their quality."""
+
+    variant: str
+    quality: Mapping[str, Any]
+
+    def __call__(self, ctx: Context, targets: tuple[str, ...]) -> Mapping[str, Any]:
+        """The links of these targets."""
+        links = [list(link) for link in links_at(ctx.nodes, targets)]
+        return {"variant": self.variant, "quality": dict(self.quality), "links": links}
+
+
+@dataclass(frozen=True, slots=True)
+class Skew:
+    """One of several amounts, forward or back, in the field of a clock fault."""
+
+    variant: str
+    name: str
+    amounts: tuple[int, ...] = field(default=JUMPS_NS)
+
+    def __call__(self, ctx: Context, targets: tuple[str, ...]) -> Mapping[str, Any]:
+        """An amount for all targets together."""
+        amount = ctx.rng.choice(self.amounts) * ctx.rng.choice((1, -1))
+        return {"variant": self.variant, self.name: amount}
+
+
+def _with_variant(variant: str | None, fields: dict[str, Any]) -> dict[str, Any]:
+    return fields if variant is None else {"variant": variant, **fields}

@@ -1,0 +1,199 @@
+"""The families of faults as plans: `partition("bridge") + kill("minority")`.
+
+Each function gives a nemesis with a schedule that is quiet, injects, heals, and is quiet again.
+`nemesis.plans` reads the same by name. Who breaks things in another way writes a nemesis of their
+own, see `docs/nemesis.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from nemesis.clock import CLOCK, Clock
+from nemesis.damage import DAMAGE, Damage
+from nemesis.disk import DISK, DiskFault
+from nemesis.draws import DRIFTS_PPM, JUMPS_NS, Cut, CutAround, Shape, Skew
+from nemesis.grudges import ANY, VARIANTS, MakeGrudge, grudge_of
+from nemesis.kill import KILL, Kill
+from nemesis.link import LinkFault
+from nemesis.links import LINK
+from nemesis.partition import PARTITION, Partition
+from nemesis.pause import Pause
+from nemesis.plan import Effect, Fault, FaultPlan, Nemesis
+from nemesis.power import POWER, Power
+from nemesis.processes import PAUSE
+from nemesis.schedule import MS, Alternate, Detail, Draw, Fixed, OneOf, Strike, Timing
+from nemesis.targets import NONE, SOME, Target
+from workloads.generators.lifting import NOTHING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from systems_under_test.environments.cluster import Cluster, Grudge
+    from workloads.generators.protocol import Rng
+
+Check = Callable[[tuple[str, ...]], list[str]]
+"""Says why a plan cannot be carried out on these nodes."""
+
+LINKS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "slow": (
+        "messages from and to the targets take 100 to 200 ms longer",
+        {"delay_ns": 100 * MS, "jitter_ns": 100 * MS},
+    ),
+    "lossy": ("30 % of them are lost", {"loss_ppm": 300_000}),
+    "duplicate": ("30 % of them arrive twice", {"duplicate_ppm": 300_000}),
+    "reorder": ("30 % of them are overtaken by later ones", {"reorder_ppm": 300_000}),
+    "hold": ("none passes until the fault is healed; then all do", {"hold": True}),
+}
+DISKS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "full": ("no space is left for any write", {"full": True}),
+    "slow": ("every commit takes 200 ms longer", {"slow_ns": 200 * MS}),
+    "errors": ("20 % of the commits fail with an I/O error", {"errors_ppm": 200_000}),
+}
+DAMAGES: Final[dict[str, str]] = {
+    "torn": "the node is killed, and the end of its last record is missing",
+    "flip": "the node is killed, and a bit of one of its records is flipped",
+}
+CLOCKS: Final[dict[str, tuple[str, Skew]]] = {
+    "jump": ("wall clocks jump by 0.1 to 60 s", Skew("jump", "wall_offset_ns", JUMPS_NS)),
+    "drift": ("clocks run up to 20 % too fast or slow", Skew("drift", "rate_ppm", DRIFTS_PPM)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NoFaults:
+    """A nemesis that does nothing."""
+
+    faults: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
+
+    def inject(self, cluster: Cluster, fault: Fault) -> Effect:
+        """Refuse: it was asked for a fault that it does not have."""
+        raise ValueError(f"no nemesis here injects {fault.f!r}")
+
+    def heal(self, cluster: Cluster, fault: Fault) -> Effect:
+        """Refuse likewise."""
+        raise ValueError(f"no nemesis here heals {fault.f!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Always:
+    """The same grudge each time."""
+
+    grudge: Grudge
+
+    def __call__(self, nodes: tuple[str, ...], rng: Rng) -> Grudge:
+        """That grudge."""
+        return self.grudge
+
+
+def none() -> FaultPlan:
+    """No faults."""
+    return FaultPlan("none", NoFaults(), NOTHING)
+
+
+def partition(
+    variant: str | Mapping[str, Iterable[str]] | MakeGrudge = ANY,
+    target: str | None = None,
+    *,
+    timing: Timing | None = None,
+) -> FaultPlan:
+    """Partitions of a shape by name, of a grudge (receiver -> senders), or of a function.
+
+    A target makes the shape around those nodes. Raises ValueError where the shape has no sides.
+    """
+    if not isinstance(variant, str):
+        make = variant if callable(variant) else Always(grudge_of(variant))
+        return _plan(PARTITION, Partition(), Cut(make), timing)
+    shape = VARIANTS[variant]
+    said = None if variant == ANY else variant
+    name = PARTITION if said is None else f"{PARTITION}:{said}"
+    checks: list[Check] = [partial(too_few, shape.nodes_min)]
+    if target is None:
+        return _plan(name, Partition(), Cut(shape.make, said), timing, *checks)
+    if shape.sided is None:
+        raise ValueError(f"`partition:{variant}` has no sides and takes no target")
+    to = Target(target)
+    if to.text == NONE:
+        return none()
+    draw = CutAround(shape.sided, to, said)
+    return _plan(f"{name}@{target}", Partition(), draw, timing, *checks, to.problems)
+
+
+def kill(target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
+    """Kills by SIGKILL, and starts again."""
+    return _striking(KILL, Kill(), {ANY: Fixed()}, ANY, target, timing)
+
+
+def pause(target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
+    """Pauses by SIGSTOP, and lets go on."""
+    return _striking(PAUSE, Pause(), {ANY: Fixed()}, ANY, target, timing)
+
+
+def power(target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
+    """Power losses, and starts again on what was durable."""
+    return _striking(POWER, Power(), {ANY: Fixed()}, ANY, target, timing)
+
+
+def clock(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
+    """Clocks that jump or drift, and are set again."""
+    details = {name: skew for name, (_, skew) in CLOCKS.items()}
+    return _striking(CLOCK, Clock(), details, variant, target, timing)
+
+
+def link(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
+    """Slow, lossy, doubling, reordering or holding links from and to the targets."""
+    details = {name: Shape(name, quality) for name, (_, quality) in LINKS.items()}
+    return _striking(LINK, LinkFault(), details, variant, target, timing)
+
+
+def disk(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
+    """Full, slow or failing disks; `torn` and `flip` damage what a killed node has stored.
+
+    Without a variant one of the first three is drawn each time: damage is never a surprise.
+    """
+    if variant in DAMAGES:
+        details: dict[str, Detail] = {variant: Fixed({"variant": variant})}
+        plan = _striking(DAMAGE, Damage(), details, variant, target, timing)
+        return replace(plan, name=plan.name.replace(DAMAGE, DISK, 1))
+    details = {
+        name: Fixed({"variant": name, "quality": quality}) for name, (_, quality) in DISKS.items()
+    }
+    return _striking(DISK, DiskFault(), details, variant, target, timing)
+
+
+def too_few(nodes_min: int, nodes: tuple[str, ...]) -> list[str]:
+    """The problem of a cluster that is too small for a shape."""
+    if len(nodes) >= nodes_min:
+        return []
+    return [f"it needs at least {nodes_min} nodes, and there are {len(nodes)}"]
+
+
+def _plan(
+    name: str, nemesis: Nemesis, draw: Draw, timing: Timing | None, *checks: Check
+) -> FaultPlan:
+    return FaultPlan(name, nemesis, Alternate(draw, timing or Timing()), checks)
+
+
+def _striking(
+    f: str,
+    nemesis: Nemesis,
+    details: Mapping[str, Detail],
+    variant: str,
+    target: str,
+    timing: Timing | None,
+) -> FaultPlan:
+    """A plan that strikes targets, by one variant or by one drawn each time."""
+    to = Target(target)
+    if to.text == NONE:
+        return none()
+    drawn = details.values() if variant == ANY else [details[variant]]
+    strikes = tuple(Strike(f, to, detail) for detail in drawn)
+    name = f if variant == ANY else f"{f}:{variant}"
+    if target != SOME:
+        name = f"{name}@{target}"
+    draw = strikes[0] if len(strikes) == 1 else OneOf(strikes)
+    return _plan(name, nemesis, draw, timing, to.problems)

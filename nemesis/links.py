@@ -1,0 +1,59 @@
+"""What partitions and link faults both ask of the directed links of a cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from nemesis.ledger import ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nemesis.plan import Fault
+    from systems_under_test.environments.cluster import Cluster, Link
+
+LINK: Final = "link"
+
+
+def all_links(cluster: Cluster) -> list[Link]:
+    """Every directed link between two nodes, in order."""
+    nodes = tuple(cluster.nodes)
+    return [(sender, receiver) for sender in nodes for receiver in nodes if sender != receiver]
+
+
+def links_at(nodes: tuple[str, ...], targets: Iterable[str]) -> list[Link]:
+    """The links from and to the targets, in order."""
+    struck = frozenset(targets)
+    return [
+        (sender, receiver)
+        for sender in nodes
+        for receiver in nodes
+        if sender != receiver and (sender in struck or receiver in struck)
+    ]
+
+
+def links_in(fault: Fault) -> list[Link]:
+    """The links of a link fault's input, recorded as [[sender, receiver], ...]."""
+    return [(str(sender), str(receiver)) for sender, receiver in fault.input["links"]]
+
+
+def shaped(cluster: Cluster, link: Link) -> bool:
+    """Whether an open link fault slows, loses or holds what this link carries."""
+    return any(link in links_in(fault) for fault in ledger(cluster).open(LINK))
+
+
+def alive(cluster: Cluster, link: Link) -> bool:
+    """Whether both ends run, so that a message that does not pass was lost between them."""
+    return all(cluster.nodes[end].state() == "running" for end in link)
+
+
+def named(links: Iterable[Link]) -> list[str]:
+    """Links as a reader of a history sees them."""
+    return [f"{sender}->{receiver}" for sender, receiver in links]
+
+
+def passed_and_dropped(cluster: Cluster, links: Iterable[Link]) -> tuple[int, int]:
+    """How many messages these links have passed and dropped since the start of the run."""
+    counters = cluster.link_counters()
+    seen = [counters.get(link, {}) for link in links]
+    return sum(c.get("passed", 0) for c in seen), sum(c.get("dropped", 0) for c in seen)

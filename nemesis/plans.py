@@ -1,0 +1,200 @@
+"""Plans by name: what stands after `--nemesis`, and what `lineal list` shows of it.
+
+`NAME[:VARIANT][@TARGET]`, composed by comma; or `package.module:attribute` for a plan of one's own.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Final
+
+from nemesis import families
+from nemesis.families import CLOCKS, DAMAGES, DISKS, LINKS
+from nemesis.grudges import ANY, VARIANTS
+from nemesis.plan import FaultPlan
+from nemesis.schedule import Alternate, OneOf, Timing
+from nemesis.targets import WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from nemesis.schedule import Draw
+
+ALL: Final = "all"
+NO_FAULTS: Final = "none"
+_DRAWN: Final = "one of the others, drawn each time"
+
+
+class InvalidPlan(ValueError):
+    """A nemesis argument that names no plan. `problems` holds everything that is wrong with it."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A name that a plan can have. `variants` maps each to a sentence; the first is the default."""
+
+    name: str
+    sentence: str
+    needs: frozenset[str]
+    variants: Mapping[str, str]
+
+
+def _family(name: str, sentence: str, variants: Mapping[str, str] | None = None) -> Family:
+    needs: frozenset[str] = frozenset() if name in (NO_FAULTS, ALL) else frozenset({name})
+    return Family(name, sentence, needs, variants or {})
+
+
+FAMILIES: Final[dict[str, Family]] = {
+    family.name: family
+    for family in (
+        _family(NO_FAULTS, "no faults"),
+        _family(
+            "partition",
+            "cuts links between nodes",
+            {name: variant.sentence for name, variant in VARIANTS.items()},
+        ),
+        _family("kill", "kills nodes by SIGKILL and starts them again"),
+        _family("pause", "pauses nodes by SIGSTOP and lets them go on"),
+        _family("power", "takes the power from nodes: what was not durable is lost"),
+        _family(
+            "clock",
+            "moves the clocks of nodes",
+            {ANY: _DRAWN, **{name: sentence for name, (sentence, _) in CLOCKS.items()}},
+        ),
+        _family(
+            "link",
+            "spoils the links from and to nodes",
+            {ANY: _DRAWN, **{name: sentence for name, (sentence, _) in LINKS.items()}},
+        ),
+        _family(
+            "disk",
+            "spoils the disks of nodes",
+            {
+                ANY: f"{_DRAWN}, except torn and flip",
+                **{name: sentence for name, (sentence, _) in DISKS.items()},
+                **DAMAGES,
+            },
+        ),
+        _family(ALL, "two faults at once of whatever the environment carries, except damage"),
+    )
+}
+"""What `lineal list` shows; the targets that may follow `@` are `nemesis.targets.WORDS`."""
+
+
+def parse(
+    text: str, *, capabilities: frozenset[str] | None = None, timing: Timing | None = None
+) -> FaultPlan:
+    """The plan that a nemesis argument names.
+
+    `capabilities` are those of the environment; only `all` asks for them (None: everything).
+    Raises InvalidPlan with everything that is wrong with the text. Whether an environment carries
+    the plan is another question: see `FaultPlan.problems`.
+    """
+    plans: list[FaultPlan] = []
+    problems: list[str] = []
+    for item in text.split(","):
+        try:
+            plans.append(_parse_one(item.strip(), capabilities, timing))
+        except InvalidPlan as invalid:
+            problems.extend(invalid.problems)
+    if problems:
+        raise InvalidPlan(problems)
+    try:
+        return reduce(add, plans)
+    except ValueError as clash:
+        raise InvalidPlan([str(clash)]) from clash
+
+
+def everything(capabilities: frozenset[str] | None, timing: Timing | None = None) -> FaultPlan:
+    """Two independent streams of faults, of the network and of nodes, each drawn each time."""
+    network = ("partition", "link")
+    nodes = ("kill", "pause", "power", "clock", "disk")
+    streams: list[FaultPlan] = []
+    for names in (network, nodes):
+        able = [name for name in names if capabilities is None or name in capabilities]
+        plans = [_family_plan(name, None, None, timing) for name in able]
+        if plans:
+            draws = OneOf(tuple(_draw(plan) for plan in plans))
+            schedule = Alternate(draws, timing or Timing())
+            together = reduce(add, plans)
+            streams.append(FaultPlan(ALL, together.nemesis, schedule))
+    if not streams:
+        return families.none()
+    both = reduce(add, streams)
+    return FaultPlan(ALL, both.nemesis, both.schedule)
+
+
+def _draw(plan: FaultPlan) -> Draw:
+    assert isinstance(plan.schedule, Alternate), "every family alternates"
+    return plan.schedule.draw
+
+
+def _parse_one(item: str, capabilities: frozenset[str] | None, timing: Timing | None) -> FaultPlan:
+    before, at, target = item.partition("@")
+    name, colon, variant = before.partition(":")
+    if name not in FAMILIES:
+        if colon and not at:
+            return _imported(name, variant)
+        raise InvalidPlan([f"{_said(item)} is no nemesis; {_valid()}"])
+    family = FAMILIES[name]
+    problems: list[str] = []
+    if colon and variant not in family.variants:
+        those = f"variants are {', '.join(family.variants)}" if family.variants else "it has none"
+        problems.append(f"`{variant}` is no variant of `{name}`; {those}")
+    if at and name in (ALL, NO_FAULTS):
+        problems.append(f"`{name}` takes no target")
+    elif at and not all(target.split("+")):
+        problems.append(f"`{item}` names no target; say node names as n1+n3, or {', '.join(WORDS)}")
+    if problems:
+        raise InvalidPlan(problems)
+    if name == ALL:
+        return everything(capabilities, timing)
+    try:
+        return _family_plan(name, variant or None, target or None, timing)
+    except ValueError as refused:
+        raise InvalidPlan([str(refused)]) from refused
+
+
+def _family_plan(
+    name: str, variant: str | None, target: str | None, timing: Timing | None
+) -> FaultPlan:
+    if name == NO_FAULTS:
+        return families.none()
+    make = getattr(families, name)
+    arguments = {"variant": variant, "target": target}
+    given = {key: value for key, value in arguments.items() if value is not None}
+    plan: FaultPlan = make(**given, timing=timing)
+    return plan
+
+
+def _imported(module: str, attribute: str) -> FaultPlan:
+    """A plan of somebody's own: a `FaultPlan`, or a function without arguments that makes one."""
+    path = f"{module}:{attribute}"
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise InvalidPlan([f"`{path}` is no nemesis ({error}); {_valid()}"]) from error
+    except AttributeError as error:
+        raise InvalidPlan([f"the module `{module}` has no `{attribute}`"]) from error
+    try:
+        plan = found() if callable(found) else found
+    except Exception as error:
+        raise InvalidPlan([f"`{path}` raised {type(error).__name__}: {error}"]) from error
+    if not isinstance(plan, FaultPlan):
+        raise InvalidPlan([f"`{path}` is a {type(plan).__name__}, and should be a FaultPlan"])
+    return replace(plan, name=path)
+
+
+def _said(item: str) -> str:
+    return f"`{item}`" if item else "an empty name"
+
+
+def _valid() -> str:
+    return f"valid are {', '.join(FAMILIES)}, or package.module:attribute"
