@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from systems_under_test.environments.cluster import CAPABILITIES
 from workloads.generators.choosing import any_of
 
 if TYPE_CHECKING:
@@ -146,17 +145,3 @@ class FaultPlan:
             any_of(self.schedule, other.schedule),
             self.checks + other.checks,
         )
-
-    def problems(
-        self, *, environment: str, capabilities: frozenset[str], nodes: tuple[str, ...]
-    ) -> list[str]:
-        """Why it cannot be carried out there, in sentences; empty if it can. Ask before a run."""
-        lacking = sorted(self.nemesis.needs - capabilities)
-        found = [
-            f"the nemesis `{self.name}` needs `{need}` ({CAPABILITIES.get(need, 'unknown here')}), "
-            f"which the environment `{environment}` does not carry"
-            for need in lacking
-        ]
-        for check in self.checks:
-            found.extend(f"the nemesis `{self.name}`: {problem}" for problem in check(nodes))
-        return found

@@ -17,6 +17,7 @@ from nemesis.grudges import ANY, VARIANTS
 from nemesis.plan import FaultPlan
 from nemesis.schedule import Alternate, OneOf, Timing
 from nemesis.targets import WORDS
+from systems_under_test.environments.cluster import CAPABILITIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,15 +30,18 @@ _DRAWN: Final = "one of the others, drawn each time"
 
 
 class InvalidPlan(ValueError):
-    """A nemesis argument that names no plan. `problems` holds everything that is wrong with it."""
+    """A nemesis argument that names no plan. `problems` holds everything that is wrong with it.
+
+    As a text it is one line for each problem.
+    """
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
-        super().__init__("; ".join(self.problems))
+        super().__init__("\n".join(self.problems))
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class Named:
     """A name that a plan can have. `variants` maps each to a sentence; the first is the default."""
 
     name: str
@@ -46,34 +50,34 @@ class Family:
     variants: Mapping[str, str]
 
 
-def _family(name: str, sentence: str, variants: Mapping[str, str] | None = None) -> Family:
+def _named(name: str, sentence: str, variants: Mapping[str, str] | None = None) -> Named:
     needs: frozenset[str] = frozenset() if name in (NO_FAULTS, ALL) else frozenset({name})
-    return Family(name, sentence, needs, variants or {})
+    return Named(name, sentence, needs, variants or {})
 
 
-FAMILIES: Final[dict[str, Family]] = {
-    family.name: family
-    for family in (
-        _family(NO_FAULTS, "no faults"),
-        _family(
+NEMESES: Final[dict[str, Named]] = {
+    named.name: named
+    for named in (
+        _named(NO_FAULTS, "no faults"),
+        _named(
             "partition",
             "cuts links between nodes",
             {name: variant.sentence for name, variant in VARIANTS.items()},
         ),
-        _family("kill", "kills nodes by SIGKILL and starts them again"),
-        _family("pause", "pauses nodes by SIGSTOP and lets them go on"),
-        _family("power", "takes the power from nodes: what was not durable is lost"),
-        _family(
+        _named("kill", "kills nodes by SIGKILL and starts them again"),
+        _named("pause", "pauses nodes by SIGSTOP and lets them go on"),
+        _named("power", "takes the power from nodes: what was not durable is lost"),
+        _named(
             "clock",
             "moves the clocks of nodes",
             {ANY: _DRAWN, **{name: sentence for name, (sentence, _) in CLOCKS.items()}},
         ),
-        _family(
+        _named(
             "link",
             "spoils the links from and to nodes",
             {ANY: _DRAWN, **{name: sentence for name, (sentence, _) in LINKS.items()}},
         ),
-        _family(
+        _named(
             "disk",
             "spoils the disks of nodes",
             {
@@ -82,7 +86,7 @@ FAMILIES: Final[dict[str, Family]] = {
                 **DAMAGES,
             },
         ),
-        _family(ALL, "two faults at once of whatever the environment carries, except damage"),
+        _named(ALL, "two faults at once of whatever the environment carries, except damage"),
     )
 }
 """What `lineal list` shows; the targets that may follow `@` are `nemesis.targets.WORDS`."""
@@ -95,7 +99,7 @@ def parse(
 
     `capabilities` are those of the environment; only `all` asks for them (None: everything).
     Raises InvalidPlan with everything that is wrong with the text. Whether an environment carries
-    the plan is another question: see `FaultPlan.problems`.
+    the plan is another question, see `missing_capabilities`.
     """
     plans: list[FaultPlan] = []
     problems: list[str] = []
@@ -110,6 +114,27 @@ def parse(
         return reduce(add, plans)
     except ValueError as clash:
         raise InvalidPlan([str(clash)]) from clash
+
+
+def missing_capabilities(
+    plan: FaultPlan,
+    environment: str,
+    capabilities: frozenset[str],
+    nodes: tuple[str, ...] | None = None,
+) -> list[str]:
+    """Why an environment of these capabilities cannot carry a plan, in sentences.
+
+    Given the nodes, also why the plan cannot be carried out on them. Ask before a run.
+    """
+    found = [
+        f"the nemesis `{plan.name}` needs `{need}` ({CAPABILITIES.get(need, 'unknown here')}), "
+        f"which the environment `{environment}` does not carry"
+        for need in sorted(plan.nemesis.needs - capabilities)
+    ]
+    if nodes is not None:
+        for check in plan.checks:
+            found += [f"the nemesis `{plan.name}`: {problem}" for problem in check(nodes)]
+    return found
 
 
 def everything(capabilities: frozenset[str] | None, timing: Timing | None = None) -> FaultPlan:
@@ -139,11 +164,11 @@ def _draw(plan: FaultPlan) -> Draw:
 def _parse_one(item: str, capabilities: frozenset[str] | None, timing: Timing | None) -> FaultPlan:
     before, at, target = item.partition("@")
     name, colon, variant = before.partition(":")
-    if name not in FAMILIES:
+    if name not in NEMESES:
         if colon and not at:
             return _imported(name, variant)
         raise InvalidPlan([f"{_said(item)} is no nemesis; {_valid()}"])
-    family = FAMILIES[name]
+    family = NEMESES[name]
     problems: list[str] = []
     if colon and variant not in family.variants:
         those = f"variants are {', '.join(family.variants)}" if family.variants else "it has none"
@@ -197,4 +222,4 @@ def _said(item: str) -> str:
 
 
 def _valid() -> str:
-    return f"valid are {', '.join(FAMILIES)}, or package.module:attribute"
+    return f"valid are {', '.join(NEMESES)}, or package.module:attribute"
