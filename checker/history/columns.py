@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
-from checker.history import twin
+from checker.history import reader
 from checker.history.encoding import encode
 from checker.history.events import NEMESIS, Event, Operation
 from checker.history.faults import windows
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from checker.history.values import Values
 
 QUIESCENT: Final = "quiescent"
+_CHUNK_BYTES: Final = 4 * 2**20
 
 
 @final
@@ -63,7 +64,7 @@ class History:
         cls, data: bytes, *, drop_partial_line: bool = False, source: str = "the history"
     ) -> History:
         """The history of these JSON Lines. Raises MalformedHistory, which names `source`."""
-        return cls(twin.read(data, drop_partial_line=drop_partial_line, source=source))
+        return cls(reader.read([data], drop_partial_line=drop_partial_line, source=source))
 
     @classmethod
     def read(cls, path: str | PathLike[str], *, drop_partial_line: bool = False) -> History:
@@ -71,8 +72,10 @@ class History:
 
         `drop_partial_line` leaves a half-written last line out; `dropped_line` tells that it did.
         """
-        data = Path(path).read_bytes()
-        return cls.from_bytes(data, drop_partial_line=drop_partial_line, source=str(path))
+        with Path(path).open("rb", buffering=0) as file:
+            chunks = iter(lambda: file.read(_CHUNK_BYTES), b"")
+            table = reader.read(chunks, drop_partial_line=drop_partial_line, source=str(path))
+        return cls(table)
 
     @property
     def values(self) -> Values:
