@@ -1,0 +1,182 @@
+"""The HTTP interface: what clients may ask, and how they are answered. `curl` is enough.
+
+    GET    /kv/{key}          all current versions with a causal context; ?r=all asks every home
+    PUT    /kv/{key}          the body is the value; header x-lineal-context, without it blind
+    DELETE /kv/{key}          a tombstone; needs the context
+    GET    /status /ring /dump
+
+An error is a JSON object with a sentence and `definite`: true only where nothing was stored and
+nothing was sent, so that the write surely never happens.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+import msgspec
+
+from systems_under_test.dynamo.causal_context import BadContext, from_token, to_token
+from systems_under_test.dynamo.versions import NOTHING, context_of, seen_with
+
+if TYPE_CHECKING:
+    from systems_under_test.dynamo.configuration import Configuration
+    from systems_under_test.dynamo.ring import Key, Ring
+    from systems_under_test.dynamo.versions import History, Version, Versions
+    from systems_under_test.replica import ClientRequest
+
+CONTEXT_HEADER: Final = "x-lineal-context"
+REQUEST_HEADER: Final = "x-request-id"
+PAGES: Final = ("/status", "/ring", "/dump")
+NAME_CHARACTERS_MAX: Final = 200
+
+_json = msgspec.json.Encoder()
+
+
+class Response(NamedTuple):
+    """What a client gets: a status, a causal context for the header, a JSON body."""
+
+    status: int
+    context: str | None
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A read of all versions; `everyone` asks every home node and waits for all of them."""
+
+    key: Key
+    everyone: bool
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A write by someone who had seen `history`; value None deletes. `name` goes into logs."""
+
+    key: Key
+    history: History
+    value: bytes | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A look at the node itself."""
+
+    path: str
+
+
+class Refused(Exception):
+    """A request that cannot be carried out; nothing was stored or sent."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.response = error(status, sentence, definite=True)
+
+
+def parse(request: ClientRequest, ring: Ring, configuration: Configuration) -> Read | Put | Page:
+    """What the client asks for. Raises Refused with the response that says what to do."""
+    path, _, query = request.target.partition("?")
+    if path in PAGES:
+        if request.method != "GET":
+            raise Refused(405, f"{path} can only be read: use GET, not {request.method}")
+        return Page(path)
+    if not path.startswith("/kv/"):
+        raise Refused(404, f"there is nothing at {path}: use /kv/{{key}} or {', '.join(PAGES)}")
+    key = ring.place(_key(path[4:], configuration))
+    name = request.headers.get(REQUEST_HEADER, "")[:NAME_CHARACTERS_MAX]
+    if request.method == "GET":
+        return Read(key, _asks_everyone(query), name)
+    if query:
+        raise Refused(400, f"a {request.method} takes no query, and this one has ?{query}")
+    if request.method == "PUT":
+        if len(request.body) > configuration.value_bytes_max:
+            limit = configuration.value_bytes_max
+            raise Refused(413, f"the value has {len(request.body)} bytes; at most {limit} fit")
+        return Put(key, _history(request, key) or NOTHING, request.body, name)
+    if request.method == "DELETE":
+        history = _history(request, key)
+        if history is None:
+            raise Refused(428, f"a delete needs {CONTEXT_HEADER}: read the key and pass it on")
+        return Put(key, history, None, name)
+    raise Refused(405, f"a key knows GET, PUT and DELETE, not {request.method}")
+
+
+def _key(text: str, configuration: Configuration) -> bytes:
+    name = unquote_to_bytes(text)
+    if not name:
+        raise Refused(400, "the key is empty: use /kv/{key}")
+    if len(name) > configuration.key_bytes_max:
+        limit = configuration.key_bytes_max
+        raise Refused(400, f"the key has {len(name)} bytes; at most {limit} are allowed")
+    return name
+
+
+def _asks_everyone(query: str) -> bool:
+    if not query:
+        return False
+    if parse_qsl(query, keep_blank_values=True) == [("r", "all")]:
+        return True
+    raise Refused(400, f"a read knows the query ?r=all and no other, not ?{query}")
+
+
+def _history(request: ClientRequest, key: Key) -> History | None:
+    token = request.headers.get(CONTEXT_HEADER)
+    if not token:
+        return None
+    try:
+        return from_token(key, token)
+    except BadContext as reason:
+        raise Refused(400, f"{CONTEXT_HEADER}: {reason}") from None
+
+
+def versions_read(key: Key, versions: Versions) -> Response:
+    """The answer to a read: the versions in order of their ids, and the context of all of them."""
+    context = to_token(key, context_of(versions)) if versions else None
+    shown = in_order_of_ids(versions)
+    return Response(200, context, _json.encode({"versions": shown, "context": context}))
+
+
+def in_order_of_ids(versions: Versions) -> list[dict[str, Any]]:
+    """The versions as JSON objects, in order of their ids as text."""
+    shown = [_shown(version) for version in versions]
+    if len(shown) > 1:
+        shown.sort(key=lambda version: version["id"])
+    return shown
+
+
+def _shown(version: Version) -> dict[str, Any]:
+    if version.value is None:
+        return {"id": str(version.dot), "tombstone": True}
+    return {"id": str(version.dot), **text_or_base64("value", version.value)}
+
+
+def text_or_base64(name: str, content: bytes) -> dict[str, str]:
+    """Bytes for JSON: as text where they are UTF-8, else in base64 under another name."""
+    try:
+        return {name: content.decode()}
+    except UnicodeDecodeError:
+        return {f"{name}_base64": b64encode(content).decode()}
+
+
+def written(key: Key, version: Version) -> Response:
+    """The answer to a write: its id, and a context that covers what it had seen and itself.
+
+    Nothing else: if it covered the coordinator's other versions, a client that never saw them would
+    overwrite them with its next put.
+    """
+    context = to_token(key, seen_with(version))
+    return Response(200, context, _json.encode({"id": str(version.dot), "context": context}))
+
+
+def error(status: int, sentence: str, *, definite: bool) -> Response:
+    """A refusal or a failure."""
+    return Response(status, None, _json.encode({"error": sentence, "definite": definite}))
+
+
+def page(content: Any) -> Response:
+    """A JSON page."""
+    return Response(200, None, _json.encode(content))

@@ -1,0 +1,59 @@
+"""The named bugs: switches that break the store on purpose, off unless they are named."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from systems_under_test.system import Bug
+
+DROP_SIBLINGS: Final = "drop-siblings"
+FORGET_HINTS: Final = "forget-hints"
+DELETE_HINT_EARLY: Final = "delete-hint-early"
+REUSE_DOT_AFTER_CRASH: Final = "reuse-dot-after-crash"
+ACK_BEFORE_DURABLE: Final = "ack-before-durable"
+
+_BUGS = (
+    Bug(
+        name=DROP_SIBLINGS,
+        sentence="A merge keeps only one of two concurrent versions.",
+        finding="lost-update",
+        workload="siblings",
+        faults="none",
+    ),
+    Bug(
+        name=FORGET_HINTS,
+        sentence="Hints are kept in memory only, yet a copy kept as a hint counts toward W.",
+        finding="lost-update",
+        workload="siblings",
+        needs={"n": 2, "r": 1, "w": 1, "anti_entropy": "off", "read_repair": "off"},
+        faults="partition,kill",
+        masked_by=("anti_entropy", "read_repair"),
+    ),
+    Bug(
+        name=DELETE_HINT_EARLY,
+        sentence="A hint is deleted when it has been sent, not when its owner has acknowledged it.",
+        finding="lost-update",
+        workload="siblings",
+        needs={"n": 2, "r": 1, "w": 1, "anti_entropy": "off", "read_repair": "off"},
+        faults="partition,kill",
+        masked_by=("anti_entropy", "read_repair"),
+    ),
+    Bug(
+        name=REUSE_DOT_AFTER_CRASH,
+        sentence="Dots are counted in memory and without the life of the node, so that they begin "
+        "again at n1.1.1 after a crash.",
+        finding="lost-update",
+        workload="siblings",
+        faults="kill",
+    ),
+    Bug(
+        name=ACK_BEFORE_DURABLE,
+        sentence="Writes are acknowledged before they are durable.",
+        finding="lost-update",
+        workload="siblings",
+        faults="power",
+        environments=("simulated",),
+    ),
+)
+
+BUGS: Final = {bug.name: bug for bug in _BUGS}

@@ -1,0 +1,185 @@
+"""What nodes say to each other, one structure for each message, and the envelope they travel in.
+
+A body is [protocol, bytes]. A node that meets a protocol or a message that it does not know drops
+it and says so in its log: a newer node may be speaking. A key travels as its name, and each node
+places it on its own ring. Sets of versions travel as the bytes that are stored, so that a replica
+answers a read without decoding anything.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from systems_under_test.dynamo.versions import History  # noqa: TC001  (msgspec reads it)
+
+PROTOCOL: Final = 1
+
+Entry = tuple[bytes, bytes]
+"""(key as stored, encoded set of versions)."""
+
+
+class NotUnderstood(ValueError):
+    """A message of another protocol, or of none."""
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """What all messages share. A `request` is the asker's own number, echoed in the answer."""
+
+
+class Store(Message, frozen=True, tag="store"):
+    """Merge these versions of a key, durably; `home` is the node that the receiver stands for.
+
+    Request 0 wants no answer (read repair).
+    """
+
+    request: int
+    key: bytes
+    blob: bytes
+    home: str
+
+
+class Stored(Message, frozen=True, tag="stored"):
+    """What was sent is durable here."""
+
+    request: int
+
+
+class Fetch(Message, frozen=True, tag="fetch"):
+    """What do you hold of this key, hints included?"""
+
+    request: int
+    key: bytes
+
+
+class Fetched(Message, frozen=True, tag="fetched"):
+    """This, or nothing."""
+
+    request: int
+    blob: bytes | None
+
+
+class Forward(Message, frozen=True, tag="forward"):
+    """Coordinate this client's write in my place. `name` is the client's own request id."""
+
+    request: int
+    name: str
+    key: bytes
+    context: History
+    value: bytes | None
+
+
+class Forwarded(Message, frozen=True, tag="forwarded"):
+    """The reply that the client is to get."""
+
+    request: int
+    status: int
+    context: str | None
+    body: bytes
+
+
+class Handoff(Message, frozen=True, tag="handoff"):
+    """Hints for you: merge them durably."""
+
+    request: int
+    entries: tuple[Entry, ...]
+
+
+class HandedOff(Message, frozen=True, tag="handed-off"):
+    """They are durable here; you may delete them."""
+
+    request: int
+
+
+class Ping(Message, frozen=True, tag="ping"):
+    """Do you answer?"""
+
+
+class Pong(Message, frozen=True, tag="pong"):
+    """I do."""
+
+
+class Gossip(Message, frozen=True, tag="gossip"):
+    """My view of the members: (node, incarnation, tokens)."""
+
+    members: tuple[tuple[str, int, int], ...]
+
+
+class GossipBack(Message, frozen=True, tag="gossip-back"):
+    """Mine, with yours merged into it."""
+
+    members: tuple[tuple[str, int, int], ...]
+
+
+class Digests(Message, frozen=True, tag="digests"):
+    """The digests of ranges that we both keep: (range, digest)."""
+
+    digests: tuple[tuple[int, bytes], ...]
+
+
+class Same(Message, frozen=True, tag="same"):
+    """All of these are equal here."""
+
+
+class Inventory(Message, frozen=True, tag="inventory"):
+    """A range differs. Between `start` and `stop` I hold these: (key as stored, fingerprint)."""
+
+    range: int
+    start: bytes
+    stop: bytes | None
+    entries: tuple[tuple[bytes, bytes], ...]
+
+
+class Exchange(Message, frozen=True, tag="exchange"):
+    """Merge these. With `answer`: send back what I lack of them, and of the keys wanted."""
+
+    entries: tuple[Entry, ...]
+    wanted: tuple[bytes, ...]
+    answer: bool
+
+
+AnyMessage = (
+    Store
+    | Stored
+    | Fetch
+    | Fetched
+    | Forward
+    | Forwarded
+    | Handoff
+    | HandedOff
+    | Ping
+    | Pong
+    | Gossip
+    | GossipBack
+    | Digests
+    | Same
+    | Inventory
+    | Exchange
+)
+
+ANSWERS: Final = frozenset(
+    {Stored, Fetched, Forwarded, HandedOff, Pong, GossipBack, Same, Inventory}
+)
+"""Messages that answer something this node asked: signs of life."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)
+
+
+def seal(message: AnyMessage) -> list[int | bytes]:
+    """The body of a message on the wire."""
+    return [PROTOCOL, _encoder.encode(message)]
+
+
+def unseal(body: object) -> AnyMessage:
+    """The message in a body. Raises NotUnderstood with a reason."""
+    if not isinstance(body, list | tuple) or len(body) != 2:
+        raise NotUnderstood("not [protocol, bytes]")
+    protocol, content = body
+    if protocol != PROTOCOL:
+        raise NotUnderstood(f"protocol {protocol!r}; this node speaks {PROTOCOL}")
+    try:
+        return _decoder.decode(content)
+    except (msgspec.MsgspecError, TypeError) as error:
+        raise NotUnderstood(f"malformed: {error}") from None

@@ -1,0 +1,103 @@
+"""What the techniques of one node share: its name, its place on the ring, its stores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from systems_under_test.dynamo.api import CONTEXT_HEADER
+from systems_under_test.dynamo.bugs import (
+    ACK_BEFORE_DURABLE,
+    DROP_SIBLINGS,
+    FORGET_HINTS,
+    REUSE_DOT_AFTER_CRASH,
+)
+from systems_under_test.dynamo.counters import Counters
+from systems_under_test.dynamo.dots import DotSource
+from systems_under_test.dynamo.failure_detection import FailureDetection
+from systems_under_test.dynamo.hinted_handoff import ForgetfulHintStore, HintStore
+from systems_under_test.dynamo.preference_list import PreferenceLists
+from systems_under_test.dynamo.ring import Ring, random_tokens
+from systems_under_test.dynamo.version_store import VersionStore
+
+if TYPE_CHECKING:
+    from systems_under_test.dynamo.api import Response
+    from systems_under_test.dynamo.configuration import Configuration
+    from systems_under_test.dynamo.ring import Key
+    from systems_under_test.dynamo.step import Step
+    from systems_under_test.replica import Place
+
+LIFE_BITS = 40
+
+
+class Node:
+    """One life of a node. Made at its first input, when its incarnation is known."""
+
+    def __init__(
+        self,
+        step: Step,
+        place: Place,
+        configuration: Configuration,
+        bug: str | None,
+        incarnation: int,
+    ) -> None:
+        durable = bug != ACK_BEFORE_DURABLE
+        self.name = place.node
+        self.nodes = place.nodes
+        self.configuration = configuration
+        self.bug = bug
+        self.incarnation = incarnation
+        self.ring = Ring(random_tokens(configuration.tokens(place.nodes)))
+        self.lists = PreferenceLists(self.ring, configuration)
+        self.counters = Counters()
+        self.detector = FailureDetection(configuration, self.counters)
+        self.versions = VersionStore(self.ring, drop_siblings=bug == DROP_SIBLINGS, durable=durable)
+        self.hints = (
+            ForgetfulHintStore(place.nodes)
+            if bug == FORGET_HINTS
+            else HintStore(place.nodes, durable=durable)
+        )
+        self.dots = DotSource(
+            step, self.name, incarnation, reuse=bug == REUSE_DOT_AFTER_CRASH, durable=durable
+        )
+        self._requests = incarnation << LIFE_BITS
+
+    def new_request(self) -> int:
+        """A number for a request to peers that no request of any life of this node has had.
+
+        So an answer to an earlier life is never taken for one to this life.
+        """
+        self._requests += 1
+        return self._requests
+
+    def reply(self, step: Step, client: int, response: Response) -> None:
+        """Answer a client of this node."""
+        headers = {"content-type": "application/json"}
+        if response.context is not None:
+            headers[CONTEXT_HEADER] = response.context
+        step.respond(client, response.status, headers, response.body)
+
+    def is_home(self, key: Key) -> bool:
+        """Whether this node is among the N that keep the key."""
+        return self.name in self.lists.home(key.range)
+
+    def held(self, step: Step, key: Key) -> bytes | None:
+        """What this node holds of a key: as home its versions, else what its hints hold."""
+        if self.is_home(key):
+            return self.versions.read(step, key)
+        return self.hints.read(step, key)
+
+    def keep(self, step: Step, key: Key, blob: bytes, home: str) -> bool:
+        """Merge versions of a key: as home into the store, else into a hint for that home node.
+
+        False where the key has no business here, because the sender's ring is another one.
+        """
+        homes = self.lists.home(key.range)
+        if self.name in homes:
+            self.versions.merge(step, key, blob)
+            return True
+        if home not in homes:
+            step.log("misplaced", key=key.name, home=home)
+            return False
+        self.hints.put(step, home, key.stored, blob)
+        self.counters.hints_stored += 1
+        return True

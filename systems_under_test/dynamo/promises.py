@@ -1,0 +1,60 @@
+"""What the store claims in a configuration under a plan: the table of the guarantees, as code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from checker.claims import Promises
+
+if TYPE_CHECKING:
+    from systems_under_test.dynamo.configuration import Configuration
+    from systems_under_test.system import FaultPlanSummary
+
+ALWAYS: Final = frozenset({"false-sibling", "dishonest-context", "phantom-element", "duplicate"})
+"""Versions carry what their writers had seen, so these hold in every configuration."""
+
+KEPT: Final = frozenset({"lost-update", "resurrection", "lost-element"})
+"""After healing, as long as what was acknowledged is still stored somewhere."""
+
+LIVENESS: Final = frozenset({"no-convergence", "did-not-recover", "node-died"})
+
+ONLINE: Final = frozenset(
+    {"lost-update-online", "resurrection-online", "read-your-writes", "stale-element"}
+)
+"""Where every read meets every acknowledged write."""
+
+NEVER: Final = {
+    "linearizable": "concurrent versions are kept as siblings, in no order",
+    "monotonic-reads": "a read answers at R without writing back what it has seen",
+    "monotonic-writes": "writes of a session may be coordinated by different nodes",
+    "writes-follow-reads": "a write reaches replicas that lack what its writer had read",
+}
+
+ENDS_PROCESS: Final = frozenset({"kill", "power", "disk", "damage"})
+
+
+def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
+    """What is claimed, and for each other claim the reason why it is not."""
+    withdrawn = dict(NEVER)
+    online = _why_not_online(configuration)
+    if online is not None:
+        withdrawn.update(dict.fromkeys(ONLINE, online))
+    if not configuration.anti_entropy:
+        withdrawn["no-convergence"] = "anti-entropy is off, so that replicas may stay apart"
+    deadly = sorted(plan.faults & ENDS_PROCESS)
+    if configuration.engine == "memory" and deadly:
+        reason = f"the memory engine forgets at {', '.join(deadly)}: W or more copies may be gone"
+        withdrawn.update(dict.fromkeys(KEPT | ONLINE, reason))
+    if "damage" in plan.faults:
+        reason = "a node that finds its store damaged stops, and stays down until someone decides"
+        withdrawn.update(dict.fromkeys(LIVENESS, reason))
+    return Promises((ALWAYS | KEPT | LIVENESS | ONLINE) - withdrawn.keys(), withdrawn)
+
+
+def _why_not_online(configuration: Configuration) -> str | None:
+    if configuration.sloppy:
+        return "a sloppy quorum writes to stand-ins that a read may not ask"
+    if configuration.r + configuration.w <= configuration.n:
+        c = configuration
+        return f"R+W<=N ({c.r}+{c.w}<={c.n}): a read may miss every copy of a write"
+    return None

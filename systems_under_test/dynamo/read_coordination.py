@@ -1,0 +1,154 @@
+"""Read coordination: a state machine for each read, on whatever node the client asked.
+
+It asks the first N healthy nodes of the preference list, answers at R with what is left once
+causally older versions are dropped, and then waits for the late answers to repair stale replicas.
+A node that has not answered within the replica time-out is left out and a stand-in asked instead.
+
+Source: DeCandia et al., SOSP 2007, 4.5, 5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from systems_under_test.dynamo.api import error, versions_read
+from systems_under_test.dynamo.deadlines import Deadlines
+from systems_under_test.dynamo.messages import Fetch
+from systems_under_test.dynamo.read_repair import repair
+from systems_under_test.dynamo.versions import decode, merge_encoded
+
+if TYPE_CHECKING:
+    from systems_under_test.dynamo.api import Read
+    from systems_under_test.dynamo.node import Node
+    from systems_under_test.dynamo.step import Step
+
+READ_PATIENCE: Final = "read-patience"
+READ_DEADLINE: Final = "read-deadline"
+
+
+@dataclass(slots=True)
+class Reading:
+    """An open read."""
+
+    id: int
+    client: int
+    read: Read
+    needed: int
+    asked: list[str]
+    asked_at: int
+    answers: dict[str, bytes | None] = field(default_factory=dict)
+    answered: bool = False
+
+
+class ReadCoordination:
+    """The open reads of a node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        configuration = node.configuration
+        self._patience = Deadlines(READ_PATIENCE, configuration.replica_timeout)
+        rest = configuration.request_timeout - configuration.replica_timeout
+        self._deadlines = Deadlines(READ_DEADLINE, rest)
+        self.open: dict[int, Reading] = {}
+
+    def begin(self, step: Step, client: int, read: Read) -> None:
+        """Begin a read; refuse it if too few nodes are healthy."""
+        node = self._node
+        if read.everyone:
+            asked, needed = list(node.lists.home(read.key.range)), node.configuration.n
+        else:
+            asked = list(node.lists.placement(read.key.range, node.detector.is_up))
+            needed = node.configuration.r
+        if len(asked) < needed:
+            sentence = f"{len(asked)} nodes of this key answer, and a read needs {needed}"
+            node.counters.refused += 1
+            node.reply(step, client, error(503, sentence, definite=True))
+            return
+        reading = Reading(node.new_request(), client, read, needed, asked, step.mono)
+        self.open[reading.id] = reading
+        for peer in asked:
+            if peer == node.name:
+                reading.answers[peer] = node.held(step, read.key)
+            else:
+                step.send(peer, Fetch(reading.id, read.key.name))
+        self._patience.add(step, reading.id)
+        self._advance(step, reading)
+
+    def on_fetched(self, step: Step, sender: str, request: int, blob: bytes | None) -> None:
+        """A node's answer; one for a read that is over is late and of no use."""
+        reading = self.open.get(request)
+        if reading is not None:
+            reading.answers[sender] = blob
+            self._advance(step, reading)
+
+    def on_patience(self, step: Step) -> None:
+        """Leave out who has not answered; ask stand-ins unless the client has its answer."""
+        node = self._node
+        for request in self._patience.due(step, self.open):
+            reading = self.open[request]
+            for peer in [peer for peer in reading.asked if peer not in reading.answers]:
+                node.detector.missed(step, peer, reading.asked_at)
+                if not reading.answered and not reading.read.everyone:
+                    self._ask_stand_in(step, reading)
+            if reading.answered:
+                self._finish(step, reading)
+            else:
+                self._deadlines.add(step, request)
+
+    def on_deadline(self, step: Step) -> None:
+        """Give up."""
+        for request in self._deadlines.due(step, self.open):
+            self._finish(step, self.open[request])
+
+    def _ask_stand_in(self, step: Step, reading: Reading) -> None:
+        node, key = self._node, reading.read.key
+        stand_in = node.lists.next_fallback(key.range, node.detector.is_up, reading.asked)
+        if stand_in is None:
+            return
+        node.counters.stand_ins_asked += 1
+        reading.asked.append(stand_in)
+        if stand_in == node.name:
+            reading.answers[stand_in] = node.held(step, key)
+            self._advance(step, reading)
+        else:
+            step.send(stand_in, Fetch(reading.id, key.name))
+
+    def _advance(self, step: Step, reading: Reading) -> None:
+        """Answer at R; be done when everybody has answered, or nothing is repaired anyway."""
+        if not reading.answered and len(reading.answers) >= reading.needed:
+            self._answer(step, reading)
+        everyone = len(reading.answers) == len(reading.asked)
+        if everyone or (reading.answered and not self._node.configuration.read_repair):
+            self._finish(step, reading)
+
+    def _answer(self, step: Step, reading: Reading) -> None:
+        reading.answered = True
+        versions = decode(_merged(reading))
+        self._node.counters.reads += 1
+        self._node.counters.siblings_read += len(versions) > 1
+        step.log(
+            "read",
+            request=reading.read.name,
+            key=reading.read.key.name,
+            ids=[str(version.dot) for version in versions],
+            nodes=list(reading.answers),
+        )
+        self._node.reply(step, reading.client, versions_read(reading.read.key, versions))
+
+    def _finish(self, step: Step, reading: Reading) -> None:
+        if self.open.pop(reading.id, None) is None:
+            return
+        if not reading.answered:
+            self._node.counters.reads_failed += 1
+            sentence = f"R not reached: {len(reading.answers)} of {reading.needed} nodes answered"
+            self._node.reply(step, reading.client, error(503, sentence, definite=True))
+        if self._node.configuration.read_repair:
+            repair(self._node, step, reading.read.key, reading.answers, _merged(reading))
+
+
+def _merged(reading: Reading) -> bytes | None:
+    merged: bytes | None = None
+    for blob in reading.answers.values():
+        merged = merge_encoded(merged, blob)
+    return merged

@@ -1,0 +1,193 @@
+"""The Dynamo replica: hands each input to the technique that it belongs to, and nothing more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from systems_under_test.dynamo import (
+    anti_entropy,
+    failure_detection,
+    forwarding,
+    hinted_handoff,
+    membership,
+    read_coordination,
+    write_coordination,
+)
+from systems_under_test.dynamo import messages as m
+from systems_under_test.dynamo import status as shown
+from systems_under_test.dynamo.anti_entropy import AntiEntropy
+from systems_under_test.dynamo.api import Page, Put, Read, Refused, page, parse
+from systems_under_test.dynamo.configuration import configure
+from systems_under_test.dynamo.forwarding import Forwarding
+from systems_under_test.dynamo.hinted_handoff import HintedHandoff
+from systems_under_test.dynamo.membership import Membership
+from systems_under_test.dynamo.node import Node
+from systems_under_test.dynamo.read_coordination import ReadCoordination
+from systems_under_test.dynamo.step import Step
+from systems_under_test.dynamo.write_coordination import WriteCoordination
+from systems_under_test.replica import ClientRequest, PeerMessage, Started, TimerFired
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from systems_under_test.dynamo.configuration import Configuration
+    from systems_under_test.replica import Effect, Input, Place, Turn
+
+
+def make_replica(place: Place, options: Mapping[str, Any], bug: str | None) -> DynamoReplica:
+    """A new life of a node. Raises ValueError naming every problem of the options."""
+    return DynamoReplica(place, configure(options), bug)
+
+
+class DynamoReplica:
+    """A node of the store. Its state is made at its first input, when it knows which life it is."""
+
+    def __init__(self, place: Place, configuration: Configuration, bug: str | None) -> None:
+        self._place = place
+        self._configuration = configuration
+        self._bug = bug
+        self._life: Life | None = None
+
+    def handle(self, event: Input, turn: Turn) -> Sequence[Effect]:
+        """Handle one input."""
+        step = Step(turn)
+        if isinstance(event, Started):
+            node = Node(step, self._place, self._configuration, self._bug, event.incarnation)
+            self._life = Life(node)
+            self._life.start(step)
+            return step.effects
+        life = self._life
+        assert life is not None, "the first input of a life is Started"
+        if isinstance(event, PeerMessage):
+            life.on_message(step, event)
+        elif isinstance(event, ClientRequest):
+            life.on_request(step, event)
+        else:
+            life.on_timer(step, event)
+        return step.effects
+
+
+class Life:
+    """The techniques of one node from start to end, and which of them an input belongs to."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.membership = Membership(node, node.configuration.tokens(node.nodes))
+        self.reads = ReadCoordination(node)
+        self.writes = WriteCoordination(node)
+        self.forwarding = Forwarding(node, self.writes)
+        self.handoff = HintedHandoff(node)
+        self.anti_entropy = AntiEntropy(node)
+        self._timers: dict[str, Callable[[Step], None]] = {
+            read_coordination.READ_PATIENCE: self.reads.on_patience,
+            read_coordination.READ_DEADLINE: self.reads.on_deadline,
+            write_coordination.WRITE_PATIENCE: self.writes.on_patience,
+            write_coordination.WRITE_DEADLINE: self.writes.on_deadline,
+            forwarding.FORWARD_PATIENCE: self.forwarding.on_patience,
+            forwarding.FORWARD_DEADLINE: self.forwarding.on_deadline,
+            hinted_handoff.SCAN: self.handoff.on_scan,
+            anti_entropy.COMPARE: self.anti_entropy.on_timer,
+            failure_detection.PROBE: node.detector.on_probe,
+            membership.GOSSIP: self.membership.on_timer,
+        }
+
+    def start(self, step: Step) -> None:
+        """Take up what an earlier life has stored, and begin the work in the background."""
+        self.membership.start(step)
+        self.handoff.start(step)
+        self.node.detector.start(step)
+        self.anti_entropy.start(step)
+        step.log("started", incarnation=self.node.incarnation, bug=self.node.bug)
+
+    @property
+    def open_requests(self) -> int:
+        """Requests of clients and of peers that are not over."""
+        return len(self.reads.open) + len(self.writes.open) + len(self.forwarding.open)
+
+    def on_timer(self, step: Step, event: TimerFired) -> None:
+        """A timer that this life has set."""
+        self._timers[event.name](step)
+
+    def on_request(self, step: Step, event: ClientRequest) -> None:
+        """A request of a client."""
+        node = self.node
+        try:
+            asked = parse(event, node.ring, node.configuration)
+            if self.open_requests >= node.configuration.requests_max:
+                raise Refused(503, f"{self.open_requests} requests are open here: try later")
+        except Refused as refused:
+            node.counters.refused += 1
+            node.reply(step, event.id, refused.response)
+            return
+        if isinstance(asked, Read):
+            self.reads.begin(step, event.id, asked)
+        elif isinstance(asked, Put):
+            self.forwarding.begin(step, event.id, asked)
+        else:
+            node.reply(step, event.id, page(self._page(step, asked)))
+
+    def _page(self, step: Step, asked: Page) -> dict[str, Any]:
+        if asked.path == "/status":
+            return shown.status(self.node, step, self.membership, self.open_requests)
+        return shown.ring(self.node) if asked.path == "/ring" else shown.dump(self.node, step)
+
+    def on_message(self, step: Step, event: PeerMessage) -> None:
+        """A message of another node. One that is not understood is dropped, and logged."""
+        try:
+            message = m.unseal(event.body)
+        except m.NotUnderstood as reason:
+            self.node.counters.messages_not_understood += 1
+            step.log("not-understood", sender=event.sender, reason=str(reason))
+            return
+        kind, sender = type(message), event.sender
+        back = kind in m.ANSWERS and self.node.detector.answered(step, sender)
+        _RECEIVE[kind](self, step, sender, message)
+        if back:
+            self.handoff.deliver(step, sender)
+
+
+def _store(life: Life, step: Step, sender: str, message: m.Store) -> None:
+    node = life.node
+    kept = node.keep(step, node.ring.place(message.key), message.blob, message.home)
+    life.handoff.arm(step)
+    if kept and message.request:
+        step.send(sender, m.Stored(message.request))
+
+
+def _fetch(life: Life, step: Step, sender: str, message: m.Fetch) -> None:
+    blob = life.node.held(step, life.node.ring.place(message.key))
+    step.send(sender, m.Fetched(message.request, blob))
+
+
+def _handoff(life: Life, step: Step, sender: str, message: m.Handoff) -> None:
+    node = life.node
+    kept = [
+        node.keep(step, node.ring.placed(stored), blob, node.name)
+        for stored, blob in message.entries
+    ]
+    if all(kept):
+        step.send(sender, m.HandedOff(message.request))
+
+
+_RECEIVE: dict[type, Callable[[Life, Step, str, Any], None]] = {
+    m.Store: _store,
+    m.Stored: lambda life, step, sender, it: life.writes.on_stored(step, sender, it.request),
+    m.Fetch: _fetch,
+    m.Fetched: lambda life, step, sender, it: life.reads.on_fetched(
+        step, sender, it.request, it.blob
+    ),
+    m.Forward: lambda life, step, sender, it: life.forwarding.on_forward(step, sender, it),
+    m.Forwarded: lambda life, step, sender, it: life.forwarding.on_forwarded(step, it),
+    m.Handoff: _handoff,
+    m.HandedOff: lambda life, step, sender, it: life.handoff.on_handed_off(
+        step, sender, it.request
+    ),
+    m.Ping: lambda life, step, sender, it: step.send(sender, m.Pong()),
+    m.Pong: lambda life, step, sender, it: None,
+    m.Gossip: lambda life, step, sender, it: life.membership.on_gossip(step, sender, it.members),
+    m.GossipBack: lambda life, step, sender, it: life.membership.merge(step, sender, it.members),
+    m.Digests: lambda life, step, sender, it: life.anti_entropy.on_digests(step, sender, it),
+    m.Same: lambda life, step, sender, it: life.anti_entropy.on_same(),
+    m.Inventory: lambda life, step, sender, it: life.anti_entropy.on_inventory(step, sender, it),
+    m.Exchange: lambda life, step, sender, it: life.anti_entropy.on_exchange(step, sender, it),
+}

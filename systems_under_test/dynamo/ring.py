@@ -1,0 +1,112 @@
+"""Partitioning by consistent hashing: MD5 places keys and tokens on a ring of 128 bits.
+
+A node has several tokens, its virtual nodes, in proportion to its capacity (heterogeneity). A
+range is the arc from one token to the next, its end included; range i belongs to the token at its
+end, and the nodes met from there clockwise are its preference order.
+
+Source: DeCandia et al., SOSP 2007, 4.2; partitioning strategy 1 of 6.2 (random tokens). Another
+strategy is another maker of `Ring` from tokens.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from hashlib import md5
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RING_SIZE = 1 << 128
+POSITION_BYTES = 16
+
+
+class Key(NamedTuple):
+    """A key with its place: what the modules of this store hand around.
+
+    `stored` is the position followed by the name, so that the storage's order is the ring's and a
+    range of the ring is a scan of the storage.
+    """
+
+    name: bytes
+    stored: bytes
+    range: int
+
+
+class Token(NamedTuple):
+    """A virtual node: a position on the ring, and the node that it belongs to."""
+
+    position: int
+    node: str
+
+
+def position_of(name: bytes) -> int:
+    """Where on the ring a name lies, in [0, 2**128)."""
+    return int.from_bytes(md5(name, usedforsecurity=False).digest(), "big")
+
+
+def random_tokens(counts: Mapping[str, int]) -> list[Token]:
+    """Strategy 1: so many tokens for each node, at the MD5 of `node#i`. The same on every node."""
+    return sorted(
+        Token(position_of(f"{node}#{i}".encode()), node)
+        for node, count in counts.items()
+        for i in range(count)
+    )
+
+
+class Ring:
+    """Tokens in order, and what follows from them. Immutable."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        positions = [token.position for token in tokens]
+        assert tokens, "a ring without tokens"
+        assert all(a < b for a, b in pairwise(positions)), "tokens not in order, or two at a place"
+        self.tokens = tuple(tokens)
+        self.nodes = tuple(sorted({token.node for token in tokens}))
+        self._positions = positions
+        self._orders: dict[int, tuple[str, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def range_at(self, position: int) -> int:
+        """The range that a position lies in: (token before it, token at or after it]."""
+        return bisect_left(self._positions, position) % len(self.tokens)
+
+    def place(self, name: bytes) -> Key:
+        """The key of this name."""
+        digest = md5(name, usedforsecurity=False).digest()
+        position = int.from_bytes(digest, "big")
+        return Key(name, digest + name, bisect_left(self._positions, position) % len(self.tokens))
+
+    def placed(self, stored: bytes) -> Key:
+        """The key that is stored under these bytes. Raises ValueError if none could be."""
+        key = self.place(stored[POSITION_BYTES:])
+        if key.stored != stored:
+            raise ValueError(f"stored key {stored!r} does not begin with the MD5 of its name")
+        return key
+
+    def order(self, range_index: int) -> tuple[str, ...]:
+        """All physical nodes in the order in which they are met clockwise from the range's end."""
+        found = self._orders.get(range_index)
+        if found is None:
+            around = self.tokens[range_index:] + self.tokens[:range_index]
+            found = tuple(dict.fromkeys(token.node for token in around))
+            self._orders[range_index] = found
+        return found
+
+    def scans(self, range_index: int) -> list[tuple[bytes, bytes | None]]:
+        """The (start, stop) scans of the storage that give exactly this range's keys."""
+        last = self._positions[range_index]
+        stop = _bytes_at(last + 1)
+        if range_index > 0:
+            return [(_bytes_at(self._positions[range_index - 1] + 1) or b"", stop)]
+        # The first range wraps: from the last token over zero to the first token.
+        beyond = _bytes_at(self._positions[-1] + 1)
+        return [(b"", stop)] + ([(beyond, None)] if beyond is not None else [])
+
+
+def _bytes_at(position: int) -> bytes | None:
+    """The position as the storage orders it; None is the end of the ring."""
+    return None if position == RING_SIZE else position.to_bytes(POSITION_BYTES, "big")

@@ -1,0 +1,90 @@
+"""What a node shows of itself: `/status`, `/ring` and `/dump`. Looking changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_from_bytes
+
+import msgspec
+
+from systems_under_test.dynamo.api import in_order_of_ids
+from systems_under_test.dynamo.ring import POSITION_BYTES
+from systems_under_test.dynamo.versions import decode
+
+if TYPE_CHECKING:
+    from systems_under_test.dynamo.configuration import Configuration
+    from systems_under_test.dynamo.membership import Membership
+    from systems_under_test.dynamo.node import Node
+    from systems_under_test.dynamo.step import Step
+
+
+def status(node: Node, step: Step, membership: Membership, open_requests: int) -> dict[str, Any]:
+    """How the node is: everything that quiescence is judged by, and what it has counted."""
+    return {
+        "node": node.name,
+        "incarnation": node.incarnation,
+        "nodes": list(node.nodes),
+        "bug": node.bug,
+        "options": options(node.configuration),
+        "peers": {
+            peer: "left-out" if peer in node.detector.left_out else "up"
+            for peer in node.nodes
+            if peer != node.name
+        },
+        "members": {name: life for name, life, _ in membership.view},
+        "open_requests": open_requests,
+        "hints": {owner: count for owner, count in node.hints.counts.items() if count},
+        "dots": node.dots.counter,
+        "digests": {
+            str(i): node.versions.digest(step, i).hex() for i in node.lists.held_by(node.name)
+        },
+        "counters": msgspec.to_builtins(node.counters),
+    }
+
+
+def options(configuration: Configuration) -> dict[str, Any]:
+    """Every option with its value."""
+    names = configuration.__dataclass_fields__
+    return {name: getattr(configuration, name) for name in names}
+
+
+def ring(node: Node) -> dict[str, Any]:
+    """The ring as this node knows it: every range with its end, its home and its stand-ins."""
+    return {
+        "nodes": list(node.nodes),
+        "tokens": node.configuration.tokens(node.nodes),
+        "ranges": [
+            {
+                "range": i,
+                "end": f"{token.position:032x}",
+                "node": token.node,
+                "home": list(node.lists.home(i)),
+                "stand_ins": list(node.lists.fallbacks(i)),
+            }
+            for i, token in enumerate(node.ring.tokens)
+        ],
+    }
+
+
+def dump(node: Node, step: Step) -> dict[str, Any]:
+    """What this node holds as home, and the hints that it keeps for others."""
+    return {
+        "node": node.name,
+        "keys": {
+            shown_key(stored): in_order_of_ids(decode(blob))
+            for stored, blob in node.versions.scan_all(step)
+        },
+        "hints": {
+            owner: {
+                shown_key(stored): in_order_of_ids(decode(blob))
+                for stored, blob in node.hints.scan(step, owner)
+            }
+            for owner, count in node.hints.counts.items()
+            if count
+        },
+    }
+
+
+def shown_key(stored: bytes) -> str:
+    """The key as it stands in a path, percent-encoded: no two keys are shown alike."""
+    return quote_from_bytes(stored[POSITION_BYTES:], safe="")

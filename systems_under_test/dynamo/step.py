@@ -1,0 +1,71 @@
+"""One input being handled: what it may read, and the effects that it has gathered so far."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from systems_under_test.dynamo.messages import AnyMessage, seal
+from systems_under_test.replica import (
+    Diagnostic,
+    Respond,
+    Send,
+    SetTimer,
+    Write,
+    WriteLater,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from systems_under_test.replica import Effect, Turn, Wire
+
+
+class Step:
+    """Reads through its own writes: the storage does not see what this input is about to write."""
+
+    __slots__ = ("_written", "effects", "mono", "rng", "storage")
+
+    def __init__(self, turn: Turn) -> None:
+        self.mono = turn.now.mono
+        self.rng = turn.rng
+        self.storage = turn.storage
+        self.effects: list[Effect] = []
+        self._written: dict[tuple[str, bytes], bytes | None] = {}
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        """The value under a key as it will be after this input."""
+        if self._written and (table, key) in self._written:
+            return self._written[table, key]
+        return self.storage.get(table, key)
+
+    def scan(
+        self, table: str, start: bytes = b"", stop: bytes | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """The entries of a table; only while this input has written nothing to it."""
+        assert all(written != table for written, _ in self._written), f"{table} was written to"
+        return self.storage.scan(table, start, stop)
+
+    def write(self, table: str, key: bytes, value: bytes | None, *, durable: bool = True) -> None:
+        """Put a value, None deletes. Durable before any later effect leaves, unless told not."""
+        self._written[table, key] = value
+        self.effects.append((Write if durable else WriteLater)(table, key, value))
+
+    def send(self, to: str, message: AnyMessage) -> None:
+        """Send a message to another node."""
+        self.effects.append(Send(to, seal(message)))
+
+    def respond(self, request: int, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Answer a client."""
+        self.effects.append(Respond(request, status, headers, body))
+
+    def set_timer(self, name: str, delay: int, payload: Wire = None) -> None:
+        """Fire after so many nanoseconds of the node's monotonic clock."""
+        self.effects.append(SetTimer(name, delay, payload))
+
+    def set_jittered(self, name: str, interval: int) -> None:
+        """Fire after the interval, a quarter more or less, so that nodes do not march in step."""
+        self.set_timer(name, self.rng.between(interval * 3 // 4, interval * 5 // 4))
+
+    def log(self, event: str, **fields: Wire) -> None:
+        """A line for the node's log."""
+        self.effects.append(Diagnostic(event, fields))

@@ -1,0 +1,163 @@
+"""Dotted versions: what a key holds, exact to the single write.
+
+A *dot* (node, incarnation, counter) names one write. The counter is the node's own, over all keys,
+and durable; the incarnation is there because an engine in memory loses the counter. No dot is ever
+used twice, also not when a key was handed off, forgotten and written again.
+
+Why not a version vector, one number for each node? Fallback D coordinates a put of k (dot D.5),
+hands it off and forgets k. In a second partition it coordinates another put of k (dot D.9) that a
+client made without having read the first. As a vector, `D:9` covers D.5, so a replica that still
+holds D.5 drops it: an acknowledged write is lost, and nobody had seen it.
+
+So a version carries exactly what its writer had seen. Written dot by dot that would grow with each
+update of a key. Here a dot stands for the half-open interval (prev, counter] on the line of its
+(node, incarnation), where `prev` is the counter of the write *of this key* that the coordinator
+made last in this life; if it cannot know (first write of the key in this life, or forgotten),
+`prev` is counter - 1. Within (prev, counter] that coordinator made one write of this key, so the
+interval covers this dot and no other. A causal history is a union of such intervals: exact like a
+set of dots, and short, because intervals of updates that build on one another join.
+
+It matters that `prev` is the *last* one, not the greatest one found in the stored versions: D made
+D.5 and D.9 of k and forgot them; a client that read D.5 alone puts through D; with prev = 5 the
+new dot D.12 would stand for (5, 12] and cover D.9, which its writer never saw.
+
+Sources: DeCandia et al., SOSP 2007, 4.4 (vector clocks); Preguiça et al., "Dotted version vectors",
+2010 (the lost update through one server, and dots); Malkhi and Terry, "Concise version vectors in
+WinFS", 2005 (intervals for what a vector cannot say).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Line = tuple[str, int, tuple[int, ...]]
+"""(node, incarnation, bounds): half-open intervals (b0, b1], (b2, b3], ...; bounds ascend."""
+
+History = tuple[Line, ...]
+"""Which writes of one key have been seen: lines in order of (node, incarnation)."""
+
+NOTHING: History = ()
+
+
+class Dot(NamedTuple):
+    """The name of one write."""
+
+    node: str
+    incarnation: int
+    counter: int
+
+    def __str__(self) -> str:
+        return f"{self.node}.{self.incarnation}.{self.counter}"
+
+
+class Version(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One write of a key: its dot, the interval it stands for, what it had seen, and the value.
+
+    `value` None is a tombstone. `history` never covers the version's own dot.
+    """
+
+    dot: Dot
+    prev: int
+    history: History
+    value: bytes | None
+
+
+Versions = tuple[Version, ...]
+"""What is current of one key: pairwise concurrent, in order of dots, so equal sets are equal."""
+
+EMPTY: Versions = ()
+
+
+def covers(history: History, dot: Dot) -> bool:
+    """Whether the history has seen the dot."""
+    node, incarnation, counter = dot
+    for line in history:
+        if line[0] == node and line[1] == incarnation:
+            # a < counter <= b holds iff an odd number of bounds lie below the counter.
+            return bisect_left(line[2], counter) & 1 == 1
+    return False
+
+
+def join(histories: Iterable[History]) -> History:
+    """Everything that at least one of the histories has seen."""
+    distinct = list(dict.fromkeys(history for history in histories if history))
+    if len(distinct) < 2:
+        return distinct[0] if distinct else NOTHING
+    lines: dict[tuple[str, int], list[tuple[int, ...]]] = {}
+    for history in distinct:
+        for node, incarnation, bounds in history:
+            lines.setdefault((node, incarnation), []).append(bounds)
+    return tuple((*line, _join_bounds(lines[line])) for line in sorted(lines))
+
+
+def _join_bounds(parts: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """The union of unions of half-open intervals; neighbors that touch become one."""
+    if len(parts) == 1:
+        return parts[0]
+    intervals = sorted(
+        (bounds[i], bounds[i + 1]) for bounds in parts for i in range(0, len(bounds), 2)
+    )
+    joined: list[int] = []
+    for low, high in intervals:
+        if joined and low <= joined[-1]:
+            joined[-1] = max(joined[-1], high)
+        else:
+            joined += (low, high)
+    return tuple(joined)
+
+
+def seen_with(version: Version) -> History:
+    """What someone has seen who saw this version: its history and itself."""
+    node, incarnation, counter = version.dot
+    return join((version.history, ((node, incarnation, (version.prev, counter)),)))
+
+
+def context_of(versions: Versions) -> History:
+    """What a reader of exactly these versions has seen: its causal context."""
+    return join([seen_with(version) for version in versions])
+
+
+def merge(left: Versions, right: Versions) -> Versions:
+    """The union by dot, less what another member has seen.
+
+    Because a history holds everything that its members had seen, whatever is dropped stays covered
+    by what is left, and merging in any order, any number of times, ends in the same set.
+    """
+    if left == right or not right:
+        return left
+    if not left:
+        return right
+    by_dot = {version.dot: version for version in left}
+    for version in right:
+        by_dot.setdefault(version.dot, version)
+    seen = join([version.history for version in by_dot.values()])
+    return tuple(by_dot[dot] for dot in sorted(by_dot) if not covers(seen, dot))
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(tuple[Version, ...])
+
+
+def encode(versions: Versions) -> bytes:
+    """The one encoding of this set: equal sets give equal bytes, so bytes may be compared."""
+    return _encoder.encode(versions)
+
+
+def decode(blob: bytes | None) -> Versions:
+    """The set that was encoded; None is the empty one."""
+    return EMPTY if blob is None else _decoder.decode(blob)
+
+
+def merge_encoded(left: bytes | None, right: bytes | None) -> bytes | None:
+    """`merge` of encoded sets; None is the empty one."""
+    if left == right or right is None:
+        return left
+    if left is None:
+        return right
+    return encode(merge(decode(left), decode(right)))
