@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nemesis.plans import missing_capabilities, parse
-
 from checker.verdict import Budget
 from lineal import registry
 from lineal.registry import UsageProblem
 from nemesis.plan import FaultPlan
+from nemesis.plans import missing_capabilities, parse
 from systems_under_test.system import FaultPlanSummary
 
 if TYPE_CHECKING:
@@ -109,9 +108,14 @@ class Test:
         if isinstance(self.faults, FaultPlan):
             return self.faults
         try:
-            return parse(self.faults)
+            return parse(self.faults, capabilities=self.capabilities)
         except ValueError as error:
             raise UsageProblem(str(error).splitlines()) from error
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What its environment carries; nothing for an environment that there is not."""
+        return CAPABILITIES_BY_ENVIRONMENT.get(self.environment, frozenset())
 
     def promises(self) -> Promises:
         """What the system claims here under this plan."""
@@ -143,8 +147,7 @@ class Test:
             valid = ", ".join(sorted({*self.system.option_docs, *self._parameter_names()}))
             found += [f"unknown option {name!r}; there are: {valid}" for name in unknown]
             return found
-        capabilities = CAPABILITIES_BY_ENVIRONMENT[self.environment]
-        found += missing_capabilities(self.plan, self.environment, capabilities)
+        found += missing_capabilities(self.plan, self.environment, self.capabilities, self.nodes)
         return found + self.system.problems(self.system_options, self.nodes)
 
     def _parameter_names(self) -> list[str]:

@@ -15,9 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from checker.judgement import judge
-
 from checker.history.columns import History
+from checker.judgement import judge
 from lineal.interpreters.desk import Desk
 from lineal.phases import Phases
 from lineal.recorder import Recorder
@@ -30,9 +29,8 @@ from systems_under_test.rng import Rng
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from checker.judgement import Judgement
-
     from checker.history.events import Event
+    from checker.judgement import Judgement
     from checker.verdict import Budget
     from lineal.definition import Test
     from lineal.interpreters.world import World
@@ -206,10 +204,9 @@ def _heal_what_is_open(test: Test, world: World) -> None:
 
 @contextlib.contextmanager
 def _simulated_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[World]:
-    from systems_under_test.environments.simulated.cluster import SimulatedCluster
-
     from lineal.dumping import DumpingCodec
     from lineal.interpreters.simulated import SimulatedWorld
+    from systems_under_test.environments.simulated.cluster import SimulatedCluster
 
     cluster = SimulatedCluster(spec)
     cluster.up()
@@ -227,12 +224,12 @@ def _simulated_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[Worl
 
 @contextlib.contextmanager
 def _local_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[World]:
-    from systems_under_test.environments.http_client import HttpClient
     from systems_under_test.environments.local.cluster import LocalCluster
 
     from lineal.dumping import DumpingCodec
     from lineal.interpreters.live import LiveWorld
     from lineal.interpreters.workers import CodecClient
+    from systems_under_test.environments.http_client import HttpClient
 
     codec = DumpingCodec(test.system, test.offer.codec)
     start_ns = time.monotonic_ns()

@@ -85,7 +85,8 @@ def _checker(model: str | None, checker: str | None) -> Checker:
         path = checker if ":" in checker else CHECKERS.get(checker)
         if path is None:
             raise registry.unknown_name("checker", checker, CHECKERS)
-        return registry.load(path)()  # type: ignore[no-any-return]
+        made: Checker = registry.load(path)()
+        return made
     from checker.linearizability.checker import Linearizable
 
     from checker.models import MODELS

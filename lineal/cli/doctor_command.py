@@ -55,9 +55,9 @@ def _python() -> str:
 
 
 def _core() -> str:
-    from checker import _core
+    import checker._core
 
-    return f"checker._core {_core.__version__}"
+    return f"checker._core {checker._core.__version__}"
 
 
 def _loopback() -> str:

@@ -56,15 +56,10 @@ def open_run(path: Path) -> RunDirectory:
 def test_of(meta: dict[str, Any], path: Path) -> Test:
     """The test again, from the definition that `test.json` names."""
     if meta.get("definition") is None:
-        raise UsageProblem(
-            [
-                (
-                    f"{path} holds an inline test, which cannot be made again from its folder: "
-                    "run it again where it is defined"
-                )
-            ]
-        )
-    return registry.load(meta["definition"])(**meta["parameters"])
+        why = "holds an inline test, which cannot be made again from its folder"
+        raise UsageProblem([f"{path} {why}: run it again where it is defined"])
+    made: Test = registry.load(meta["definition"])(**meta["parameters"])
+    return made
 
 
 def main_recheck(args: argparse.Namespace) -> int:
@@ -92,7 +87,6 @@ def main_recheck(args: argparse.Namespace) -> int:
 def main_report(args: argparse.Namespace) -> int:
     """Write the report again from the verdict on disk."""
     from checker.judgement import Judgement
-
     from lineal.run import write_report
     from reports.run_directory import RunDirectoryProblem
 

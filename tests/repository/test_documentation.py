@@ -38,7 +38,9 @@ def test_python_examples_of_a_page_run_in_order(
 
 def commands(page: Path) -> list[str]:
     """The `lineal ...` lines of a page's shell blocks, prompts and comments taken off."""
-    lines = [line for body in blocks(page, "sh") + blocks(page, "console") for line in body.splitlines()]
+    lines = [
+        line for body in blocks(page, "sh") + blocks(page, "console") for line in body.splitlines()
+    ]
     stripped = [line.removeprefix("$ ").split("  #")[0].strip() for line in lines]
     return [line for line in stripped if line.startswith("lineal ")]
 

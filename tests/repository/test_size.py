@@ -16,7 +16,17 @@ MODULE_LINES_MAX = 400
 LONGER_FUNCTIONS: frozenset[str] = frozenset()
 LONGER_MODULES: frozenset[str] = frozenset()
 
-BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "base", "handler", "common", "misc"}
+BANNED_NAMES = {
+    "utils",
+    "util",
+    "helpers",
+    "helper",
+    "manager",
+    "base",
+    "handler",
+    "common",
+    "misc",
+}
 
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
