@@ -1,0 +1,271 @@
+"""The local environment: every node a process on 127.0.0.1, every directed link through a proxy.
+
+Nothing here needs a privilege. A guardian process kills the nodes if the harness ends without
+taking them down, and no node serves before the guardian knows of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import TYPE_CHECKING, Final, Self
+
+from systems_under_test.environments.cluster import EnvironmentFailed
+from systems_under_test.environments.local.guarded import Guardian
+from systems_under_test.environments.local.launch import child_environment
+from systems_under_test.environments.local.loop_thread import LoopThread
+from systems_under_test.environments.local.node import LocalNode, Site
+from systems_under_test.environments.local.ports import LOOPBACK, HeldPort
+from systems_under_test.environments.local.proxy import CLEAR, LinkProxy
+from systems_under_test.rng import Rng
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import TracebackType
+
+    from systems_under_test.environments.cluster import ClusterSpec, Link, LinkQuality
+
+Address = tuple[str, int]
+
+READY_S_MAX: Final = 15.0
+LINKS_S_MAX: Final = 5.0
+PROBE_S: Final = 0.15
+VERB_S_MAX: Final = 10.0
+BILLION: Final = 1_000_000_000
+
+
+class LocalCluster:
+    """A cluster of processes; use it in a `with` statement, or call `up` and `down`."""
+
+    def __init__(self, spec: ClusterSpec) -> None:
+        """Nothing happens before `up`."""
+        if spec.directory is None:
+            raise ValueError("the local environment needs a directory for its nodes' files")
+        self._spec = spec
+        self._directory = spec.directory
+        self._guardian: Guardian | None = None
+        self._loop: LoopThread | None = None
+        self._ports: list[HeldPort] = []
+        self._links: dict[Link, LinkProxy] = {}
+        self._nodes: dict[str, LocalNode] = {}
+
+    def __enter__(self) -> Self:
+        self.up()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.down()
+
+    @property
+    def environment(self) -> str:
+        """`local`."""
+        return "local"
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Which of `CAPABILITIES` it carries."""
+        return frozenset(self.method)
+
+    @property
+    def nodes(self) -> Mapping[str, LocalNode]:
+        """The nodes by name, in order."""
+        return self._nodes
+
+    @property
+    def method(self) -> Mapping[str, str]:
+        """How each capability is carried here."""
+        return {
+            "partition": "proxy",
+            "link": "proxy",
+            "kill": "SIGKILL",
+            "pause": "SIGSTOP",
+            "clock": "host",
+        }
+
+    def client_address(self, node: str) -> Address:
+        """Where clients reach a node, in every life of it."""
+        return self._nodes[node].client_address
+
+    def up(self) -> None:
+        """Start every node and wait until each serves and reaches every other one.
+
+        Raises EnvironmentFailed, naming the node and its log; then everything is down again.
+        """
+        if self._loop is not None:
+            raise RuntimeError("this cluster is up already")
+        try:
+            self._build()
+            for node in self._nodes.values():
+                node.start()
+            self._running.run(
+                self._wait_ready(), timeout_s=READY_S_MAX + VERB_S_MAX, what="starting nodes"
+            )
+            self._check_links()
+        except BaseException:
+            self.down()
+            raise
+
+    def down(self) -> None:
+        """Kill every node, end the proxies and the guardian. Can be called twice.
+
+        Whatever goes wrong on the way, the rest is still taken down; then an error is raised.
+        """
+        with contextlib.ExitStack() as steps:  # The last one that is entered is the first done.
+            for port in self._ports:
+                steps.callback(port.release)
+            self._ports = []
+            if self._guardian is not None:
+                steps.callback(self._guardian.end)
+                self._guardian = None
+            if self._loop is not None:
+                steps.callback(self._loop.stop)
+                steps.callback(self._loop.do, self._close_links, what="closing links")
+                self._loop = None
+            for node in self._nodes.values():
+                steps.callback(node.kill)
+
+    def set_cut(self, links: Iterable[Link]) -> None:
+        """Cut exactly these directed links and mend all others."""
+        cut = self._known(links)
+
+        def act() -> None:
+            for link, proxy in self._links.items():
+                proxy.set_cut(link in cut)
+
+        self._running.do(act, what="cutting links")
+
+    def shape(self, qualities: Mapping[Link, LinkQuality]) -> None:
+        """Give exactly these links these qualities, and all others none."""
+        self._known(qualities)
+
+        def act() -> None:
+            for link, proxy in self._links.items():
+                proxy.set_quality(qualities.get(link, CLEAR))
+
+        self._running.do(act, what="shaping links")
+
+    def probe(self, links: Iterable[Link]) -> Mapping[Link, bool]:
+        """Whether a message passes each link now: every sender sends one, all at the same time."""
+        wanted = self._known(links)
+        waits: dict[str, dict[str, float]] = {}
+        for link, proxy in self._links.items():
+            if link in wanted:
+                slow_ns = proxy.quality.delay_ns + proxy.quality.jitter_ns
+                waits.setdefault(link[0], {})[link[1]] = PROBE_S + slow_ns / BILLION
+
+        async def asking() -> list[Mapping[str, bool]]:
+            return await asyncio.gather(
+                *(self._nodes[sender].passes(receivers) for sender, receivers in waits.items())
+            )
+
+        longest_s = max((s for receivers in waits.values() for s in receivers.values()), default=0)
+        answers = self._running.run(
+            asking(), timeout_s=longest_s + VERB_S_MAX, what="probing links"
+        )
+        return {
+            (sender, receiver): passed
+            for sender, answer in zip(waits, answers, strict=True)
+            for receiver, passed in answer.items()
+        }
+
+    def link_counters(self) -> Mapping[Link, Mapping[str, int]]:
+        """`passed`, `dropped`, `delayed`, `duplicated` of each link since the start of the run."""
+        return {link: dict(proxy.counters) for link, proxy in self._links.items()}
+
+    def unprovoked_deaths(self) -> list[str]:
+        """Nodes that are dead though no verb of ours killed them, each reported once."""
+        return [name for name, node in self._nodes.items() if node.died_unprovoked()]
+
+    @property
+    def _running(self) -> LoopThread:
+        if self._loop is None:
+            raise EnvironmentFailed("the local cluster is not up")
+        return self._loop
+
+    def _build(self) -> None:
+        spec = self._spec
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            json.dumps(dict(spec.options))
+        except OSError as error:
+            raise EnvironmentFailed(
+                f"the nodes' directory {self._directory} cannot be used: {error}"
+            ) from error
+        environment = child_environment(spec.replica_path)
+        guardian = self._guardian = Guardian(environment)
+        loop = self._loop = LoopThread("local-cluster")
+        self._nodes.clear()
+        self._links.clear()
+        client = {name: self._port() for name in spec.nodes}
+        listen = {name: self._port() for name in spec.nodes}
+        entrances = loop.run(self._listen(listen), timeout_s=VERB_S_MAX, what="opening proxies")
+        for name in spec.nodes:
+            site = Site(
+                spec=spec,
+                name=name,
+                directory=self._directory / name,
+                client=client[name],
+                listen=listen[name],
+                peers={to: entrances[name, to] for to in spec.nodes if to != name},
+                environment=environment,
+            )
+            self._nodes[name] = LocalNode(site, guardian, loop)
+
+    def _port(self) -> Address:
+        port = HeldPort()
+        self._ports.append(port)
+        return port.address
+
+    async def _listen(self, receivers: Mapping[str, Address]) -> dict[Link, Address]:
+        """A proxy for each directed link; where its sender enters."""
+        entrances: dict[Link, Address] = {}
+        for sender in self._spec.nodes:
+            for receiver in self._spec.nodes:
+                if sender != receiver:
+                    rng = Rng(f"{self._spec.seed}/net/{sender}->{receiver}")
+                    proxy = LinkProxy(receiver=receivers[receiver], rng=rng)
+                    self._links[sender, receiver] = proxy
+                    entrances[sender, receiver] = await proxy.listen(LOOPBACK)
+        return entrances
+
+    async def _wait_ready(self) -> None:
+        waits = [asyncio.create_task(n.wait_ready(READY_S_MAX)) for n in self._nodes.values()]
+        try:
+            await asyncio.gather(*waits)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def _check_links(self) -> None:
+        passed = self._running_probe_until(LINKS_S_MAX)
+        broken = [f"{sender}->{receiver}" for (sender, receiver), ok in passed.items() if not ok]
+        if broken:
+            raise EnvironmentFailed(
+                f"nodes do not reach each other within {LINKS_S_MAX:g} s: {', '.join(broken)}; "
+                f"their logs are in {self._directory}"
+            )
+
+    def _running_probe_until(self, patience_s: float) -> Mapping[Link, bool]:
+        passed: Mapping[Link, bool] = {}
+        for _ in range(int(patience_s / PROBE_S)):
+            passed = self.probe(self._links)
+            if all(passed.values()):
+                break
+        return passed
+
+    def _close_links(self) -> None:
+        for proxy in self._links.values():
+            proxy.close()
+
+    def _known(self, links: Iterable[Link]) -> frozenset[Link]:
+        known = frozenset(links)
+        strange = sorted(known - self._links.keys())
+        if strange:
+            raise ValueError(f"there are no such links: {strange}; nodes: {list(self._nodes)}")
+        return known

@@ -1,0 +1,78 @@
+"""The guardian: a process that outlives the harness by at most two seconds, to clean up after it.
+
+It reads lines from a pipe whose other end only the harness holds: `watch PID BIRTH`, answered by
+`ok`, and `forget PID`. When the pipe ends, or its parent is no more, whatever the reason, it kills
+every process that it watches, stopped ones too, and ends. A process is known by its number and by
+when it began, so that a number used again is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+
+from systems_under_test.environments.local.processes import look
+
+LOOK_S = 0.25
+KILL_S_MAX = 2.0
+
+
+def main() -> int:
+    """Watch until the harness is gone, then kill; 1 if a process would not die."""
+    # What ends the harness from the terminal must not end its guardian first.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    harness = int(sys.argv[1])
+    watched: dict[int, str] = {}
+    waiting = b""
+    os.write(1, b"ready\n")
+    while os.getppid() == harness:
+        # The parent is looked at too: a child that the harness forked may hold the pipe open.
+        if not select.select([0], [], [], LOOK_S)[0]:
+            continue
+        data = os.read(0, 4096)
+        if not data:
+            break
+        *lines, waiting = (waiting + data).split(b"\n")
+        for line in lines:
+            _obey(line.decode("ascii"), watched)
+    return 0 if kill_all(watched) else 1
+
+
+def _obey(line: str, watched: dict[int, str]) -> None:
+    word, *arguments = line.split()
+    if word == "watch":
+        watched[int(arguments[0])] = arguments[1]
+        os.write(1, b"ok\n")
+    elif word == "forget":
+        watched.pop(int(arguments[0]), None)
+
+
+def kill_all(watched: dict[int, str]) -> bool:
+    """Kill every process that is still the one watched; whether all are gone in time."""
+    deadline = time.monotonic() + KILL_S_MAX
+    while time.monotonic() < deadline:
+        left = [pid for pid, birth in watched.items() if _lives(pid, birth)]
+        if not left:
+            return True
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.01)
+    return False
+
+
+def _lives(pid: int, birth: str) -> bool:
+    seen = look(pid)
+    if seen is None or seen.letter == "Z":
+        return False
+    return "_".join(seen.birth.split()) == birth
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""A node's clocks: a wall clock that can be offset, and both clocks at a rate of their own.
+
+The machine's own clocks are only read. A setting says from which moment of the machine's
+monotonic clock it counts, so a node that is started again under the same setting goes on along
+the same line, and a pause stops nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from systems_under_test.replica import Now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClockSetting:
+    """How a node's clocks run from a moment on."""
+
+    since_ns: int = 0
+    """The moment, on the machine's monotonic clock."""
+    wall_offset_ns: int = 0
+    """How far the wall clock is ahead of the true one at that moment."""
+    rate_ppm: int = 0
+    """How much faster both clocks run from then on, in parts per million."""
+
+    def wall_offset_at(self, machine_ns: int) -> int:
+        """The wall clock's offset at a moment of the machine's monotonic clock."""
+        return self.wall_offset_ns + (machine_ns - self.since_ns) * self.rate_ppm // MILLION
+
+
+class NodeClock:
+    """Reads the clocks of one life of a node."""
+
+    def __init__(
+        self,
+        *,
+        wall: Callable[[], int] = time.time_ns,
+        machine: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._wall = wall
+        self._machine = machine
+        self._setting = ClockSetting()
+        # The node's monotonic clock stood at `_mono` when the machine's stood at `_since`.
+        self._since = self._mono = machine()
+
+    @property
+    def rate_ppm(self) -> int:
+        """How much faster its clocks run, in parts per million."""
+        return self._setting.rate_ppm
+
+    def set(self, setting: ClockSetting) -> None:
+        """Run so from now on; the monotonic clock goes on from where it stands."""
+        if setting.rate_ppm <= -MILLION:
+            raise ValueError(f"a clock at {setting.rate_ppm} ppm would stand still or run back")
+        machine = self._machine()
+        self._mono, self._since = self._mono_at(machine), machine
+        self._setting = setting
+
+    def now(self) -> Now:
+        """Both clocks at one moment."""
+        return self.reading()[1]
+
+    def reading(self) -> tuple[int, Now]:
+        """A moment of the machine's monotonic clock, and the node's clocks at that very moment."""
+        machine = self._machine()
+        wall = self._wall() + self._setting.wall_offset_at(machine)
+        return machine, Now(wall=wall, mono=self._mono_at(machine))
+
+    def machine_ns_until(self, mono: int) -> int:
+        """How long the machine's clock must run until the node's shows at least this; 0 if past."""
+        left = mono - self._mono_at(self._machine())
+        if left <= 0:
+            return 0
+        # Rounded up: a timer may be late and is never early.
+        return -(-left * MILLION // (MILLION + self._setting.rate_ppm))
+
+    def _mono_at(self, machine: int) -> int:
+        elapsed = machine - self._since
+        return self._mono + elapsed + elapsed * self._setting.rate_ppm // MILLION

@@ -1,0 +1,200 @@
+"""One life of a node: inputs are gathered, handled, committed once, and then effects leave.
+
+This is where the obligations in `systems_under_test.replica` are met. It knows nothing of sockets:
+messages and replies leave through `Outlets`.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from systems_under_test.host.storage import CommitFailed, StorageDamaged
+from systems_under_test.host.timers import RungTimer, Timers
+from systems_under_test.replica import (
+    Append,
+    AppendLater,
+    CancelTimer,
+    Diagnostic,
+    Respond,
+    Send,
+    SetTimer,
+    Started,
+    TimerFired,
+    Turn,
+    Write,
+    WriteLater,
+)
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Sequence
+
+    from systems_under_test.host.clock import NodeClock
+    from systems_under_test.host.log import NodeLog
+    from systems_under_test.host.storage import Change, Engine
+    from systems_under_test.replica import Effect, Input, Now, Replica, Rng, Wire
+
+INPUTS_WAITING_MAX: Final = 20_000
+BATCH_INPUTS_MAX: Final = 256
+"""So many inputs at most share a commit: replies should not wait for long."""
+
+EXIT_REPLICA_RAISED: Final = 70
+EXIT_STORAGE_DAMAGED: Final = 65
+EXIT_COMMIT_FAILED: Final = 74
+
+
+class Outlets(Protocol):
+    """Where effects leave."""
+
+    def send(self, to: str, body: Wire) -> None:
+        """Send a message to another node; never waits. Raises ValueError for no such node."""
+        ...
+
+    def respond(self, reply: Respond) -> None:
+        """Reply to a client. Raises ValueError for a reply that cannot be."""
+        ...
+
+
+class Life:
+    """Drives one replica. `die` is called at most once, with an exit code, and must not return."""
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        replica: Replica,
+        storage: Engine,
+        clock: NodeClock,
+        rng: Rng,
+        log: NodeLog,
+        outlets: Outlets,
+        die: Callable[[int], object],
+    ) -> None:
+        self._loop = loop
+        self._replica = replica
+        self._storage = storage
+        self._clock = clock
+        self._rng = rng
+        self._log = log
+        self._outlets = outlets
+        self._die = die
+        self._inputs: deque[Input | RungTimer] = deque()
+        self._drain_is_due = True  # Until `begin`: what comes before the first input waits.
+        self.timers = Timers(loop, clock, self._ring)
+        self.counters = {"inputs": 0, "batches": 0, "inputs_refused": 0}
+
+    def begin(self, incarnation: int) -> None:
+        """Hand over `Started`, then whatever has come meanwhile."""
+        self._inputs.appendleft(Started(incarnation))
+        self._drain()
+
+    def offer(self, event: Input) -> bool:
+        """Take an input, to be handled soon; False when too many are waiting."""
+        if len(self._inputs) >= INPUTS_WAITING_MAX:
+            self.counters["inputs_refused"] += 1
+            return False
+        self._put(event)
+        return True
+
+    def _ring(self, rung: RungTimer) -> None:
+        self._put(rung)  # Timers are as many as the replica set; none is lost.
+
+    def _put(self, event: Input | RungTimer) -> None:
+        self._inputs.append(event)
+        if not self._drain_is_due:
+            # Called after everything that is ready now: so what has come together is gathered.
+            self._drain_is_due = True
+            self._loop.call_soon(self._drain)
+
+    def _drain(self) -> None:
+        self._drain_is_due = False
+        leaving: list[tuple[Send | Respond | Diagnostic, Now]] = []
+        try:
+            for _ in range(min(len(self._inputs), BATCH_INPUTS_MAX)):
+                self._handle(self._inputs.popleft(), leaving)
+            self._storage.commit()
+        except Exception as error:
+            self._fail(error, leaving)
+            return
+        self.counters["batches"] += 1
+        try:
+            for effect, now in leaving:
+                self._let_leave(effect, now)
+        except Exception as error:
+            self._fail(error, ())
+            return
+        if self._inputs and not self._drain_is_due:
+            self._drain_is_due = True
+            self._loop.call_soon(self._drain)
+
+    def _handle(
+        self, waiting: Input | RungTimer, leaving: list[tuple[Send | Respond | Diagnostic, Now]]
+    ) -> None:
+        event: Input
+        if isinstance(waiting, RungTimer):
+            stands, payload = self.timers.take(waiting)
+            if not stands:
+                return
+            event = TimerFired(waiting.name, payload)
+        else:
+            event = waiting
+        self.counters["inputs"] += 1
+        turn = Turn(self._clock.now(), self._rng, self._storage)
+        changes: list[Change] = []
+        for effect in self._replica.handle(event, turn):
+            self._sort(effect, turn.now, changes, leaving)
+        self._storage.stage(changes)
+
+    def _sort(
+        self,
+        effect: Effect,
+        now: Now,
+        changes: list[Change],
+        leaving: list[tuple[Send | Respond | Diagnostic, Now]],
+    ) -> None:
+        """Timers act at once: they are seen by nobody, and the next input may cancel one."""
+        match effect:
+            case Send() | Respond() | Diagnostic():
+                leaving.append((effect, now))
+            case Write() | WriteLater() | Append() | AppendLater():
+                changes.append(effect)
+            case SetTimer(name, delay, payload):
+                self.timers.set(name, now.mono + delay, payload)
+            case CancelTimer(name):
+                self.timers.cancel(name)
+            case _:
+                raise TypeError(f"the replica returned {effect!r}, which is no effect")
+
+    def _let_leave(self, effect: Send | Respond | Diagnostic, now: Now) -> None:
+        if isinstance(effect, Send):
+            self._outlets.send(effect.to, effect.body)
+        elif isinstance(effect, Respond):
+            self._outlets.respond(effect)
+        else:
+            self._log.write(effect.event, effect.fields, now)
+
+    def _fail(
+        self, error: Exception, leaving: Sequence[tuple[Send | Respond | Diagnostic, Now]]
+    ) -> None:
+        """End the life; of the batch only its diagnostics are told, to those who read the log."""
+        self._drain_is_due = True
+        for effect, now in leaving:
+            if isinstance(effect, Diagnostic):
+                self._log.write(effect.event, effect.fields, now)
+        if isinstance(error, CommitFailed):
+            self._log.say("commit failed: no effect of the batch leaves", reason=str(error))
+            self._die(EXIT_COMMIT_FAILED)
+        elif isinstance(error, StorageDamaged):
+            self._log.say("storage damaged", reason=str(error))
+            self._die(EXIT_STORAGE_DAMAGED)
+        else:
+            for line in traceback.format_exception(error):
+                self._log.say("traceback", text=line.rstrip("\n"))
+            self._log.say("the replica raised", reason=f"{type(error).__name__}: {error}")
+            self._die(EXIT_REPLICA_RAISED)
+
+    def report(self) -> dict[str, Any]:
+        """What has been counted, for whoever asks."""
+        return {**self.counters, **{f"storage_{k}": v for k, v in self._storage.counters.items()}}

@@ -1,0 +1,272 @@
+"""A node as a process: everything that a life needs, put together and taken apart."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from systems_under_test.host.clock import ClockSetting, NodeClock
+from systems_under_test.host.control import Control, take_standard_streams, wait_for_go
+from systems_under_test.host.http import HttpServer
+from systems_under_test.host.incarnation import next_incarnation
+from systems_under_test.host.life import EXIT_STORAGE_DAMAGED, Life
+from systems_under_test.host.log import NodeLog
+from systems_under_test.host.peers import Link
+from systems_under_test.host.storage import CommitFailed, StorageDamaged, open_engine
+from systems_under_test.host.welcome import PeerServer
+from systems_under_test.replica import Place
+from systems_under_test.rng import Rng
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from systems_under_test.host.options import Address, HostOptions
+    from systems_under_test.host.storage import Engine
+    from systems_under_test.replica import (
+        ClientRequest,
+        PeerMessage,
+        Replica,
+        Respond,
+        Wire,
+    )
+
+EXIT_USAGE: Final = 64
+EXIT_PORT_IN_USE: Final = 69
+EXIT_DIRECTORY: Final = 73
+
+FIRST_LINKS_S_MAX: Final = 0.15
+"""So long the first input waits for links, so that what it sends is not lost for want of one."""
+BACKLOG: Final = 512
+
+
+class CannotStart(Exception):
+    """The node cannot be; the message says why, `status` is what the process ends with."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class Node:
+    """One life of one node."""
+
+    def __init__(self, options: HostOptions, clock: NodeClock, log: NodeLog) -> None:
+        """Count the start and open the storage. Raises CannotStart."""
+        self._options = options
+        self._clock = clock
+        self._log = log
+        self._place = Place(options.node, options.nodes)
+        make = load_replica(options.replica)
+        self._incarnation, self._storage = _open(options)
+        log.incarnated(self._incarnation)
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[int] = self._loop.create_future()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._servers: list[asyncio.Server] = []
+        self._http = HttpServer(self)
+        self._peers = PeerServer(
+            place=self._place, incarnation=self._incarnation, inbox=self, log=log
+        )
+        self._links = {
+            to: Link(
+                node=options.node, incarnation=self._incarnation, to=to, address=address, log=log
+            )
+            for to, address in options.peers.items()
+        }
+        self._life = Life(
+            loop=self._loop,
+            replica=make(self._place, options.options, options.bug),
+            storage=self._storage,
+            clock=clock,
+            rng=Rng(f"{options.seed}/node/{options.node}/{self._incarnation}"),
+            log=log,
+            outlets=self,
+            die=os._exit,
+        )
+
+    # What a life sends out, and what comes in for it.
+
+    def send(self, to: str, body: Wire) -> None:
+        """Send a message to another node."""
+        link = self._links.get(to)
+        if link is None:
+            raise ValueError(f"a message to {to!r}, which is no other node")
+        link.send(body)
+
+    def respond(self, reply: Respond) -> None:
+        """Reply to a client."""
+        self._http.respond(reply)
+
+    def offer(self, event: ClientRequest | PeerMessage) -> bool:
+        """Take an input for the replica."""
+        return self._life.offer(event)
+
+    # Its course.
+
+    async def run(self, control: Control | None) -> int:
+        """Listen, connect, hand over the first input, and serve until told to end."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self.end)
+        try:
+            client = await self._listen(self._http.connection, self._options.client, "clients")
+            peer = await self._listen(self._peers.connection, self._options.listen, "nodes")
+            self._tasks += [
+                asyncio.create_task(link.keep_connected()) for link in self._links.values()
+            ]
+            self._tasks.append(asyncio.create_task(self._peers.sweep()))
+            await self._try_links()
+            self._life.begin(self._incarnation)
+            self._log.say("ready", client=f"{client[0]}:{client[1]}", listen=f"{peer[0]}:{peer[1]}")
+            if control is not None:
+                control.tell(event="ready", incarnation=self._incarnation)
+            return await self._ended
+        finally:
+            await self._close()
+
+    def end(self, status: int = 0) -> None:
+        """Let `run` return."""
+        if not self._ended.done():
+            self._ended.set_result(status)
+
+    def acts(self) -> dict[str, Any]:
+        """What the harness may ask for."""
+        return {
+            "probe": self._act_probe,
+            "clock": self._act_clock,
+            "read_clock": self._act_read_clock,
+            "counters": self._act_counters,
+        }
+
+    async def _listen(
+        self, connection: Callable[[], asyncio.Protocol], address: Address, whom: str
+    ) -> Address:
+        host, port = address
+        try:
+            server = await self._loop.create_server(
+                connection,
+                host,
+                port,
+                backlog=BACKLOG,
+                reuse_port=self._options.reuse_port or None,
+            )
+        except OSError as error:
+            raise CannotStart(
+                EXIT_PORT_IN_USE, f"cannot listen for {whom} on {host}:{port}: {error.strerror}"
+            ) from error
+        self._servers.append(server)
+        bound: Address = server.sockets[0].getsockname()[:2]
+        return bound
+
+    async def _try_links(self) -> None:
+        tried = [asyncio.create_task(link.tried.wait()) for link in self._links.values()]
+        if tried:
+            _, waiting = await asyncio.wait(tried, timeout=FIRST_LINKS_S_MAX)
+            for task in waiting:
+                task.cancel()
+
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for server in self._servers:
+            server.close()
+        self._http.close()
+        self._peers.close()
+        self._storage.close()
+
+    # What the harness asks for.
+
+    async def _act_probe(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Which of the named nodes a message reaches: {"to": {name: seconds to wait}}."""
+        waits = request["to"]
+        passed = await asyncio.gather(
+            *(self._links[name].probe(seconds) for name, seconds in waits.items())
+        )
+        return {"passed": dict(zip(waits, passed, strict=True))}
+
+    async def _act_clock(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        self._clock.set(clock_setting(request))
+        self._life.timers.clock_changed()
+        return await self._act_read_clock(request)
+
+    async def _act_read_clock(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        machine, now = self._clock.reading()
+        return {"machine": machine, "wall": now.wall, "mono": now.mono}
+
+    async def _act_counters(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {
+            "life": self._life.report(),
+            "http": self._http.counters,
+            "peers": self._peers.counters,
+            "links": {name: link.counters for name, link in self._links.items()},
+        }
+
+
+def clock_setting(fields: Mapping[str, Any]) -> ClockSetting:
+    """The setting that a control message carries."""
+    return ClockSetting(
+        since_ns=fields["since_ns"],
+        wall_offset_ns=fields["wall_offset_ns"],
+        rate_ppm=fields["rate_ppm"],
+    )
+
+
+def load_replica(path: str) -> Callable[[Place, Mapping[str, Any], str | None], Replica]:
+    """The function that `module:function` names. Raises CannotStart."""
+    module, colon, name = path.partition(":")
+    if not colon:
+        raise CannotStart(EXIT_USAGE, f"--replica {path}: it has the form module:function")
+    try:
+        make = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise CannotStart(EXIT_USAGE, f"--replica {path}: {error}") from error
+    if not callable(make):
+        raise CannotStart(EXIT_USAGE, f"--replica {path}: it is not a function")
+    return make  # type: ignore[no-any-return]  # What it makes is seen when it is used.
+
+
+def _open(options: HostOptions) -> tuple[int, Engine]:
+    try:
+        incarnation = next_incarnation(options.directory)
+        return incarnation, open_engine(options.engine, options.directory)
+    except StorageDamaged as error:
+        raise CannotStart(EXIT_STORAGE_DAMAGED, f"storage damaged: {error}") from error
+    except (OSError, CommitFailed) as error:
+        raise CannotStart(
+            EXIT_DIRECTORY, f"the directory {options.directory} cannot be used: {error}"
+        ) from error
+
+
+def run_node(options: HostOptions) -> int:
+    """Run a node until it is told to end; the exit status."""
+    clock = NodeClock()
+    clock.set(options.clock)
+    log = NodeLog(sys.stderr, node=options.node, clock=clock)
+    streams = take_standard_streams() if options.control else None
+    if streams is not None and not wait_for_go(streams[0]):
+        return 0
+    try:
+        return asyncio.run(_run(options, clock, log, streams))
+    except CannotStart as error:
+        log.say("cannot start", reason=str(error))
+        return error.status
+
+
+async def _run(
+    options: HostOptions, clock: NodeClock, log: NodeLog, streams: tuple[int, int] | None
+) -> int:
+    node = Node(options, clock, log)
+    if streams is None:
+        return await node.run(None)
+    control = Control(requests=streams[0], answers=streams[1], acts=node.acts())
+    serving = asyncio.create_task(control.serve())
+    serving.add_done_callback(lambda _: node.end())
+    try:
+        return await node.run(control)
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)

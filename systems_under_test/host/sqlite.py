@@ -1,0 +1,207 @@
+"""The storage engine on disk: SQLite for the tables, record files for the append-only ones.
+
+One SQLite transaction is the commit of both. It holds the length of every record file, and those
+files are synced before it: so a state of the tables never speaks of a record that is not there.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from systems_under_test.host.records import RecordFile
+from systems_under_test.host.storage import (
+    Change,
+    CommitFailed,
+    check_file_name,
+    checksum,
+    must_be_durable,
+)
+from systems_under_test.replica import Append, AppendLater, StorageDamaged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+DATABASE: Final = "store.sqlite"
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS entries
+    (name TEXT, key BLOB, value BLOB, PRIMARY KEY (name, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, length INTEGER) WITHOUT ROWID;
+"""
+_PUT: Final = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)"
+_SCAN: Final = "SELECT key, value FROM entries WHERE name = ? AND key >= ?"
+_CHECKSUM_BYTES: Final = 4
+
+
+class SqliteEngine:
+    """Tables and record files in one directory, which one process at a time may use."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open what the directory holds. Raises StorageDamaged, CommitFailed, OSError."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._path = directory / DATABASE
+        self._files: dict[str, RecordFile] = {}
+        self._grown: set[str] = set()
+        self._staged = 0
+        self._durable: bool | None = None
+        self._counters = {"commits": 0, "commits_unsynced": 0, "changes": 0}
+        with self._reading():
+            self._db = _connect(self._path)
+        try:
+            self._open_files()
+            _sync_directory(directory)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Commits and changes so far."""
+        return self._counters
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        """The value under a key, None if there is none. Raises StorageDamaged."""
+        with self._reading():
+            row = self._db.execute(
+                "SELECT value FROM entries WHERE name = ? AND key = ?", (table, key)
+            ).fetchone()
+        return None if row is None else self._verified(table, key, row[0])
+
+    def scan(
+        self, table: str, start: bytes = b"", stop: bytes | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """The entries with start <= key < stop, in order of key. Raises StorageDamaged."""
+        query: str = _SCAN
+        bounds: tuple[str | bytes, ...] = (table, start)
+        if stop is not None:
+            query, bounds = f"{_SCAN} AND key < ?", (table, start, stop)
+        with self._reading():
+            # All at once: a cursor left open half-way would keep the next commit from beginning.
+            rows = self._db.execute(f"{query} ORDER BY key", bounds).fetchall()
+        return ((key, self._verified(table, key, value)) for key, value in rows)
+
+    def records(self, file: str) -> Iterator[bytes]:
+        """The records of a file, oldest first. Raises StorageDamaged."""
+        found = self._files.get(file)
+        return iter(()) if found is None else found.records()
+
+    def stage(self, changes: Sequence[Change]) -> None:
+        """Take the changes of one input. Raises CommitFailed."""
+        if not changes:
+            return
+        with self._committing():
+            self._begin(durable=must_be_durable(changes))
+            for change in changes:
+                if isinstance(change, Append | AppendLater):
+                    self._append(change.file, change.record)
+                else:
+                    self._put(change.table, change.key, change.value)
+        self._staged += len(changes)
+
+    def commit(self) -> None:
+        """Commit what is staged: record files first, then the tables. Raises CommitFailed."""
+        if self._durable is None:
+            return
+        with self._committing():
+            for name in sorted(self._grown):
+                file = self._files[name]
+                file.sync()
+                self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (name, file.length))
+            self._db.execute("COMMIT")
+        self._counters["commits" if self._durable else "commits_unsynced"] += 1
+        self._counters["changes"] += self._staged
+        self._grown.clear()
+        self._staged = 0
+        self._durable = None
+
+    def close(self) -> None:
+        """Let go of the files; what is staged and not committed is lost."""
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+        self._db.close()
+
+    def _begin(self, *, durable: bool) -> None:
+        if self._durable is not None and durable and not self._durable:
+            # How much a commit syncs is settled before it begins. What is staged so far belongs
+            # to earlier inputs, so committing it by itself still leaves a prefix of the inputs.
+            self.commit()
+        if self._durable is None:
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._db.execute("BEGIN IMMEDIATE")
+            self._durable = durable
+
+    def _put(self, table: str, key: bytes, value: bytes | None) -> None:
+        if value is None:
+            self._db.execute("DELETE FROM entries WHERE name = ? AND key = ?", (table, key))
+        else:
+            sealed = value + checksum(table.encode(), key, value)
+            self._db.execute(_PUT, (table, key, sealed))
+
+    def _append(self, name: str, record: bytes) -> None:
+        if name not in self._files:
+            check_file_name(name)
+            self._files[name] = RecordFile(self._directory / f"{name}.records", 0)
+            _sync_directory(self._directory)
+        self._files[name].append(record)
+        self._grown.add(name)
+
+    def _open_files(self) -> None:
+        with self._reading():
+            rows = self._db.execute("SELECT name, length FROM files ORDER BY name").fetchall()
+        for name, length in rows:
+            self._files[name] = RecordFile(self._directory / f"{name}.records", length)
+
+    def _verified(self, table: str, key: bytes, sealed: bytes) -> bytes:
+        value = sealed[:-_CHECKSUM_BYTES]
+        if checksum(table.encode(), key, value) != sealed[-_CHECKSUM_BYTES:]:
+            raise StorageDamaged(
+                f"{self._path}: table {table!r}, key {key!r}: the value has a bad checksum"
+            )
+        return value
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise OSError(f"{self._path}: another process uses it") from error
+            raise OSError(f"{self._path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise StorageDamaged(f"{self._path}: {error}") from error
+
+    @contextmanager
+    def _committing(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise CommitFailed(f"{self._path}: {error}") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, timeout=0.0)
+    try:
+        # Exclusive: a second process on the same directory is told so instead of mixing with us.
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.executescript(_SCHEMA)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _sync_directory(directory: Path) -> None:
+    # A file's name is durable only once its directory has been synced.
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

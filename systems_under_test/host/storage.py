@@ -1,0 +1,108 @@
+"""What a host keeps on disk for a replica: the port that every engine offers, and its errors.
+
+The replica reads through `systems_under_test.replica.Storage`; the host writes through this.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import TYPE_CHECKING, Final, Protocol
+
+from systems_under_test.replica import (
+    Append,
+    AppendLater,
+    Storage,
+    StorageDamaged,
+    Write,
+    WriteLater,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+Change = Write | WriteLater | Append | AppendLater
+"""An effect that changes what is stored."""
+
+_FILE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+
+class CommitFailed(Exception):
+    """A commit could not be made durable: no space, or an I/O error. Nothing of it counts."""
+
+
+class Engine(Storage, Protocol):
+    """Storage that a host can write to. Used by one thread.
+
+    `stage` makes the changes of one input readable at once; `commit` makes all that is staged
+    atomic, and durable if any of it must be. After a crash a prefix of the inputs is there, each
+    wholly or not at all, and it holds at least what was committed.
+    """
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """`commits` that waited for the disk, `commits_unsynced` that did not, `changes`."""
+        ...
+
+    def stage(self, changes: Sequence[Change]) -> None:
+        """Take the changes of one input. Raises CommitFailed."""
+        ...
+
+    def commit(self) -> None:
+        """Commit what is staged; nothing staged: nothing done. Raises CommitFailed."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files; what is staged and not committed is lost."""
+        ...
+
+
+def must_be_durable(changes: Sequence[Change]) -> bool:
+    """Whether any of the changes must reach the disk before a later effect leaves."""
+    return any(isinstance(change, Write | Append) for change in changes)
+
+
+def checksum(*parts: bytes) -> bytes:
+    """CRC-32 of the parts, each with its length, so that no byte may move from one to the next."""
+    crc = 0
+    for part in parts:
+        crc = zlib.crc32(part, zlib.crc32(len(part).to_bytes(8, "big"), crc))
+    return crc.to_bytes(4, "big")
+
+
+def check_file_name(name: str) -> None:
+    """Raise ValueError unless an append-only file may be called so."""
+    if not _FILE_NAME.fullmatch(name):
+        raise ValueError(
+            f"append-only file {name!r}: a name has 1 to 100 of a-z, 0-9, '.', '_', '-' "
+            "and begins with a letter or digit"
+        )
+
+
+def open_engine(name: str, directory: Path) -> Engine:
+    """The engine called `memory` or `sqlite`, on what the directory holds.
+
+    Raises StorageDamaged for damage seen on opening, OSError where the directory is unusable.
+    """
+    if name == "memory":
+        from systems_under_test.host.memory import MemoryEngine
+
+        return MemoryEngine()
+    if name == "sqlite":
+        from systems_under_test.host.sqlite import SqliteEngine
+
+        return SqliteEngine(directory)
+    raise ValueError(f"no storage engine is called {name!r}; there are: memory, sqlite")
+
+
+__all__ = [
+    "Change",
+    "CommitFailed",
+    "Engine",
+    "StorageDamaged",
+    "check_file_name",
+    "checksum",
+    "must_be_durable",
+    "open_engine",
+]
