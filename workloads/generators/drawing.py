@@ -191,7 +191,10 @@ def mapped(function: Callable[[Invocation], Invocation], generator: Liftable) ->
 
 
 def filtered(predicate: Callable[[Invocation], bool], generator: Liftable) -> Generator:
-    """The operations that the predicate accepts; the others are passed over."""
+    """The operations that the predicate accepts; the others are passed over.
+
+    Over operations drawn at random it is chance, too, whether any are left.
+    """
     return Filtered(predicate, lift(generator))
 
 

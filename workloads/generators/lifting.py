@@ -68,7 +68,7 @@ class Sequence(msgspec.Struct, frozen=True):
                 head, index = items[index], index + 1
                 continue
             op, after = answer
-            if after is self.head:
+            if after is head and index == self.index:
                 return op, self
             if index == len(items):
                 return op, after
@@ -121,7 +121,8 @@ class Lazy(msgspec.Struct, frozen=True):
             answer = head.op(ctx)
             if answer is not None:
                 op, after = answer
-                return op, self if after is self.head else Lazy(after, rest)
+                same = after is head and rest is self.rest
+                return op, self if same else Lazy(after, rest)
             forced = rest.force()
             if forced is None:
                 return None

@@ -12,7 +12,14 @@ import msgspec
 
 from workloads.generators.choosing import earlier, waiting
 from workloads.generators.lifting import NOTHING, lift
-from workloads.generators.protocol import Answer, Context, Generator, Liftable, Pending
+from workloads.generators.protocol import (
+    PENDING,
+    Answer,
+    Context,
+    Generator,
+    Liftable,
+    Pending,
+)
 from workloads.invocations import Invocation
 
 if TYPE_CHECKING:
@@ -93,12 +100,19 @@ class Delay(msgspec.Struct, frozen=True):
 
 
 class Sleep(msgspec.Struct, frozen=True):
-    """Waits for a time that begins when it is first asked."""
+    """Waits for a time that begins when it is first asked with a thread free.
+
+    So one thread's sleep begins when the operation before it has ended: were it counted from the
+    invocation, a fault that takes three seconds to inject would be healed two seconds later by
+    `[inject, sleep(5), heal]`.
+    """
 
     duration: int
 
     def op(self, ctx: Context) -> Answer:
         """PENDING, from now on until the time is over."""
+        if not ctx.free:
+            return PENDING, self
         return SleepUntil(ctx.time + self.duration).op(ctx)
 
     def update(self, ctx: Context, event: Event) -> Generator:
@@ -181,9 +195,10 @@ def delay(interval_s: float, generator: Liftable) -> Generator:
 
 
 def sleep(duration_s: float) -> Generator:
-    """No operation, for this many seconds from when it is first asked.
+    """No operation, for this many seconds.
 
-    In a sequence it makes the rest wait: `[a, sleep(5), b]`.
+    In a sequence it makes the rest wait: `[a, sleep(5), b]`. It begins when its turn has come and
+    a thread is free; for the nemesis, which is one thread, when the operation before has ended.
     """
     duration = nanoseconds(duration_s, "the duration of sleep")
     return Sleep(duration) if duration else NOTHING
