@@ -143,8 +143,12 @@ class Node(Protocol):
         """Change how its disk behaves. Needs `disk`."""
         ...
 
+    def disk_quality(self) -> DiskQuality:
+        """How its disk behaves now, asked of the disk: what a nemesis checks. Needs `disk`."""
+        ...
+
     def disk_counters(self) -> Mapping[str, int]:
-        """What the disk did: commits, `refused_full`, `failed`, `lost`, `torn`, `flipped`."""
+        """What it did: `commits`, `refused_full`, `slowed`, `failed`, `lost`, `torn`, `flipped`."""
         ...
 
     def damage_disk(self, kind: Literal["torn", "flip"]) -> Mapping[str, Any]:
@@ -181,6 +185,10 @@ class Cluster(Protocol):
 
     def shape(self, qualities: Mapping[Link, LinkQuality]) -> None:
         """Give exactly these links these qualities, and all others none. Needs `link`."""
+        ...
+
+    def link_qualities(self) -> Mapping[Link, LinkQuality]:
+        """The qualities of all links now, asked of what carries their messages. Needs `link`."""
         ...
 
     def probe(self, links: Iterable[Link]) -> Mapping[Link, bool]:

@@ -150,6 +150,10 @@ class LocalCluster:
 
         self._running.do(act, what="shaping links")
 
+    def link_qualities(self) -> Mapping[Link, LinkQuality]:
+        """The qualities of all links now."""
+        return {link: proxy.quality for link, proxy in self._links.items()}
+
     def probe(self, links: Iterable[Link]) -> Mapping[Link, bool]:
         """Whether a message passes each link now: every sender sends one, all at the same time."""
         wanted = self._known(links)

@@ -220,6 +220,10 @@ class LocalNode:
         """Not carried here."""
         raise self._not_carried("disk")
 
+    def disk_quality(self) -> DiskQuality:
+        """Not carried here."""
+        raise self._not_carried("disk")
+
     def disk_counters(self) -> Mapping[str, int]:
         """What its storage did in this life: `commits`, `commits_unsynced`, `changes`."""
         life = self._ask("counters")["life"]

@@ -139,6 +139,10 @@ class SimulatedCluster:
         """Give exactly these links these qualities."""
         self._network.shape(qualities)
 
+    def link_qualities(self) -> Mapping[Link, LinkQuality]:
+        """The qualities of all links now."""
+        return {link: channel.quality for link, channel in self._network.channels.items()}
+
     def probe(self, links: Iterable[Link]) -> Mapping[Link, bool]:
         """Whether a message passes each link."""
         return self._network.probe(links)

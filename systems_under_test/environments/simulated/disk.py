@@ -24,6 +24,7 @@ Change = Write | WriteLater | Append | AppendLater
 FULL: Final = "no space left on the disk"
 FAILING: Final = "I/O error"
 
+_ENTRIES = (Write, WriteLater)
 _CHECKSUM: Final = 4
 
 
@@ -103,7 +104,7 @@ class Disk:
         self.quality = DiskQuality()
         self.damaged = False
         self.counters = dict.fromkeys(
-            ("commits", "refused_full", "failed", "lost", "torn", "flipped"), 0
+            ("commits", "refused_full", "slowed", "failed", "lost", "torn", "flipped"), 0
         )
 
     # --- what a replica sees ---
@@ -138,7 +139,7 @@ class Disk:
         """Show the changes of one input; nothing of them is durable."""
         undo: list[_Undo] = []
         for change in changes:
-            if isinstance(change, Write | WriteLater):
+            if isinstance(change, _ENTRIES):
                 table = self._tables.get(change.table)
                 if table is None:
                     table = self._tables[change.table] = Table(change.table)

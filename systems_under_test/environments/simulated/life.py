@@ -44,6 +44,11 @@ if TYPE_CHECKING:
     Departure = tuple[Channel, bytes] | Call | bytes
     """What leaves: a message, the reply to a call, or a line of the log."""
 
+# Tuples: a union is built anew each time that it is written, and asked more slowly.
+_TIMERS = (SetTimer, CancelTimer)
+_CHANGES = (Write, Append, WriteLater, AppendLater)
+_DURABLE = (Write, Append)
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
@@ -184,17 +189,17 @@ class Life:
         for effect in effects:
             if isinstance(effect, Send):
                 leaving.append((self._channel(effect.to), _encode(effect.body)))
-            elif isinstance(effect, SetTimer | CancelTimer):
+            elif isinstance(effect, _TIMERS):
                 timers.append(effect)
             elif isinstance(effect, Respond):
                 leaving.append(self._reply(effect))
             elif isinstance(effect, Diagnostic):
                 leaving.append(packed(now, self.incarnation, effect.event, effect.fields))
-            elif isinstance(effect, Write | Append | WriteLater | AppendLater):
+            elif isinstance(effect, _CHANGES):
                 if not changes:
                     before = len(leaving)
                 changes.append(effect)
-                durable = durable or isinstance(effect, Write | Append)
+                durable = durable or isinstance(effect, _DURABLE)
             else:
                 raise ContractBroken(f"{effect!r} is no effect")
         return Sorted(leaving, changes, timers, before, durable and self.node.durable)
@@ -259,6 +264,7 @@ class Life:
         disk = self.node.disk
         self._covered = disk.unsynced()
         delay = self._options.commit_latency.draw(self.node.commits) + disk.quality.slow_ns
+        disk.counters["slowed"] += disk.quality.slow_ns > 0
         self._kernel.push(self._kernel.now + delay, self._disk_done, None)
 
     def _disk_done(self, _: None) -> None:

@@ -138,6 +138,10 @@ class SimulatedNode:
         """Change how the disk behaves, from the commit in flight on."""
         self.disk.quality = quality
 
+    def disk_quality(self) -> DiskQuality:
+        """How the disk behaves now."""
+        return self.disk.quality
+
     def disk_counters(self) -> dict[str, int]:
         """What the disk has done so far."""
         return dict(self.disk.counters)
