@@ -22,6 +22,7 @@ from checker.history.layout import (
     EventColumns,
     Table,
 )
+from checker.history.problems import PROBLEMS_MAX, MalformedHistory, Problem
 from checker.history.values import int32, int64
 
 if TYPE_CHECKING:
@@ -57,7 +58,16 @@ class History:
 
         Raises MalformedHistory with all problems.
         """
-        return cls.from_bytes(b"".join(map(encode, events)))
+        lines, problems = [], []
+        for number, event in enumerate(events, start=1):
+            try:
+                lines.append(encode(event))
+            except (TypeError, ValueError) as error:
+                problems.append(Problem(number, 0, "not-writable", str(error)))
+        if problems:
+            more = max(0, len(problems) - PROBLEMS_MAX)
+            raise MalformedHistory(problems[:PROBLEMS_MAX], more=more)
+        return cls.from_bytes(b"".join(lines))
 
     @classmethod
     def from_bytes(
@@ -95,6 +105,10 @@ class History:
 
     def __repr__(self) -> str:
         return f"<History: {len(self)} operations, {len(self.lines)} events>"
+
+    def __reduce__(self) -> tuple[Callable[[bytes], History], tuple[bytes]]:
+        """Travel to another process as lines: views of memory cannot."""
+        return History.from_bytes, (self.to_bytes(),)
 
     def operations(
         self, f: str | None = None, *, outcome: Outcome | None = None
@@ -164,8 +178,9 @@ class History:
     def _positions(self, f: str | None, outcome: Outcome | None) -> Iterable[int]:
         positions: Iterable[int] = range(len(self))
         if f is not None:
-            fs, values = self.columns.f, self.values
-            positions = [i for i in positions if values[fs[i]] == f]
+            fs = self.columns.f
+            wanted = {number for number in set(fs) if self.values[number] == f}
+            positions = [i for i in positions if fs[i] in wanted]
         if outcome is not None:
             code, outcomes = OUTCOMES[outcome], self.columns.outcome
             positions = [i for i in positions if outcomes[i] == code]

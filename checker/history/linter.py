@@ -91,5 +91,6 @@ class Linter:
         process.open = None
 
     def _excused(self) -> bool:
-        self._excuses -= 1
-        return self._excuses >= 0
+        excused = self._excuses > 0
+        self._excuses -= excused
+        return excused

@@ -45,6 +45,7 @@ SENTENCES: Final[dict[str, str]] = {
     "too-deep": "values are nested deeper than {detail}: flatten them",
     "number-too-long": "a number of more than {detail} characters: write it as a string",
     "line-too-long": "the line is longer than {detail} bytes: split what it records",
+    "not-writable": "the event cannot be written as JSON: {detail}",
     "missing-field": "the field {detail} is missing: {expected}",
     "ill-typed-field": "the field {detail} is not {expected}",
     "unknown-type": "the type is {detail}: one of invoke, ok, fail, info is known",
