@@ -41,8 +41,8 @@ class Evidence:
         self._claims: Final = claims
         self._findings: Final[dict[FindingKind, list[Finding]]] = {}
         self._found: Final[Counter[FindingKind]] = Counter()
-        self._counted: Final[Counter[FindingKind]] = Counter()
-        self._examples: Final[dict[FindingKind, str]] = {}
+        self._counted: Final[Counter[str]] = Counter()
+        self._examples: Final[dict[str, str]] = {}
         self._doubts: Final[dict[str, None]] = {}
 
     def claimed(self, *claims: str) -> bool:
@@ -56,10 +56,11 @@ class Evidence:
 
         `explain` is called for the first ones only.
         """
-        if (claim or kind) not in self._claims:
-            self._counted[kind] += 1
-            if kind not in self._examples:
-                self._examples[kind] = explain().sentence
+        claim = claim or kind
+        if claim not in self._claims:
+            self._counted[claim] += 1
+            if claim not in self._examples:
+                self._examples[claim] = explain().sentence
             return
         self._found[kind] += 1
         findings = self._findings.setdefault(kind, [])
@@ -74,14 +75,14 @@ class Evidence:
     def verdict(self, observed: Mapping[str, Any]) -> Verdict:
         """Invalid by findings, else unknown by doubts, else valid.
 
-        `observed` is joined by `counted` (violations of what nobody claims, with an example),
+        `observed` is joined by `counted` (violations of what is not claimed, with an example),
         `left_out` (findings beyond the bound, by kind) and `not_judged` (doubts beside findings).
         """
         seen = dict(observed)
         if self._counted:
             seen["counted"] = {
-                kind: {"count": count, "example": self._examples[kind]}
-                for kind, count in sorted(self._counted.items())
+                claim: {"count": count, "example": self._examples[claim]}
+                for claim, count in sorted(self._counted.items())
             }
         left_out = {k: n - FINDINGS_MAX for k, n in self._found.items() if n > FINDINGS_MAX}
         if left_out:
