@@ -131,15 +131,24 @@ class HintedHandoff:
             self._armed = True
             step.set_jittered(SCAN, self._interval)
 
+    def scan_soon(self, step: Step, owner: str) -> None:
+        """Do not wait for the next scan if there are hints for this owner.
+
+        As an input of its own: the scan must see what the input in hand writes.
+        """
+        if self._node.hints.counts[owner]:
+            self._armed = True
+            step.set_timer(SCAN, 0)
+
     def on_scan(self, step: Step) -> None:
         """Deliver to every owner that seems to be up."""
         self._armed = False
         for owner, held in self._node.hints.counts.items():
             if held and self._node.detector.is_up(owner):
-                self.deliver(step, owner)
+                self._deliver(step, owner)
         self.arm(step)
 
-    def deliver(self, step: Step, owner: str) -> None:
+    def _deliver(self, step: Step, owner: str) -> None:
         """Send the owner a batch, unless one is under way to it."""
         under_way = self._in_flight.get(owner)
         if under_way is not None:
@@ -166,9 +175,7 @@ class HintedHandoff:
             return  # A late or doubled answer; what it is about will be delivered again.
         del self._in_flight[owner]
         self._delete(step, owner, under_way[2])
-        if self._node.hints.counts[owner]:
-            step.set_timer(SCAN, 0)
-            self._armed = True
+        self.scan_soon(step, owner)
 
     def _delete(self, step: Step, owner: str, entries: tuple[Entry, ...]) -> None:
         for stored, blob in entries:

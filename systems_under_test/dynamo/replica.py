@@ -140,10 +140,9 @@ class Life:
             step.log("not-understood", sender=event.sender, reason=str(reason))
             return
         kind, sender = type(message), event.sender
-        back = kind in m.ANSWERS and self.node.detector.answered(step, sender)
+        if kind in m.ANSWERS and self.node.detector.answered(step, sender):
+            self.handoff.scan_soon(step, sender)
         _RECEIVE[kind](self, step, sender, message)
-        if back:
-            self.handoff.deliver(step, sender)
 
 
 def _store(life: Life, step: Step, sender: str, message: m.Store) -> None:
