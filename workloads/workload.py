@@ -30,3 +30,9 @@ class Workload:
     claims: frozenset[str]
     pure: frozenset[str] = frozenset()
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def claims_of(judges: tuple[Checker, ...]) -> frozenset[str]:
+    """The claims that these checkers can judge: each tells by an attribute `claims`."""
+    none: frozenset[str] = frozenset()
+    return none.union(*(getattr(judge, "claims", none) for judge in judges))

@@ -1,0 +1,52 @@
+"""The workloads that come with Lineal, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from workloads import register, set, siblings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from workloads.workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A workload that can be asked for by name.
+
+    `make` takes the parameters by keyword, each described in `parameters` with its default, and
+    raises `WrongParameters` with everything that is wrong with them.
+    """
+
+    name: str
+    sentence: str
+    make: Callable[..., Workload]
+    parameters: Mapping[str, str]
+
+
+WORKLOADS: Final[dict[str, Named]] = {
+    named.name: named
+    for named in (
+        Named(
+            "register",
+            "reads, writes and, where offered, compare-and-sets of single values",
+            register.make,
+            register.PARAMETERS,
+        ),
+        Named(
+            "set",
+            "adds unique elements to a few sets and reads them, at the end through every node",
+            set.make,
+            set.PARAMETERS,
+        ),
+        Named(
+            "siblings",
+            "gets, puts and deletes with causal contexts, merging concurrent versions",
+            siblings.make,
+            siblings.PARAMETERS,
+        ),
+    )
+}
