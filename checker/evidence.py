@@ -112,6 +112,12 @@ def faults_touched(history: History, operations: Iterable[Operation]) -> tuple[i
     )
 
 
+def in_order(operations: Iterable[Operation]) -> tuple[Operation, ...]:
+    """Each of these operations once, in order of invocation."""
+    by_index = {operation.index: operation for operation in operations}
+    return tuple(by_index[index] for index in sorted(by_index))
+
+
 def _valid(observed: Mapping[str, Any]) -> Verdict:
     return Verdict.of((), observed=observed)
 

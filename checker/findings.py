@@ -35,7 +35,7 @@ KINDS: Final[dict[FindingKind, str]] = {
     "monotonic-writes": "a client's later write was seen without its earlier one",
     "writes-follow-reads": "a write was seen without what its writer had read",
     "lost-element": "an acknowledged element is missing at the end",
-    "stale-element": "an acknowledged element was missing from a later read, and came back",
+    "stale-element": "an acknowledged element was missing from a later read",
     "phantom-element": "a read returned an element that nobody added",
     "duplicate": "a read returned an element more than once",
     "did-not-recover": "after healing the system did not come to rest within its bound",

@@ -14,14 +14,14 @@ from checker.convergence.versions import (
     Read,
     VersionGraph,
     Write,
-    identity,
 )
+from checker.identity import identity
 from checker.wording import of_key, value
 
 if TYPE_CHECKING:
-    from checker.convergence.versions import Identity
     from checker.history.columns import History
     from checker.history.events import Operation
+    from checker.identity import Identity
 
 
 class Cover(NamedTuple):

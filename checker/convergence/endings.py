@@ -14,9 +14,10 @@ from checker.history.values import canonical
 
 if TYPE_CHECKING:
     from checker.convergence.contexts import Versions
-    from checker.convergence.versions import Identity, Read, Version, VersionGraph
+    from checker.convergence.versions import Read, Version, VersionGraph
     from checker.history.columns import History
     from checker.history.events import Operation
+    from checker.identity import Identity
 
 DUMP: Final = "dump"
 

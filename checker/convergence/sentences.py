@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from checker.evidence import Explanation
+from checker.evidence import Explanation, in_order
 from checker.wording import asked, listed, of_key, seconds, through, value
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def lost(write: Write, ending: Ending) -> Explanation:
         f" ({asked(put)}) and was told that it is stored as {write.id}, but it is lost: at the end"
         f" the key was read through {nodes} as {listed(words)}; nobody who wrote this had seen"
         f" {write.id}, and no delete had covered it. {trace}",
-        _ordered([put, *reads, *([last] if last is not None else [])]),
-        _ordered([put, *writers, *reads]),
+        in_order([put, *reads, *([last] if last is not None else [])]),
+        in_order([put, *writers, *reads]),
     )
 
 
@@ -65,7 +65,7 @@ def missed(write: Write, read: Read, graph: VersionGraph) -> Explanation:
         f" and was told at {seconds(_ret(put))} that it is stored as {write.id}; process"
         f" {get.process} then read the key{through(get)} ({asked(get)}) and got"
         f" {versions(read.versions)}, none of which had replaced it.",
-        _ordered([put, get]),
+        in_order([put, get]),
     )
 
 
@@ -76,8 +76,8 @@ def false_sibling(old: Version, new: Version, read: Read, graph: VersionGraph) -
     return Explanation(
         f"Process {get.process} read key {value(graph.key)}{through(get)} ({asked(get)}) and got"
         f" {version(old)} together with {version(new)}, which had replaced it: {_steps(chain)}.",
-        _ordered([*(write.operation for write in chain), get]),
-        _ordered([*_proof(chain), get]),
+        in_order([*(write.operation for write in chain), get]),
+        in_order([*_proof(chain), get]),
     )
 
 
@@ -89,7 +89,7 @@ def twice(first: Version, second: Version, read: Read, graph: VersionGraph) -> E
         f"Process {get.process} read key {value(graph.key)}{through(get)} ({asked(get)}) and got"
         f" {version(first)} and {version(second)}: the one put of process {put.process}"
         f" ({asked(put)}) became two versions.",
-        _ordered([put, get]),
+        in_order([put, get]),
     )
 
 
@@ -102,8 +102,8 @@ def resurrected(old: Version, delete: Write, read: Read, graph: VersionGraph) ->
         f" at {seconds(_ret(deleted))} that it is done (as {delete.id}). It had seen"
         f" {version(old)}: {_steps(chain)}. Yet process {get.process} read {version(old)}"
         f"{through(get)} afterwards ({asked(get)}).",
-        _ordered([*(write.operation for write in chain), deleted, get]),
-        _ordered([*_proof(chain), deleted, get]),
+        in_order([*(write.operation for write in chain), deleted, get]),
+        in_order([*_proof(chain), deleted, get]),
     )
 
 
@@ -117,7 +117,7 @@ def two_covers(found: TwoCovers) -> Explanation:
         f" ({asked(one)}) and to the {other.f} of process {other.process} ({asked(other)}) gave"
         f" the same context, but only one of them covers {names}: when a client passes it, nobody"
         f" can know what that client had seen.",
-        _ordered([one, other]),
+        in_order([one, other]),
     )
 
 
@@ -128,7 +128,7 @@ def foreign(found: ForeignContext) -> Explanation:
         f"Process {write.process} passed with its {write.f}{of_key(write.key)} ({asked(write)}) a"
         f" context that the {reply.f}{of_key(reply.key)} ({asked(reply)}) had given: it belongs to"
         f" another key, and the write was accepted.",
-        _ordered([reply, write]),
+        in_order([reply, write]),
     )
 
 
@@ -138,7 +138,7 @@ def differing_replicas(one: Holding, other: Holding, graph: VersionGraph) -> Exp
         f"After healing, when the cluster was at rest, the replica on {one.node} held"
         f" {versions(one.versions)}{of_key(graph.key)}, and the replica on {other.node} held"
         f" {versions(other.versions)}.",
-        _ordered([one.operation, other.operation]),
+        in_order([one.operation, other.operation]),
     )
 
 
@@ -149,7 +149,7 @@ def differing_reads(one: Read, other: Read, graph: VersionGraph) -> Explanation:
         f"After healing, when the cluster was at rest, a read of all replicas of key"
         f" {value(graph.key)}{through(a)} ({asked(a)}) returned {versions(one.versions)}, and one"
         f"{through(b)} ({asked(b)}) returned {versions(other.versions)}.",
-        _ordered([a, b]),
+        in_order([a, b]),
     )
 
 
@@ -161,7 +161,7 @@ def unheld(read: Read, ending: Ending) -> Explanation:
         f"After healing, when the cluster was at rest, the replicas held {listed(sorted(held))}"
         f"{of_key(ending.graph.key)}, but a read of all of them{through(get)} ({asked(get)})"
         f" returned {versions(read.versions)}.",
-        _ordered([*(holding.operation for holding in ending.holdings), get]),
+        in_order([*(holding.operation for holding in ending.holdings), get]),
     )
 
 
@@ -172,7 +172,7 @@ def not_concurrent(old: Version, new: Version, ending: Ending) -> Explanation:
     return Explanation(
         f"After healing, when the cluster was at rest, key {value(ending.graph.key)} was read as"
         f" {version(old)} and as {version(new)}, which had replaced it: {_steps(chain)}.",
-        _ordered([*(write.operation for write in chain), *reads]),
+        in_order([*(write.operation for write in chain), *reads]),
     )
 
 
@@ -227,9 +227,3 @@ def _mask(of: Iterable[Version]) -> int:
 def _ret(operation: Operation) -> int:
     assert operation.ret is not None
     return operation.ret
-
-
-def _ordered(operations: Iterable[Operation]) -> tuple[Operation, ...]:
-    """Each once, in order of invocation."""
-    by_index = {operation.index: operation for operation in operations}
-    return tuple(by_index[index] for index in sorted(by_index))

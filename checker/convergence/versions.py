@@ -27,7 +27,7 @@ from itertools import accumulate
 from operator import or_
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from checker.history.values import canonical
+from checker.identity import identity
 from checker.wording import of_key
 from checker.wording import value as in_words
 
@@ -35,16 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from checker.history.events import Operation
+    from checker.identity import Identity
 
 GET, PUT, DELETE = "get", "put", "delete"
-
-Identity = int | str | bytes
-"""A JSON value in a form that is equal only for equal JSON values (`true` is not 1)."""
-
-
-def identity(value: Any) -> Identity:
-    """The identity of a JSON value."""
-    return value if type(value) is int or type(value) is str else canonical(value)
 
 
 class Bounds(NamedTuple):
