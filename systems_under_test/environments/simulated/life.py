@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from systems_under_test.environments.simulated.calls import NEVER, RESET
+from systems_under_test.environments.simulated.contract import (
+    ContractBroken,
+    check_change,
+    check_reply,
+    check_timer,
+)
 from systems_under_test.environments.simulated.log import packed
 from systems_under_test.environments.simulated.timers import Timers
 from systems_under_test.replica import (
@@ -51,10 +57,6 @@ _DURABLE = (Write, Append)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
-
-
-class ContractBroken(Exception):
-    """A replica returned something that the port does not allow; ends its life."""
 
 
 class Sorted(NamedTuple):
@@ -190,12 +192,14 @@ class Life:
             if isinstance(effect, Send):
                 leaving.append((self._channel(effect.to), _encode(effect.body)))
             elif isinstance(effect, _TIMERS):
+                check_timer(effect)
                 timers.append(effect)
             elif isinstance(effect, Respond):
                 leaving.append(self._reply(effect))
             elif isinstance(effect, Diagnostic):
                 leaving.append(packed(now, self.incarnation, effect.event, effect.fields))
             elif isinstance(effect, _CHANGES):
+                check_change(effect)
                 if not changes:
                     before = len(leaving)
                 changes.append(effect)
@@ -214,6 +218,7 @@ class Life:
         call = self._calls.get(effect.request)
         if call is None or call.reply is not None:
             raise ContractBroken(f"request {effect.request} is not open, but was answered")
+        check_reply(effect)
         call.reply = Reply(effect.status, dict(effect.headers), effect.body)
         return call
 

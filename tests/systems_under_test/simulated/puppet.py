@@ -3,7 +3,8 @@
 A script is a list of steps, each a list: ["write", key, text], ["write_later", key, text],
 ["append", file, text], ["append_later", file, text], ["send", node, body], ["respond", text],
 ["stored", key] and ["records", file] (respond with what is stored), ["timer", name, ns, script],
-["cancel", name], ["note", word], ["raise", text], ["nonsense"].
+["cancel", name], ["note", word], ["raise", text], and what the port forbids: ["reply", any],
+["put", any], ["nonsense"].
 
 A script comes as the body of a client's request, in a message as {"do": script}, or as the
 payload of a timer. Every input is noted in the log, before the script is carried out.
@@ -92,6 +93,10 @@ class Puppet:
                 return CancelTimer(name)
             case ["note", word]:
                 return Diagnostic(word)
+            case ["reply", anything]:
+                return Respond(request, 200, {}, anything)
+            case ["put", anything]:
+                return Write("t", b"k", anything)
             case ["raise", text]:
                 raise RuntimeError(text)
         return "nonsense"  # type: ignore[return-value]

@@ -95,6 +95,10 @@ def test_a_replica_that_raises_ends_its_node_and_is_reported_once() -> None:
         [["send", "n9", {}]],
         [["send", "n1", {}]],
         [["send", "n2", {"huge": 1 << 80}]],
+        [["append", "../etc/passwd", "x"]],
+        [["timer", "t", 1.5, []]],
+        [["reply", "not bytes"]],
+        [["put", "not bytes"]],
     ],
 )
 def test_a_replica_that_breaks_the_port_ends_its_node(script: list[list[object]]) -> None:
