@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from nemesis.ledger import ledger
 from nemesis.plan import Effect
-from nemesis.processes import each, revive, struck
+from nemesis.processes import each, healed, injected, revive, struck
 from systems_under_test.environments.cluster import DiskQuality
 from systems_under_test.rng import MILLION
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nemesis.plan import Fault
     from systems_under_test.environments.cluster import Cluster, Node
 
@@ -26,8 +28,8 @@ class DiskFault:
     reader. Qualities of open faults on one node add up. A node whose commit fails dies of it, as
     the replica port demands, so healing also starts the targets that are dead.
 
-    What a disk does shows only when it is written to: the fault is judged by the disk's counters
-    when it is healed, which says `ineffective` if they show nothing.
+    Proved by reading the qualities back. What a disk does shows only when it is written to: if its
+    counters say at the healing that it refused, failed or slowed nothing, that is `ineffective`.
     """
 
     faults: ClassVar[frozenset[str]] = frozenset({DISK})
@@ -36,28 +38,44 @@ class DiskFault:
     def inject(self, cluster: Cluster, fault: Fault) -> Effect:
         """Give the targets' disks the fault's quality besides that of the open disk faults."""
         nodes = struck(cluster, fault)
+        was = {node.name: node.disk_quality() for node in nodes}
         counters = {node.name: dict(node.disk_counters()) for node in nodes}
         ledger(cluster).enter(fault, counters=counters)
-        each(nodes, lambda node: _set_what_is_open(cluster, node))
-        evidence = {"counters": counters, "judged": "when healed, by counters"}
-        return Effect("applied", cluster.method.get(DISK, DISK), evidence)
+        each(nodes, lambda node: node.set_disk(_wanted(cluster, node)))
+        proved = {
+            node.name: node.disk_quality() == _wanted(cluster, node) != was[node.name]
+            for node in nodes
+        }
+        evidence: dict[str, Any] = {
+            node.name: {"set": proved[node.name], "counters": counters[node.name]} for node in nodes
+        }
+        return injected(proved, cluster.method.get(DISK, DISK), evidence)
 
     def heal(self, cluster: Cluster, fault: Fault) -> Effect:
         """Give the disks what other open faults leave, and start the nodes that died of this."""
         nodes = struck(cluster, fault)
         note = ledger(cluster).leave(fault)
-        each(nodes, lambda node: _set_what_is_open(cluster, node))
-        revive(cluster, nodes)
+        each(nodes, lambda node: node.set_disk(_wanted(cluster, node)))
+        cleared = {node.name: node.disk_quality() == _wanted(cluster, node) for node in nodes}
+        quality = quality_in(fault)
+        if quality.full or quality.errors_ppm:  # A slow disk kills nobody.
+            revive(cluster, nodes)
         evidence: dict[str, Any] = {}
-        took = False
         for node in nodes:
             now = node.disk_counters()
-            before = note.get("counters", {}).get(node.name, now)
+            before = note["counters"][node.name] if note else now
             meanwhile = {name: now[name] - before.get(name, 0) for name in sorted(now)}
-            took = took or any(meanwhile.get(name) for name in showing(quality_in(fault)))
             evidence[node.name] = {"meanwhile": meanwhile, "after": node.state()}
         method = cluster.method.get(DISK, DISK)
-        return Effect("healed" if took or not note else "ineffective", method, evidence)
+        if note and all(cleared.values()) and not _took(fault, evidence):
+            return Effect("ineffective", method, evidence)
+        return healed(cleared, method, evidence)
+
+
+def _took(fault: Fault, evidence: Mapping[str, Any]) -> bool:
+    """Whether any disk refused, failed or slowed anything."""
+    counters = showing(quality_in(fault))
+    return any(seen["meanwhile"].get(name) for seen in evidence.values() for name in counters)
 
 
 def quality_in(fault: Fault) -> DiskQuality:
@@ -84,8 +102,9 @@ def showing(quality: DiskQuality) -> list[str]:
     return [name for name, moves in counters.items() if moves]
 
 
-def _set_what_is_open(cluster: Cluster, node: Node) -> None:
+def _wanted(cluster: Cluster, node: Node) -> DiskQuality:
+    """What the open faults want of a node's disk."""
     quality = DiskQuality()
     for fault in ledger(cluster).on(node.name, DISK):
         quality = together(quality, quality_in(fault))
-    node.set_disk(quality)
+    return quality

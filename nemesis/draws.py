@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from nemesis.targets import Target
     from workloads.generators.protocol import Context
 
-JUMPS_NS: Final = (100 * MS, SECOND, 10 * SECOND, 60 * SECOND)
+JUMPS_NS: Final = (250 * MS, SECOND, 10 * SECOND, 60 * SECOND)
 """How far wall clocks jump, either way: from what NTP steps to what operators do."""
-DRIFTS_PPM: Final = (500, 10_000, 100_000, 200_000)
-"""How much too fast or slow clocks run: from the worst quartz to a virtual machine in trouble."""
+DRIFTS_PPM: Final = (1_000, 10_000, 100_000, 200_000)
+"""How much too fast or slow clocks run: from a bad quartz to a virtual machine in trouble."""
 
 
 @dataclass(frozen=True, slots=True)

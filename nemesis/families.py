@@ -58,7 +58,7 @@ DAMAGES: Final[dict[str, str]] = {
     "flip": "the node is killed, and a bit of one of its records is flipped",
 }
 CLOCKS: Final[dict[str, tuple[str, Skew]]] = {
-    "jump": ("wall clocks jump by 0.1 to 60 s", Skew("jump", "wall_offset_ns", JUMPS_NS)),
+    "jump": ("wall clocks jump by 0.25 to 60 s", Skew("jump", "wall_offset_ns", JUMPS_NS)),
     "drift": ("clocks run up to 20 % too fast or slow", Skew("drift", "rate_ppm", DRIFTS_PPM)),
 }
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from nemesis.ledger import ledger
-from nemesis.links import LINK, alive, links_in, named
+from nemesis.links import LINK, TRIES_MAX, alive, links_in, named, passing
 from nemesis.partition import PARTITION, cut_by
 from nemesis.plan import Effect
+from nemesis.processes import injected
 from systems_under_test.environments.cluster import LinkQuality
 from systems_under_test.rng import MILLION
 
@@ -28,9 +29,9 @@ class LinkFault:
     Input: `{"links": [[sender, receiver], ...], "quality": {field of LinkQuality: value}}`;
     `variant` and `targets` are for the reader. Qualities of open faults on one link add up.
 
-    A hold is proved by trying the links. What happens to some of the messages, or later, shows
-    only in the links' counters once there was traffic: it is judged when the fault is healed,
-    which then says `ineffective` if no message was delayed, dropped or doubled.
+    Proved by reading the qualities back and, where messages are held, by trying the links. That
+    messages were really late, lost or doubled shows only once there was traffic: if the counters
+    say at the healing that none was, the healing is `ineffective`.
     """
 
     faults: ClassVar[frozenset[str]] = frozenset({LINK})
@@ -39,39 +40,45 @@ class LinkFault:
     def inject(self, cluster: Cluster, fault: Fault) -> Effect:
         """Shape the fault's links besides those of the link faults that are open."""
         ours = links_in(fault)
-        quality = quality_in(fault)
-        method = cluster.method.get(LINK, LINK)
-        before = cluster.probe(ours)
-        ledger(cluster).enter(fault, counters=_counters(cluster, ours))
-        _shape_what_is_open(cluster)
-        evidence: dict[str, Any] = {"links": len(ours)}
-        if not quality.hold:
-            return Effect("applied", method, evidence | {"judged": "when healed, by counters"})
-        after = cluster.probe(ours)
-        held = [link for link in ours if before[link] and not after[link]]
-        passing = [link for link in ours if after[link]]
-        evidence |= {"held": len(held), "passing": named(passing)}
-        if not held:
-            return Effect("ineffective", method, evidence)
-        return Effect("partly" if passing else "applied", method, evidence)
+        was = cluster.link_qualities()
+        before = passing(cluster, ours) if quality_in(fault).hold else frozenset(ours)
+        counters = _counters(cluster, ours)
+        ledger(cluster).enter(fault, counters=counters, plain=_plain(cluster, ours))
+        wanted = _shape_what_is_open(cluster)
+        seen = cluster.link_qualities()
+        proved = {link: seen[link] == wanted[link] != was[link] for link in ours}
+        evidence: dict[str, Any] = {"shaped": sum(proved.values())}
+        if quality_in(fault).hold:
+            after = passing(cluster, ours)
+            proved = {link: proved[link] and link not in after for link in ours}
+            evidence |= {
+                "blocked": len(before - after),
+                "passing": named(link for link in ours if link in after),
+            }
+        shapes = {f"{sender}->{receiver}": took for (sender, receiver), took in proved.items()}
+        return injected(shapes, cluster.method.get(LINK, LINK), evidence)
 
     def heal(self, cluster: Cluster, fault: Fault) -> Effect:
         """Give the links what other open faults leave of their qualities."""
         ours = links_in(fault)
-        quality = quality_in(fault)
         note = ledger(cluster).leave(fault)
-        seen = _counters(cluster, ours)
-        _shape_what_is_open(cluster)
-        meanwhile = {name: seen[name] - note.get("counters", seen)[name] for name in COUNTERS}
-        silent = [name for name in showing(quality) if not meanwhile[name]]
+        now = _counters(cluster, ours)
+        then = note.get("counters", now)
+        meanwhile = {name: now[name] - then[name] for name in COUNTERS}
+        wanted = note.get("plain", {}) | _shape_what_is_open(cluster)
+        seen = cluster.link_qualities()
+        still = [link for link in ours if link in wanted and seen[link] != wanted[link]]
         blocked = _blocked(cluster, ours)
-        evidence = {"meanwhile": meanwhile, "still_blocked": named(blocked)}
         method = cluster.method.get(LINK, LINK)
-        if blocked:
+        evidence = {
+            "meanwhile": meanwhile,
+            "still_shaped": named(still),
+            "still_blocked": named(blocked),
+        }
+        if still or blocked:
             return Effect("leaked", method, evidence)
-        if note and silent and not quality.hold:
-            return Effect("ineffective", method, evidence)
-        return Effect("healed", method, evidence)
+        silent = note and not any(meanwhile[name] for name in showing(quality_in(fault)))
+        return Effect("ineffective" if silent else "healed", method, evidence)
 
 
 def quality_in(fault: Fault) -> LinkQuality:
@@ -96,7 +103,7 @@ def together(a: LinkQuality, b: LinkQuality) -> LinkQuality:
 
 
 def showing(quality: LinkQuality) -> list[str]:
-    """The counters that must move if a quality takes effect and there is traffic."""
+    """The counters that move if a quality takes effect and there is traffic."""
     late = quality.delay_ns or quality.jitter_ns or quality.reorder_ppm or quality.hold
     counters = {
         "delayed": bool(late),
@@ -106,25 +113,33 @@ def showing(quality: LinkQuality) -> list[str]:
     return [name for name, moves in counters.items() if moves]
 
 
-def _shape_what_is_open(cluster: Cluster) -> None:
+def _plain(cluster: Cluster, links: list[Link]) -> dict[Link, LinkQuality]:
+    """What the links were like before the first of the faults that are open on them."""
+    plain = dict(cluster.link_qualities())
+    for entry in reversed(ledger(cluster).entries.values()):
+        if entry.fault.f == LINK:
+            plain |= entry.note["plain"]
+    return {link: plain[link] for link in links}
+
+
+def _shape_what_is_open(cluster: Cluster) -> dict[Link, LinkQuality]:
     qualities: dict[Link, LinkQuality] = {}
     for fault in ledger(cluster).open(LINK):
         for link in links_in(fault):
             qualities[link] = together(qualities.get(link, LinkQuality()), quality_in(fault))
     cluster.shape({link: qualities[link] for link in sorted(qualities)})
+    return qualities
 
 
 def _counters(cluster: Cluster, links: Iterable[Link]) -> dict[str, int]:
     counters: Mapping[Link, Mapping[str, int]] = cluster.link_counters()
-    return {name: sum(counters.get(link, {}).get(name, 0) for link in links) for name in COUNTERS}
+    return {name: sum(counters[link].get(name, 0) for link in links) for name in COUNTERS}
 
 
 def _blocked(cluster: Cluster, links: list[Link]) -> list[Link]:
     """The links that pass nothing though no open fault cuts or shapes them, and both ends run."""
     shaped = {link for fault in ledger(cluster).open(LINK) for link in links_in(fault)}
     cut = {link for fault in ledger(cluster).open(PARTITION) for link in cut_by(fault)}
-    free = [
-        link for link in links if link not in shaped and link not in cut and alive(cluster, link)
-    ]
-    passes = cluster.probe(free)
-    return [link for link in free if not passes[link]]
+    free = [link for link in links if link not in shaped | cut and alive(cluster, link)]
+    passes = passing(cluster, free, tries=TRIES_MAX)
+    return [link for link in free if link not in passes and alive(cluster, link)]

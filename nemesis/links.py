@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from systems_under_test.environments.cluster import Cluster, Link
 
 LINK: Final = "link"
+TRIES_MAX: Final = 10
+"""A link that is to pass is tried so often: a node has to make its connections anew after a cut,
+and on a busy machine an honest message is late. A failing try takes the cluster's own time-out."""
 
 
 def all_links(cluster: Cluster) -> list[Link]:
@@ -35,6 +38,19 @@ def links_at(nodes: tuple[str, ...], targets: Iterable[str]) -> list[Link]:
 def links_in(fault: Fault) -> list[Link]:
     """The links of a link fault's input, recorded as [[sender, receiver], ...]."""
     return [(str(sender), str(receiver)) for sender, receiver in fault.input["links"]]
+
+
+def passing(cluster: Cluster, links: Iterable[Link], *, tries: int = 1) -> frozenset[Link]:
+    """The links that pass a message, tried again if they do not and have tries left."""
+    passed: set[Link] = set()
+    left = list(links)
+    for _ in range(tries):
+        if not left:
+            break
+        answers = cluster.probe(left)
+        passed.update(link for link in left if answers[link])
+        left = [link for link in left if not answers[link]]
+    return frozenset(passed)
 
 
 def shaped(cluster: Cluster, link: Link) -> bool:

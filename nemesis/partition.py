@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from nemesis.grudges import from_json, union
 from nemesis.ledger import ledger
-from nemesis.links import alive, all_links, named, passed_and_dropped, shaped
+from nemesis.links import (
+    TRIES_MAX,
+    alive,
+    all_links,
+    named,
+    passed_and_dropped,
+    passing,
+    shaped,
+)
 from nemesis.plan import Effect
 from systems_under_test.environments.cluster import links_of
 
@@ -34,29 +42,27 @@ class Partition:
         """Cut the fault's links besides those of the partitions that are open."""
         ours = sorted(cut_by(fault))
         others = [link for link in all_links(cluster) if link not in set(ours)]
-        passing = _passing(cluster, all_links(cluster))
+        before = passing(cluster, all_links(cluster))
         ledger(cluster).enter(fault, counters=passed_and_dropped(cluster, ours))
         _cut_what_is_open(cluster)
-        after = _passing(cluster, all_links(cluster))
-        cut = [link for link in ours if link in passing and link not in after]
+        after = passing(cluster, ours)
+        cut = [link for link in ours if link in before and link not in after]
         uncut = [link for link in ours if link in after]
         # A lossy or held link may fail a probe by itself: only the others show a cut too many.
-        lost = [
-            link
-            for link in others
-            if link in passing and link not in after and not shaped(cluster, link)
-        ]
+        spared = [link for link in others if link in before and not shaped(cluster, link)]
+        still = passing(cluster, spared, tries=TRIES_MAX)
+        too_many = [link for link in spared if link not in still]
         evidence: dict[str, Any] = {
             "cut": len(cut),
             "uncut": named(uncut),
             "blocked_before": len(ours) - len(cut) - len(uncut),
-            "spared": len(others) - len(lost),
-            "cut_too_much": named(lost),
+            "spared": len(spared) - len(too_many),
+            "cut_too_much": named(too_many),
         }
         method = cluster.method.get(PARTITION, PARTITION)
         if not cut:
             return Effect("ineffective", method, evidence)
-        return Effect("partly" if uncut or lost else "applied", method, evidence)
+        return Effect("partly" if uncut or too_many else "applied", method, evidence)
 
     def heal(self, cluster: Cluster, fault: Fault) -> Effect:
         """Mend the fault's links, except those that another open partition cuts."""
@@ -70,10 +76,11 @@ class Partition:
             for link in ours
             if link not in still_cut and alive(cluster, link) and not shaped(cluster, link)
         ]
-        after = _passing(cluster, mended)
-        leaking = [link for link in mended if link not in after]
+        after = passing(cluster, mended, tries=TRIES_MAX)
+        # A node may have died while we tried; its links say nothing.
+        leaking = [link for link in mended if link not in after and alive(cluster, link)]
         evidence = {
-            "mended": len(mended) - len(leaking),
+            "mended": len(after),
             "still_blocked": named(leaking),
             "cut_by_others": len(still_cut & set(ours)),
             "dropped_meanwhile": dropped - dropped_then,
@@ -88,12 +95,8 @@ def cut_by(fault: Fault) -> frozenset[Link]:
     return links_of(from_json(fault.input["grudge"]))
 
 
-def _passing(cluster: Cluster, links: list[Link]) -> frozenset[Link]:
-    return frozenset(link for link, passes in cluster.probe(links).items() if passes)
-
-
 def _cut_what_is_open(cluster: Cluster) -> frozenset[Link]:
-    grudges = [from_json(open.input["grudge"]) for open in ledger(cluster).open(PARTITION)]
+    grudges = [from_json(fault.input["grudge"]) for fault in ledger(cluster).open(PARTITION)]
     cut = links_of(union(grudges))
     cluster.set_cut(sorted(cut))
     return cut
