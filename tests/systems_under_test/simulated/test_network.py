@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from systems_under_test.environments.cluster import EnvironmentFailed, Link, LinkQuality
 from systems_under_test.environments.simulated.latency import Constant
 from systems_under_test.environments.simulated.network import Network
 from systems_under_test.environments.simulated.options import SimulationOptions
+from systems_under_test.rng import Rng
 from tests.systems_under_test.simulated.puppet import MS, World
 
 STEADY = SimulationOptions(peer_latency=Constant(MS), effect_gap=Constant(10_000))
@@ -179,3 +182,30 @@ def test_messages_share_nothing_with_their_sender() -> None:
     world.tell("n1", ["send", "n2", body], ["respond", "ok"])
     world.settle()
     assert world.heard("n2") == ['heard who="n1/1" list=[1]']
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=25)
+def test_no_message_is_unaccounted_for(seed: int) -> None:
+    rng = Rng(f"{seed}/accounts")
+    world = World(2, seed=seed)
+    for n in range(60):
+        if rng.below(6) == 0:
+            quality = LinkQuality(
+                delay_ns=rng.below(5 * MS),
+                jitter_ns=rng.below(5 * MS),
+                loss_ppm=rng.below(2) * 300_000,
+                duplicate_ppm=rng.below(2) * 300_000,
+                reorder_ppm=rng.below(2) * 300_000,
+                hold=rng.below(3) == 0,
+            )
+            world.shape({LINK: quality})
+        if rng.below(6) == 0:
+            world.set_cut([LINK] if rng.below(2) else [])
+        world.ask("n1", ["send", "n2", {"n": n}], ["respond", "ok"])
+    world.shape({})
+    world.settle()
+    counters = world.link_counters()[LINK]
+    assert counters["passed"] + counters["dropped"] == 60 + counters["duplicated"]
+    assert counters["held"] == counters["stale"] == 0
+    assert len(world.heard("n2")) == counters["passed"]
