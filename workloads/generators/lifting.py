@@ -156,13 +156,13 @@ def lift(thing: Liftable) -> Generator:
         return NOTHING
     if isinstance(thing, Invocation):
         return Single(thing)
-    if isinstance(thing, list | tuple):
-        return sequence(tuple(lift(item) for item in thing))
     if callable(getattr(thing, "op", None)) and callable(getattr(thing, "update", None)):
         if isinstance(thing, type):
             raise TypeError(f"the class {thing.__name__} is not a generator: make a value of it")
         generator: Generator = thing
         return generator
+    if isinstance(thing, list | tuple):
+        return sequence(tuple(lift(item) for item in thing))
     if isinstance(thing, str | bytes | Mapping | set | frozenset):
         raise TypeError(f"{_shown(thing)} is not a generator{_advice(thing)}")
     if isinstance(thing, Iterable):
