@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from systems_under_test.environments.http_client import HttpClient
+from tests.systems_under_test.host.process import ROOT, TALLY, host
+from workloads.client import Reply, Request
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.live
+
+
+def test_help_shows_examples() -> None:
+    said = subprocess.run(
+        [sys.executable, "-P", "-m", "systems_under_test.host", "--help"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "curl" in said
+    assert "exit status" in said
+
+
+def test_a_node_ends_when_told_and_starts_again_on_what_it_had(tmp_path: Path) -> None:
+    for life in (1, 2):
+        with host(tmp_path / "n1") as running:
+            client = HttpClient(running.wait_ready())
+            reply = client.call(Request("POST", "/add"), 5)
+            assert isinstance(reply, Reply)
+            assert json.loads(reply.body) == life
+            client.close()
+            assert running.end() == 0
+            assert f"n1/{life} started" in running.said()
+
+
+def test_the_memory_engine_forgets_and_counts_its_lives(tmp_path: Path) -> None:
+    for life in (1, 2):
+        with host(tmp_path / "n1", "--engine", "memory") as running:
+            client = HttpClient(running.wait_ready())
+            counted = client.call(Request("POST", "/add"), 5)
+            lived = client.call(Request("GET", "/incarnation"), 5)
+            client.close()
+            assert isinstance(counted, Reply)
+            assert isinstance(lived, Reply)
+            assert (json.loads(counted.body), json.loads(lived.body)) == (1, life)
+
+
+def test_ctrl_c_ends_a_node_quietly(tmp_path: Path) -> None:
+    with host(tmp_path / "n1") as running:
+        running.wait_ready()
+        running.process.send_signal(signal.SIGINT)
+        assert running.wait_end() == 0
+        assert "Traceback" not in running.said()
+
+
+def test_options_seed_and_bug_reach_the_replica(tmp_path: Path) -> None:
+    drawn = []
+    for name, seed in (("a", "7"), ("b", "7"), ("c", "8")):
+        arguments = ("--seed", seed, "--option", "w=2", "--bug", "some-bug")
+        with host(tmp_path / name, *arguments) as running:
+            running.wait_ready()
+            (line,) = [line for line in running.said().splitlines() if " started " in line]
+        assert 'options={"w":2} bug="some-bug"' in line
+        drawn.append(line.split("drawn=")[1])
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with host(tmp_path / "n1", "--client", f"127.0.0.1:{port}") as running:
+            assert running.wait_end() == 69
+            assert f"cannot listen for clients on 127.0.0.1:{port}" in running.said()
+
+
+@pytest.mark.parametrize(
+    ("replica", "word"),
+    [
+        ("no.such.module:f", "No module named"),
+        ("json:no_such", "no_such"),
+        ("json", "module:function"),
+        ("json:__name__", "not a function"),
+    ],
+)
+def test_a_replica_that_cannot_be_found_is_named(tmp_path: Path, replica: str, word: str) -> None:
+    with host(tmp_path / "n1", "--replica", replica) as running:
+        assert running.wait_end() == 64
+        assert replica in running.said()
+        assert word in running.said()
+        assert not (tmp_path / "n1").exists()
+
+
+def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a directory")
+    with host(tmp_path / "file" / "n1") as running:
+        assert running.wait_end() == 73
+        assert "cannot be used" in running.said()
+
+
+def test_two_processes_do_not_share_a_directory(tmp_path: Path) -> None:
+    with host(tmp_path / "n1") as first:
+        first.wait_ready()
+        second = subprocess.run(
+            [
+                *(sys.executable, "-P", "-m", "systems_under_test.host", "--node", "n1"),
+                *("--nodes", "n1", "--replica", TALLY, "--directory", str(tmp_path / "n1")),
+            ],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        assert second.returncode == 73
+        assert "another process uses it" in second.stderr
+
+
+def test_damaged_storage_is_told_and_not_started_on(tmp_path: Path) -> None:
+    with host(tmp_path / "n1") as running:
+        running.wait_ready()
+    (tmp_path / "n1" / "incarnation").write_text("garbage")
+    with host(tmp_path / "n1") as running:
+        assert running.wait_end() == 65
+        assert "is not a number of starts" in running.said()
+
+
+def test_what_a_node_imports_has_nothing_of_the_judges() -> None:
+    program = (
+        "import sys, systems_under_test.host.node, systems_under_test.host.sqlite\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    strangers = {"checker", "workloads", "nemesis", "lineal", "reports", "docker", "jinja2"}
+    assert not strangers & set(said)
