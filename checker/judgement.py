@@ -40,6 +40,12 @@ class Judgement:
     checks: tuple[tuple[str, Verdict], ...]
     promises: Promises
 
+    def explain(self) -> str:
+        """The judgement in words, one line for each finding."""
+        head = self.status if self.cause is None else f"{self.status}: {self.cause}"
+        findings = (found for _, verdict in self.checks for found in verdict.findings)
+        return "\n".join([head, *(f"{found.kind}: {found.sentence}" for found in findings)])
+
     def to_json(self) -> dict[str, Any]:
         """The value of `verdict.json`: the same judgement gives the same value."""
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +15,9 @@ from tests.lineal.echo import EchoClient, RecordingNemesis, echo_world
 from workloads.client import Client, Completion
 from workloads.generators import limit, on_clients, on_nemesis, phases, repeat
 from workloads.invocations import Invocation, invoke
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.live
 

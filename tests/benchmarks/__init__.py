@@ -1,0 +1,1 @@
+"""Benchmarks: what is measured, on which machine, at which commit. `make bench` runs them."""

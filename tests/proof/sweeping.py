@@ -1,0 +1,47 @@
+"""Runs a bundled system in the simulation for a seed, as `lineal sweep` does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lineal import registry
+from lineal.definition import standard
+from lineal.run import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from checker.judgement import Judgement
+
+
+def simulate(
+    system: str,
+    seed: int,
+    runs: Path,
+    *,
+    faults: str = "none",
+    bug: str | None = None,
+    **more: object,
+) -> Judgement:
+    """One simulated run of the default length; the judgement."""
+    test = standard(
+        system=system, environment="simulated", seed=seed, faults=faults, bug=bug, **more
+    )
+    return run(test, runs=runs, report=False).judgement
+
+
+def kinds(judgement: Judgement) -> set[str]:
+    """The kinds of everything that was found."""
+    return {finding.kind for _, verdict in judgement.checks for finding in verdict.findings}
+
+
+def first_seed_that_finds(system: str, bug: str, runs: Path, seeds: int) -> tuple[int, set[str]]:
+    """The first seed for which a bug shows, with what was found; -1 if none does."""
+    about = registry.system(system).bugs[bug]
+    for seed in range(seeds):
+        judgement = simulate(
+            system, seed, runs, faults=about.faults, bug=bug, workload=about.workload
+        )
+        if judgement.status == "invalid":
+            return seed, kinds(judgement)
+    return -1, set()

@@ -1,0 +1,51 @@
+"""Soundness: correct systems under every simulated fault give no finding."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.proof.sweeping import simulate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SYSTEMS = [("dynamo", "siblings"), ("dynamo", "set"), ("atomic", "register")]
+SEEDS_IN_CHECK = range(20)
+SEEDS_IN_SOAK = range(20, int(os.environ.get("LINEAL_SEEDS", "500")))
+
+
+@pytest.mark.parametrize(("system", "workload"), SYSTEMS)
+@pytest.mark.parametrize("seed", SEEDS_IN_CHECK)
+def test_every_fault_gives_no_finding(
+    system: str, workload: str, seed: int, tmp_path: Path
+) -> None:
+    judgement = simulate(system, seed, tmp_path, faults="all", workload=workload)
+    assert judgement.status == "valid", judgement.explain()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("system", "workload"), SYSTEMS)
+def test_every_fault_gives_no_finding_over_many_seeds(
+    system: str, workload: str, tmp_path: Path
+) -> None:
+    accused = {}
+    for seed in SEEDS_IN_SOAK:
+        judgement = simulate(system, seed, tmp_path, faults="all", workload=workload)
+        if judgement.status != "valid":
+            accused[seed] = judgement.explain()
+    assert accused == {}
+
+
+@pytest.mark.parametrize("options", [{"quorum": "strict"}, {"n": 3, "r": 1, "w": 3}])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_strict_quorum_keeps_its_stronger_promises(
+    options: dict[str, object], seed: int, tmp_path: Path
+) -> None:
+    given = {"quorum": "strict", **options}
+    judgement = simulate("dynamo", seed, tmp_path, faults="all", options=given)
+    assert "read-your-writes" in judgement.promises.claims
+    assert judgement.status == "valid", judgement.explain()
