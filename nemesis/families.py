@@ -7,9 +7,7 @@ own, see `docs/nemesis.md`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from nemesis.clock import CLOCK, Clock
@@ -22,7 +20,7 @@ from nemesis.link import LinkFault
 from nemesis.links import LINK
 from nemesis.partition import PARTITION, Partition
 from nemesis.pause import Pause
-from nemesis.plan import Effect, Fault, FaultPlan, Nemesis
+from nemesis.plan import Check, Effect, Fault, FaultPlan, Nemesis
 from nemesis.power import POWER, Power
 from nemesis.processes import PAUSE
 from nemesis.schedule import MS, Alternate, Detail, Draw, Fixed, OneOf, Strike, Timing
@@ -34,9 +32,6 @@ if TYPE_CHECKING:
 
     from systems_under_test.environments.cluster import Cluster, Grudge
     from workloads.generators.protocol import Rng
-
-Check = Callable[[tuple[str, ...]], list[str]]
-"""Says why a plan cannot be carried out on these nodes."""
 
 LINKS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "slow": (
@@ -95,6 +90,19 @@ def none() -> FaultPlan:
     return FaultPlan("none", NoFaults(), NOTHING)
 
 
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """A check that there are nodes enough for a shape."""
+
+    nodes_min: int
+
+    def problems(self, nodes: tuple[str, ...]) -> list[str]:
+        """That there are not, if so."""
+        if len(nodes) >= self.nodes_min:
+            return []
+        return [f"it needs at least {self.nodes_min} nodes, and there are {len(nodes)}"]
+
+
 def partition(
     variant: str | Mapping[str, Iterable[str]] | MakeGrudge = ANY,
     target: str | None = None,
@@ -111,16 +119,16 @@ def partition(
     shape = VARIANTS[variant]
     said = None if variant == ANY else variant
     name = PARTITION if said is None else f"{PARTITION}:{said}"
-    checks: list[Check] = [partial(too_few, shape.nodes_min)]
+    enough = AtLeast(shape.nodes_min)
     if target is None:
-        return _plan(name, Partition(), Cut(shape.make, said), timing, *checks)
+        return _plan(name, Partition(), Cut(shape.make, said), timing, enough)
     if shape.sided is None:
         raise ValueError(f"`partition:{variant}` has no sides and takes no target")
     to = Target(target)
     if to.text == NONE:
         return none()
     draw = CutAround(shape.sided, to, said)
-    return _plan(f"{name}@{target}", Partition(), draw, timing, *checks, to.problems)
+    return _plan(f"{name}@{target}", Partition(), draw, timing, enough, to)
 
 
 def kill(target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
@@ -165,13 +173,6 @@ def disk(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None
     return _striking(DISK, DiskFault(), details, variant, target, timing)
 
 
-def too_few(nodes_min: int, nodes: tuple[str, ...]) -> list[str]:
-    """The problem of a cluster that is too small for a shape."""
-    if len(nodes) >= nodes_min:
-        return []
-    return [f"it needs at least {nodes_min} nodes, and there are {len(nodes)}"]
-
-
 def _plan(
     name: str, nemesis: Nemesis, draw: Draw, timing: Timing | None, *checks: Check
 ) -> FaultPlan:
@@ -196,4 +197,4 @@ def _striking(
     if target != SOME:
         name = f"{name}@{target}"
     draw = strikes[0] if len(strikes) == 1 else OneOf(strikes)
-    return _plan(name, nemesis, draw, timing, to.problems)
+    return _plan(name, nemesis, draw, timing, to)

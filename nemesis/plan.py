@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from workloads.generators.choosing import any_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from systems_under_test.environments.cluster import Cluster
     from workloads.generators.protocol import Generator
@@ -122,6 +122,14 @@ def _parts(nemesis: Nemesis) -> tuple[Nemesis, ...]:
     return nemesis.parts if isinstance(nemesis, Union) else (nemesis,)
 
 
+class Check(Protocol):
+    """Something that a plan asks of the nodes that it is to strike."""
+
+    def problems(self, nodes: tuple[str, ...]) -> list[str]:
+        """Why the plan cannot be carried out on these nodes, in sentences."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
     """A nemesis with the schedule that drives it.
@@ -135,7 +143,7 @@ class FaultPlan:
     name: str
     nemesis: Nemesis
     schedule: Generator
-    checks: tuple[Callable[[tuple[str, ...]], list[str]], ...] = ()
+    checks: tuple[Check, ...] = ()
 
     def __add__(self, other: FaultPlan) -> FaultPlan:
         """Both plans at once. Raises ValueError if one name means two faults."""

@@ -133,7 +133,7 @@ def missing_capabilities(
     ]
     if nodes is not None:
         for check in plan.checks:
-            found += [f"the nemesis `{plan.name}`: {problem}" for problem in check(nodes)]
+            found += [f"the nemesis `{plan.name}`: {problem}" for problem in check.problems(nodes)]
     return found
 
 

@@ -1,0 +1,109 @@
+"""Drives a plan's schedule against a cluster in memory, as a run would: faults are numbered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from checker.history.events import NEMESIS, Event
+from nemesis.plan import Fault
+from systems_under_test.rng import Rng
+from tests.nemesis.memory_cluster import MemoryCluster
+from workloads.generators.protocol import Context, Pending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nemesis.plan import FaultPlan
+
+MS = 1_000_000
+SECOND = 1_000 * MS
+ACTION_NS = 30 * MS
+"""So long the nemesis thread is busy with each action."""
+ASK_NS = 20 * MS
+"""Clients cause an event so often, after each of which the schedule is asked again."""
+
+
+class Rehearsal:
+    """The events of a plan's nemesis thread over some seconds, and what they did."""
+
+    def __init__(self, plan: FaultPlan, *, seconds: int = 20, size: int = 5, seed: int = 1) -> None:
+        self.cluster = MemoryCluster(size)
+        self.events: list[Event] = []
+        self.open: dict[int, Fault] = {}
+        self._plan = plan
+        self._schedule = plan.schedule
+        self._rng = Rng(f"{seed}/rehearsal")
+        self._time = 0
+        self._faults = 0
+        while self._time < seconds * SECOND:
+            self._step()
+
+    def _context(self, *, free: bool) -> Context:
+        threads = (NEMESIS,) if free else ()
+        nodes = tuple(self.cluster.nodes)
+        return Context(self._time, threads, {NEMESIS: NEMESIS}, nodes, self._rng)
+
+    def _step(self) -> None:
+        answer = self._schedule.op(self._context(free=True))
+        if answer is None:
+            self._time += ASK_NS
+            return
+        op, after = answer
+        if isinstance(op, Pending):
+            self._schedule = after
+            until = self._time + ASK_NS if op.until is None else op.until
+            self._time = max(self._time + 1, min(until, self._time + ASK_NS))
+            return
+        assert op.process == NEMESIS
+        assert op.time is not None
+        if op.time > self._time:
+            self._time = min(op.time, self._time + ASK_NS)
+            return
+        self._schedule = after
+        self._act(op.f, op.input)
+
+    def _act(self, f: str, value: Any) -> None:
+        healing = f == "heal"
+        if healing:
+            fault = self.open.pop(value["fault"])
+        else:
+            self._faults += 1
+            fault = self.open[self._faults] = Fault(self._faults, f, value)
+        self._record("invoke", f, fault.fault, input=value)
+        self.cluster.traffic()
+        act = self._plan.nemesis.heal if healing else self._plan.nemesis.inject
+        effect = act(self.cluster, fault)
+        self._time += ACTION_NS
+        self._record("info", f, fault.fault, output=effect.output())
+
+    def _record(self, kind: Any, f: str, fault: int, **fields: Any) -> None:
+        event = Event(
+            index=len(self.events),
+            time=self._time,
+            process=NEMESIS,
+            type=kind,
+            f=f,
+            fault=fault,
+            **fields,
+        )
+        self.events.append(event)
+        self._schedule = self._schedule.update(self._context(free=kind != "invoke"), event)
+
+    def invoked(self, *names: str) -> list[Event]:
+        """The invocations, of these names if any are given."""
+        return [e for e in self.events if e.type == "invoke" and (not names or e.f in names)]
+
+    def effects(self) -> set[tuple[str, str]]:
+        """What injections and healings answered."""
+        return {(e.f, e.output["effect"]) for e in self.events if e.type == "info"}
+
+    def windows(self) -> Iterator[tuple[Event, Event | None]]:
+        """Each injection with the healing's completion, if there was one."""
+        for event in self.invoked():
+            if event.f != "heal":
+                ends = [
+                    e
+                    for e in self.events
+                    if e.f == "heal" and e.type == "info" and e.fault == event.fault
+                ]
+                yield event, ends[0] if ends else None
