@@ -1,8 +1,8 @@
-"""Drives a plan's schedule against a cluster in memory, as a run would: faults are numbered."""
+"""Drives a plan's schedule against a cluster, as a run would: faults are numbered."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from checker.history.events import NEMESIS, Event
 from nemesis.plan import Fault
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nemesis.plan import FaultPlan
+    from systems_under_test.environments.cluster import Cluster
 
 MS = 1_000_000
 SECOND = 1_000 * MS
@@ -23,11 +24,44 @@ ASK_NS = 20 * MS
 """Clients cause an event so often, after each of which the schedule is asked again."""
 
 
+class Stage(Protocol):
+    """A cluster, and time that passes for it."""
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster."""
+        ...
+
+    def advance(self, now: int, time: int) -> None:
+        """Let it be that time; there is traffic meanwhile."""
+        ...
+
+
+class MemoryStage:
+    """A cluster in memory."""
+
+    def __init__(self, size: int) -> None:
+        self.cluster = MemoryCluster(size)
+
+    def advance(self, now: int, time: int) -> None:
+        self.cluster.pass_time(time - now)
+        self.cluster.traffic()
+
+
 class Rehearsal:
     """The events of a plan's nemesis thread over some seconds, and what they did."""
 
-    def __init__(self, plan: FaultPlan, *, seconds: int = 20, size: int = 5, seed: int = 1) -> None:
-        self.cluster = MemoryCluster(size)
+    def __init__(
+        self,
+        plan: FaultPlan,
+        *,
+        seconds: int = 20,
+        size: int = 5,
+        seed: int = 1,
+        stage: Stage | None = None,
+    ) -> None:
+        self._stage = stage or MemoryStage(size)
+        self.cluster = self._stage.cluster
         self.events: list[Event] = []
         self.open: dict[int, Fault] = {}
         self._plan = plan
@@ -38,6 +72,11 @@ class Rehearsal:
         while self._time < seconds * SECOND:
             self._step()
 
+    def heal(self) -> None:
+        """Heal what is open, the newest first, as the end of a run does."""
+        for fault in sorted(self.open, reverse=True):
+            self._act("heal", {"fault": fault})
+
     def _context(self, *, free: bool) -> Context:
         threads = (NEMESIS,) if free else ()
         nodes = tuple(self.cluster.nodes)
@@ -46,21 +85,25 @@ class Rehearsal:
     def _step(self) -> None:
         answer = self._schedule.op(self._context(free=True))
         if answer is None:
-            self._time += ASK_NS
+            self._pass(self._time + ASK_NS)
             return
         op, after = answer
         if isinstance(op, Pending):
             self._schedule = after
             until = self._time + ASK_NS if op.until is None else op.until
-            self._time = max(self._time + 1, min(until, self._time + ASK_NS))
+            self._pass(max(self._time + 1, min(until, self._time + ASK_NS)))
             return
         assert op.process == NEMESIS
         assert op.time is not None
         if op.time > self._time:
-            self._time = min(op.time, self._time + ASK_NS)
+            self._pass(min(op.time, self._time + ASK_NS))
             return
         self._schedule = after
         self._act(op.f, op.input)
+
+    def _pass(self, time: int) -> None:
+        self._stage.advance(self._time, time)
+        self._time = time
 
     def _act(self, f: str, value: Any) -> None:
         healing = f == "heal"
@@ -70,10 +113,9 @@ class Rehearsal:
             self._faults += 1
             fault = self.open[self._faults] = Fault(self._faults, f, value)
         self._record("invoke", f, fault.fault, input=value)
-        self.cluster.traffic()
         act = self._plan.nemesis.heal if healing else self._plan.nemesis.inject
         effect = act(self.cluster, fault)
-        self._time += ACTION_NS
+        self._pass(self._time + ACTION_NS)
         self._record("info", f, fault.fault, output=effect.output())
 
     def _record(self, kind: Any, f: str, fault: int, **fields: Any) -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from checker.history.events import NEMESIS, Event
 from nemesis.families import disk, kill, partition, pause, power
-from nemesis.plan import Fault, FaultPlan
 from nemesis.plans import parse
 from nemesis.schedule import Alternate, Strike, Timing, alternate
 from nemesis.targets import Target
@@ -68,10 +67,10 @@ def test_in_20_seconds_each_family_of_the_demo_strikes_several_times(seed: int) 
 
 
 @pytest.mark.parametrize("text", ["partition,kill,pause", "kill,kill@minority,pause,power", "all"])
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7])
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 6])
 def test_never_more_than_a_minority_is_down_at_once(text: str, size: int) -> None:
-    for seed in range(5):
-        rehearsal = Rehearsal(parse(text), seconds=60, size=size, seed=seed)
+    for seed in range(3):
+        rehearsal = Rehearsal(parse(text), seconds=40, size=size, seed=seed)
         assert down_at_once(rehearsal) <= max(1, (size - 1) // 2)
         assert rehearsal.invoked(*DOWN)
 
@@ -177,9 +176,7 @@ def test_every_family_is_applied_and_healed_in_a_rehearsal() -> None:
 
 
 def test_what_is_open_at_the_end_is_healed_by_number() -> None:
-    plan: FaultPlan = kill() + pause() + disk("full")
-    rehearsal = Rehearsal(plan, seconds=23, seed=3)
-    for fault in [*rehearsal.open.values()][::-1]:
-        assert isinstance(fault, Fault)
-        plan.nemesis.heal(rehearsal.cluster, fault)
-    assert {node.life for node in rehearsal.cluster.nodes.values()} == {"running"}
+    rehearsal = Rehearsal(kill() + pause() + disk("full"), seconds=23, seed=3)
+    assert rehearsal.open
+    rehearsal.heal()
+    assert {node.state() for node in rehearsal.cluster.nodes.values()} == {"running"}
