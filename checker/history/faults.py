@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from checker.history.events import Event
 
-HEAL = "heal"
+HEAL: Final = "heal"
 
 
 def windows(nemesis: Iterable[Event]) -> tuple[FaultWindow, ...]:
@@ -23,27 +23,37 @@ def windows(nemesis: Iterable[Event]) -> tuple[FaultWindow, ...]:
     was done: what happens between may have met the fault. A fault that leaked has no end.
     """
     found: dict[int, FaultWindow] = {}
+    last_healed: int | None = None
     for event in nemesis:
-        number = _fault_of(event)
+        number = event.fault
+        if event.f == HEAL:
+            number = last_healed = _healed(event, last_healed)
         if number is None:
             continue
         window = found.get(number)
-        output = event.output if isinstance(event.output, dict) else {}
-        if window is None and event.f != HEAL:
-            window = _opened(event, number)
-        elif window is not None and event.f == HEAL and _heals(event, output, window):
-            window = msgspec.structs.replace(window, end=event.time)
-        if window is None:
-            continue
-        if event.f != HEAL and event.type != "invoke":
-            window = msgspec.structs.replace(
-                window,
-                effect=output.get("effect"),
-                method=output.get("method"),
-                evidence=output.get("evidence"),
-            )
-        found[number] = window
+        if event.f == HEAL:
+            if window is not None and window.end is None and _heals(event):
+                found[number] = msgspec.structs.replace(window, end=event.time)
+        elif window is None:
+            found[number] = _completed(_opened(event, number), event)
+        else:
+            found[number] = _completed(window, event)
     return tuple(found.values())
+
+
+def _healed(event: Event, last: int | None) -> int | None:
+    """The fault that is healed: by the line's number, or the input's, or as asked for last."""
+    if event.fault is not None:
+        return event.fault
+    if event.type != "invoke":
+        return last
+    number = event.input.get("fault") if isinstance(event.input, dict) else None
+    return number if type(number) is int else None
+
+
+def _heals(event: Event) -> bool:
+    leaked = isinstance(event.output, dict) and event.output.get("effect") == "leaked"
+    return event.type != "invoke" and not leaked
 
 
 def _opened(event: Event, number: int) -> FaultWindow:
@@ -58,13 +68,13 @@ def _opened(event: Event, number: int) -> FaultWindow:
     )
 
 
-def _heals(event: Event, output: dict[str, Any], window: FaultWindow) -> bool:
-    return event.type != "invoke" and window.end is None and output.get("effect") != "leaked"
-
-
-def _fault_of(event: Event) -> int | None:
-    """Its fault's number: of its own field, or of a healing's input."""
-    if event.fault is None and event.f == HEAL and isinstance(event.input, dict):
-        number = event.input.get("fault")
-        return number if type(number) is int else None
-    return event.fault
+def _completed(window: FaultWindow, event: Event) -> FaultWindow:
+    """With what the completion tells; an invocation tells nothing yet."""
+    if event.type == "invoke" or not isinstance(event.output, dict):
+        return window
+    return msgspec.structs.replace(
+        window,
+        effect=event.output.get("effect"),
+        method=event.output.get("method"),
+        evidence=event.output.get("evidence"),
+    )

@@ -132,7 +132,9 @@ def _part(cursor: _Cursor, *, keyed: bool) -> Part:
         if cursor.takes("mark", "@"):
             stamp = cursor.take("value", what="an integer of nanoseconds", of=int)
             continue
-        name = cursor.take("word", what="name=value, @stamp, -> or the end of the line")
+        if not cursor.sees("mark", "=", ahead=1):
+            raise cursor.error("name=value, @stamp, -> or the end of the line")
+        name = cursor.take("word", what="a name")
         cursor.expect("=", "an equals sign")
         if name in attributes:
             raise cursor.error(f"{name} once and not twice", back=2)

@@ -21,7 +21,7 @@ STAMP_MAX: Final = 2**62
 
 _WHITESPACE: Final = b" \t\r"
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _REQUIRED: Final = ("index", "time", "process", "type", "f")
 _SHOWN_CHARACTERS_MAX: Final = 40
 

@@ -90,12 +90,14 @@ class _Reader:
         statement = statement_of(text, line)
         if statement is None:
             return []
-        process = _process(statement)
-        events = []
-        if statement.asked is not None:
-            events.append(self._asked(process, statement.asked, line))
-        if statement.answered is not None:
-            events.append(self._answered(process, statement.answered, line))
+        process, answer = _process(statement), statement.answered
+        asked = None if statement.asked is None else self._asked(process, statement.asked, line)
+        events = [] if asked is None else [asked]
+        if answer is not None:
+            open = asked or self.invocation(process, answer.attributes.get("fault"))
+            if open is None or open.type != "invoke":
+                raise NotationError(line, 1, "nothing is open that this could answer")
+            events.append(self._answered(open, answer, line))
         return events
 
     def invocation(self, process: int | str, fault: Any) -> Event | None:
@@ -114,10 +116,8 @@ class _Reader:
             fields["key"] = part.key
         return self._event(process, "info" if noted else "invoke", fields, part, line)
 
-    def _answered(self, process: int | str, part: Part, line: int) -> Event:
-        invocation = self.invocation(process, part.attributes.get("fault"))
-        if invocation is None:
-            raise NotationError(line, 1, "nothing is open that this could answer")
+    def _answered(self, invocation: Event, part: Part, line: int) -> Event:
+        process = invocation.process
         usual = "info" if process == NEMESIS else "ok"
         type = part.word if part.word in _COMPLETIONS else usual
         fields = {"f": invocation.f, "key": invocation.key, "fault": invocation.fault}
@@ -169,8 +169,9 @@ def _process(statement: Statement) -> int | str:
 
 def _line(events: list[Event], reader: _Reader) -> tuple[str, int]:
     """The shortest line that reads back as the first of these events, or as the first two."""
-    for count in (2, 1):
-        wanted = events[:count]
+    for wanted in (events, events[:1]):
+        if len(wanted) == 2 and not _answers(*wanted):
+            continue
         text = _compact(wanted, reader)
         trial = replace(reader)
         try:
@@ -183,6 +184,14 @@ def _line(events: list[Event], reader: _Reader) -> tuple[str, int]:
     raw = encode(events[0]).decode().removesuffix("\n")
     reader.read(raw, 1)
     return raw, 1
+
+
+def _answers(invocation: Event, completion: Event) -> bool:
+    return (
+        invocation.type == "invoke" != completion.type
+        and invocation.process == completion.process
+        and invocation.fault == completion.fault
+    )
 
 
 def _compact(events: list[Event], reader: _Reader) -> str:
