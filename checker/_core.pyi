@@ -1,5 +1,8 @@
 """What the Rust crate in `native/` gives to Python."""
 
+from collections.abc import Callable, Sequence
+from typing import final
+
 __version__: str
 
 class HistoryReader:
@@ -13,3 +16,80 @@ class HistoryReader:
     def operations(self) -> dict[str, bytes]: ...
     def events(self) -> dict[str, bytes]: ...
     def values(self) -> tuple[bytes, bytes]: ...
+
+@final
+class SearchResult:
+    """What a search found out about one object; numbers are rows and states.
+
+    `outcome` is "legal", "illegal", "broken", or what was spent: "steps", "seconds", "memory".
+    `row` could not be linearized, or was being tried last. `configurations` are those right
+    before: the state, and the rows that had taken effect early. `tried` are all states from which
+    `row` was tried. `broken` is a state, an action, and "failed" or a declaration not kept.
+    """
+
+    outcome: str
+    row: int | None
+    configurations: list[tuple[int, list[int]]]
+    tried: list[int]
+    passed: int
+    returns: int
+    frontier: int
+    widest: int
+    crashed: int
+    steps: int
+    broken: tuple[int, int, str] | None
+
+@final
+class TransitionTable:
+    """The transitions of one model over numbered states and actions, learned as a search asks.
+
+    `step(state, action)` answers the number of the state that follows, a tuple of several, -1 for
+    a refusal, None if the model failed. `flags` has a byte for each action: 1 pure, 2 blind,
+    4 settles. A list of `rows` that is searched is in order of invocation.
+    """
+
+    misses: int
+    def __init__(
+        self,
+        step: Callable[[int, int], int | tuple[int, ...] | None],
+        flags: bytes,
+        *,
+        deterministic: bool,
+    ) -> None: ...
+    def extend(self, flags: bytes) -> None: ...
+    def search(
+        self,
+        call: memoryview,
+        ret: memoryview,
+        process: memoryview,
+        action: memoryview,
+        rows: memoryview,
+        ends: memoryview,
+        initial: int,
+        *,
+        prune: Sequence[str],
+        steps: int | None = None,
+        seconds: float | None = None,
+        memory_mb: int | None = None,
+        stop_at_first: bool = False,
+    ) -> list[SearchResult]: ...
+
+def number_actions(
+    f: memoryview,
+    key: memoryview,
+    input: memoryview,
+    output: memoryview,
+    outcome: memoryview,
+    fail: int,
+    info: int,
+) -> tuple[bytes, list[int]]:
+    """Equal actions get equal numbers (int32; -1: failed), and the row of the first of each."""
+
+def number_values(column: memoryview, outcome: memoryview, fail: int) -> tuple[bytes, list[int]]:
+    """Equal values get equal numbers (int32; -1: failed), and the row of the first of each."""
+
+def renumber(column: memoryview, mapping: Sequence[int]) -> bytes:
+    """Each number of the column replaced by what the mapping says; negative ones stay."""
+
+def group_rows(group: memoryview) -> tuple[bytes, bytes]:
+    """Rows sorted by group, stably, and where each group ends (int32)."""

@@ -59,6 +59,12 @@ class Kv:
         held = {**dict(self.held), op.place: value}
         return Kv(tuple(sorted(pair for pair in held.items() if pair[1] != NULL)))
 
+    def canonical(self, op: Action) -> Action:
+        """Only the output of a get is looked at, its input not."""
+        if op.f != "get":
+            return Action(op.f, op.input, key=op.key)
+        return Action(op.f, None, op.output, key=op.key) if op.known else op
+
     def partition(self, op: Action) -> Any:
         """Keys do not touch each other."""
         return op.key
@@ -69,6 +75,10 @@ class Kv:
 
     def blind(self, op: Action) -> bool:
         """Putting and deleting are always possible."""
+        return op.f in ("put", "delete")
+
+    def settles(self, op: Action) -> bool:
+        """Within one key, the value put is all that there is."""
         return op.f in ("put", "delete")
 
     def __str__(self) -> str:

@@ -83,8 +83,10 @@ class Model(Protocol):
     * `pure`: names of operations that never change the state, or a function of an action that
       tells. It is verified whenever the model is stepped.
     * `blind(action) -> bool`: whether the action is possible in every state. Verified likewise.
-    * `lands(action) -> Model | None`: the one state that the action leads to from wherever it is
-      possible, if there is one. Verified likewise.
+    * `settles(action) -> bool`: whether the action leads to one and the same state from wherever it
+      is possible. Verified likewise.
+    * `canonical(action) -> Action`: one that `step` treats alike in every state, so that the search
+      knows them for equal: without an output that is not looked at, for example.
     * `partition(action) -> key | None`: operations with unequal keys do not touch each other; None
       touches everything. Without it the operation's own key is taken.
     * `keyless`: True if `step` never looks at `key`.

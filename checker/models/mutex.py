@@ -25,9 +25,13 @@ class Mutex:
             return Inconsistent("it was acquired, but it was held") if self.held else Mutex(True)
         return Mutex() if self.held else Inconsistent("it was released, but it was free")
 
-    def lands(self, op: Action) -> Mutex | None:
+    def canonical(self, op: Action) -> Action:
+        """Inputs and outputs are not looked at."""
+        return Action(op.f)
+
+    def settles(self, op: Action) -> bool:
         """After an acquire it is held, after a release free."""
-        return Mutex(op.f == "acquire")
+        return True
 
     def __str__(self) -> str:
         return "the lock held" if self.held else "the lock free"
@@ -83,6 +87,12 @@ class FencedMutex:
             return "no known token"
         return f"token {self.token}" if self.exact else f"token {self.token} or more"
 
+    def canonical(self, op: Action) -> Action:
+        """Only the output of an acquire and the input of a release are looked at."""
+        if op.f == "release":
+            return Action("release", op.input)
+        return Action(op.f, None, op.output) if op.known else op
+
     def __str__(self) -> str:
         return f"the lock {'held' if self.held else 'free'}, last {self._last}"
 
@@ -110,6 +120,10 @@ class ReentrantMutex:
         if not self.depth:
             return Inconsistent(f"{owner} released it, but it was free")
         return ReentrantMutex(owner, self.depth - 1) if self.depth > 1 else ReentrantMutex()
+
+    def canonical(self, op: Action) -> Action:
+        """The output is not looked at."""
+        return Action(op.f, op.input)
 
     def __str__(self) -> str:
         if not self.depth:

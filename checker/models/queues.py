@@ -35,6 +35,10 @@ class Queue:
             return _refusal(op, "at the head", self.items[:1])
         return Queue(self.items[1:])
 
+    def canonical(self, op: Action) -> Action:
+        """The output of an enqueue is not looked at."""
+        return Action(op.f, op.input) if self.blind(op) else op
+
     def pure(self, op: Action) -> bool:
         """Finding nothing changes nothing."""
         return _found_nothing(op, "dequeue")
@@ -63,6 +67,10 @@ class Stack:
         if op.known and op.answered != (self.items[-1] if self.items else NULL):
             return _refusal(op, "on top", self.items[-1:])
         return Stack(self.items[:-1])
+
+    def canonical(self, op: Action) -> Action:
+        """The output of a push is not looked at."""
+        return Action(op.f, op.input) if self.blind(op) else op
 
     def pure(self, op: Action) -> bool:
         """Finding nothing changes nothing."""
@@ -105,6 +113,10 @@ class UnorderedQueue:
     def _without(self, item: str) -> UnorderedQueue:
         place = bisect_left(self.items, item)
         return UnorderedQueue(self.items[:place] + self.items[place + 1 :])
+
+    def canonical(self, op: Action) -> Action:
+        """The output of an enqueue is not looked at."""
+        return Action(op.f, op.input) if self.blind(op) else op
 
     def pure(self, op: Action) -> bool:
         """Finding nothing changes nothing."""

@@ -26,6 +26,10 @@ class Register:
                 return _read(self, op)
         raise unknown_f("register", op, ("read", "write"))
 
+    def canonical(self, op: Action) -> Action:
+        """The output of a write and the input of a read are not looked at."""
+        return _plain(op)
+
     def pure(self, op: Action) -> bool:
         """A read changes nothing."""
         return op.f == "read"
@@ -34,9 +38,9 @@ class Register:
         """A write is always possible."""
         return op.f == "write"
 
-    def lands(self, op: Action) -> Register | None:
+    def settles(self, op: Action) -> bool:
         """A write leads to one state."""
-        return Register(op.given) if op.f == "write" else None
+        return op.f == "write"
 
     def __str__(self) -> str:
         return f"the register holding {self.value}"
@@ -72,6 +76,10 @@ class CasRegister:
             return Inconsistent(f"swapping {old} out was refused, but the register held it")
         return CasRegister(new) if swapped else self
 
+    def canonical(self, op: Action) -> Action:
+        """A swap whose answer was lost took place, if it is to matter."""
+        return _plain(op) if op.known or op.f != "cas" else Action("cas", op.input, True)
+
     def pure(self, op: Action) -> bool:
         """A read changes nothing, nor does a swap that was refused, nor one to the same value."""
         return op.f == "read" or (op.f == "cas" and not _changes(op))
@@ -80,11 +88,9 @@ class CasRegister:
         """A write is always possible."""
         return op.f == "write"
 
-    def lands(self, op: Action) -> CasRegister | None:
-        """A write leads to one state, and so does a swap, where it is possible."""
-        if op.f == "write":
-            return CasRegister(op.given)
-        return CasRegister(_pair(op)[1]) if op.f == "cas" and _swapped(op) else None
+    def settles(self, op: Action) -> bool:
+        """A write leads to one state, and so does a swap, from where it is possible."""
+        return op.f == "write" or (op.f == "cas" and _swapped(op))
 
     def __str__(self) -> str:
         return f"the register holding {self.value}"
@@ -94,6 +100,12 @@ def _read(register: R, op: Action) -> R | Inconsistent:
     if op.known and op.answered != register.value:
         return Inconsistent(f"{op.answered} was read, but the register held {register.value}")
     return register
+
+
+def _plain(op: Action) -> Action:
+    if op.f == "write":
+        return Action("write", op.input)
+    return Action("read", None, op.output) if op.f == "read" and op.known else op
 
 
 def _pair(op: Action) -> tuple[str, str]:

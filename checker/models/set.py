@@ -52,6 +52,10 @@ class Set:
             return Inconsistent(f"{op.answered} was read, but {self}")
         return self
 
+    def canonical(self, op: Action) -> Action:
+        """The outputs of add and remove are not looked at."""
+        return Action(op.f, op.input) if self.blind(op) else op
+
     def pure(self, op: Action) -> bool:
         """Looking changes nothing."""
         return op.f in ("contains", "read")

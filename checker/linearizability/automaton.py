@@ -1,0 +1,123 @@
+"""A model as numbers: states and actions as they are met, for the native search to walk.
+
+The native core asks `successor` once for each pair of state and action that it comes upon, and
+remembers the answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from checker._core import TransitionTable
+from checker.linearizability.states import identity
+from checker.models.model import Action, Inconsistent, Unfit, answers, purity
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from checker.models.model import Model
+
+PURE, BLIND, SETTLES = 1, 2, 4
+"""Bits that tell the native core what an action is declared to be."""
+
+REFUSED: Final = -1
+
+
+class WrongDeclaration(ValueError):
+    """A model that declares what it does not keep. The message says what, where, and what to do."""
+
+
+class Automaton:
+    """The part of a model's state space that a search has come upon.
+
+    State 0 is the initial one.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model: Final[Any] = model
+        self.states: Final[list[Model]] = [model]
+        self.actions: Final[list[Action]] = []
+        self.failures: Final[dict[tuple[int, int], Exception]] = {}
+        self._state_numbers: Final[dict[Hashable, int]] = {identity(model): 0}
+        self._action_numbers: Final[dict[tuple[str, ...], int]] = {}
+        self._flags: Final = bytearray()
+        deterministic = not hasattr(model, "steps")
+        self.table: Final = TransitionTable(self.successor, b"", deterministic=deterministic)
+
+    def number(self, action: Action) -> int:
+        """The number of an action; actions that the model holds for equal share one.
+
+        Raises Unfit if the model says so at once.
+        """
+        canonical = getattr(self.model, "canonical", None)
+        if canonical is not None:
+            action = canonical(action)
+        texts = (action.f, action.given, action.answered, action.place, action.outcome)
+        known = self._action_numbers.get(texts)
+        if known is not None:
+            return known
+        flags = self._declared(action)
+        self._action_numbers[texts] = number = len(self.actions)
+        self.actions.append(action)
+        self._flags.append(flags)
+        self.table.extend(bytes([flags]))
+        return number
+
+    def _declared(self, action: Action) -> int:
+        flags = PURE if purity(self.model)(action) else 0
+        for name, bit in (("blind", BLIND), ("settles", SETTLES)):
+            declared = getattr(self.model, name, None)
+            flags |= bit if declared is not None and declared(action) else 0
+        return flags
+
+    def is_pure(self, action: int) -> bool:
+        """Whether the action is declared to be without effect."""
+        return bool(self._flags[action] & PURE)
+
+    def is_blind(self, action: int) -> bool:
+        """Whether the action is declared to be possible always, so that it observes nothing."""
+        return bool(self._flags[action] & BLIND)
+
+    def successor(self, state: int, action: int) -> int | tuple[int, ...] | None:
+        """The number of the state that follows, several, REFUSED, or None if the model failed."""
+        try:
+            after = answers(self.states[state], self.actions[action])
+            if isinstance(after, Inconsistent):
+                return REFUSED
+            numbers = tuple(map(self._state_number, after))
+        except Unfit:
+            raise
+        except Exception as error:
+            self.failures[state, action] = error
+            return None
+        return numbers[0] if len(numbers) == 1 else numbers
+
+    def refusal(self, state: int, action: int) -> str | None:
+        """Why the model refuses the action in this state; None if it does not."""
+        after = answers(self.states[state], self.actions[action])
+        return after.reason if isinstance(after, Inconsistent) else None
+
+    def _state_number(self, state: Model) -> int:
+        key = identity(state)
+        number = self._state_numbers.setdefault(key, len(self.states))
+        if number == len(self.states):
+            self.states.append(state)
+        return number
+
+    def failed(self, state: int, action: int) -> str:
+        """The failure of the model in words."""
+        error = self.failures[state, action]
+        where = f"{self.actions[action]} in the state {self.states[state]}"
+        return f"the model failed at {where}: {type(error).__name__}: {error}"
+
+    def wrong(self, state: int, action: int, declaration: str) -> WrongDeclaration:
+        """The error of a declaration that is not kept."""
+        what = {
+            "pure": "changes nothing, but it changed",
+            "blind": "is always possible, but it was refused in",
+            "settles": "always leads to the same state, but it did not from",
+        }[declaration]
+        return WrongDeclaration(
+            f"the model declares by `{declaration}` that {self.actions[action]} {what} the state"
+            f" {self.states[state]}: mend `{declaration}` or `step`"
+        )

@@ -1,0 +1,73 @@
+//! How much a search may spend. Steps are the same on every machine; time and memory are not.
+
+use std::time::{Duration, Instant};
+
+/// Why a search ended without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    Steps,
+    Seconds,
+    Memory,
+}
+
+impl Spent {
+    pub fn name(self) -> &'static str {
+        match self {
+            Spent::Steps => "steps",
+            Spent::Seconds => "seconds",
+            Spent::Memory => "memory",
+        }
+    }
+}
+
+/// How often, in steps, the clock and the memory are looked at.
+const LOOK_EVERY: u64 = 2048;
+
+pub struct Budget {
+    pub steps: u64,
+    steps_max: u64,
+    deadline: Option<Instant>,
+    memory_max: usize,
+    next_look: u64,
+}
+
+impl Budget {
+    pub fn new(steps_max: Option<u64>, seconds: Option<f64>, memory_mb: Option<usize>) -> Self {
+        let allowed = seconds.map(|s| Duration::try_from_secs_f64(s).unwrap_or(Duration::ZERO));
+        Budget {
+            steps: 0,
+            steps_max: steps_max.unwrap_or(u64::MAX),
+            deadline: allowed.and_then(|d| Instant::now().checked_add(d)),
+            memory_max: memory_mb.map_or(usize::MAX, |mb| mb.saturating_mul(1 << 20)),
+            next_look: 0,
+        }
+    }
+
+    /// Counts one step.
+    #[inline]
+    pub fn step(&mut self) -> Result<(), Spent> {
+        self.steps += 1;
+        if self.steps > self.steps_max {
+            return Err(Spent::Steps);
+        }
+        Ok(())
+    }
+
+    /// Whether it is time to look at the clock and the memory.
+    #[inline]
+    pub fn due(&self) -> bool {
+        self.steps >= self.next_look
+    }
+
+    /// Looks at the clock and at the memory in use (bytes).
+    pub fn look(&mut self, memory: usize) -> Result<(), Spent> {
+        self.next_look = self.steps + LOOK_EVERY;
+        if memory > self.memory_max {
+            return Err(Spent::Memory);
+        }
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(Spent::Seconds),
+            _ => Ok(()),
+        }
+    }
+}

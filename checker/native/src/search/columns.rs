@@ -1,0 +1,157 @@
+//! Columns of a history as they come from Python, and the numbering of actions and groups.
+
+use pyo3::buffer::{Element, PyBuffer};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::schedule::Columns;
+use super::table::FastMap;
+
+/// Columns copied out of their buffers, so that the search runs without the interpreter.
+pub struct Owned {
+    call: Vec<i64>,
+    ret: Vec<i64>,
+    process: Vec<i64>,
+    action: Vec<i32>,
+}
+
+impl Owned {
+    pub fn new(
+        py: Python<'_>,
+        wide: [&PyBuffer<i64>; 3],
+        action: &PyBuffer<i32>,
+    ) -> PyResult<Self> {
+        let [call, ret, process] = wide.map(|column| numbers(py, column));
+        Ok(Owned {
+            call: call?,
+            ret: ret?,
+            process: process?,
+            action: numbers(py, action)?,
+        })
+    }
+
+    pub fn view(&self) -> Columns<'_> {
+        Columns {
+            call: &self.call,
+            ret: &self.ret,
+            process: &self.process,
+            action: &self.action,
+        }
+    }
+
+    /// Refuses columns of unequal length, and numbers that point outside.
+    pub fn refuse_bad(&self, rows: &[u32], ends: &[u32], actions: usize) -> PyResult<()> {
+        let length = self.call.len();
+        let equal = [self.ret.len(), self.process.len(), self.action.len()];
+        let fits = equal.iter().all(|&other| other == length)
+            && rows.iter().all(|&row| (row as usize) < length)
+            && ends.windows(2).all(|pair| pair[0] <= pair[1])
+            && ends.last().map_or(0, |&end| end as usize) <= rows.len()
+            && self
+                .action
+                .iter()
+                .all(|&action| action < 0 || (action as usize) < actions);
+        let in_order = || {
+            let mut from = 0;
+            ends.iter().all(|&end| {
+                let group = &rows[from..end as usize];
+                from = end as usize;
+                group
+                    .windows(2)
+                    .all(|p| self.call[p[0] as usize] <= self.call[p[1] as usize])
+            })
+        };
+        if fits && in_order() {
+            return Ok(());
+        }
+        Err(PyValueError::new_err(
+            "these columns do not belong together",
+        ))
+    }
+}
+
+pub fn numbers<T: Element>(py: Python<'_>, column: &PyBuffer<T>) -> PyResult<Vec<T>> {
+    column.to_vec(py)
+}
+
+pub fn unsigned(py: Python<'_>, column: &PyBuffer<i32>) -> PyResult<Vec<u32>> {
+    let numbers = numbers(py, column)?;
+    let positive = numbers
+        .into_iter()
+        .map(u32::try_from)
+        .collect::<Result<_, _>>();
+    positive.map_err(|_| PyValueError::new_err("a row is not negative"))
+}
+
+pub fn bytes<'py>(py: Python<'py>, column: &[i32]) -> Bound<'py, PyBytes> {
+    let bytes: Vec<u8> = column.iter().flat_map(|n| n.to_ne_bytes()).collect();
+    PyBytes::new(py, &bytes)
+}
+
+/// Gives equal actions equal numbers, in order of first appearance, and the row of each first.
+///
+/// Failed operations get -1; the output of an info operation counts as absent.
+pub fn number_actions(
+    [f, key, input, output]: [&[i32]; 4],
+    outcome: &[i32],
+    fail: i32,
+    info: i32,
+) -> (Vec<i32>, Vec<u32>) {
+    let mut numbers: FastMap<(u64, u64, bool), i32> = FastMap::default();
+    let mut first = Vec::new();
+    let pair = |a: i32, b: i32| u64::from(a as u32) << 32 | u64::from(b as u32);
+    let actions = (0..outcome.len()).map(|row| {
+        if outcome[row] == fail {
+            return -1;
+        }
+        let unknown = outcome[row] == info;
+        let answer = if unknown { 0 } else { output[row] };
+        let action = (pair(f[row], key[row]), pair(input[row], answer), unknown);
+        *numbers.entry(action).or_insert_with(|| {
+            first.push(row as u32);
+            first.len() as i32 - 1
+        })
+    });
+    (actions.collect(), first)
+}
+
+/// Gives equal values equal numbers, in order of first appearance, and the row of each first.
+/// Failed operations get -1.
+pub fn number_values(column: &[i32], outcome: &[i32], fail: i32) -> (Vec<i32>, Vec<u32>) {
+    let mut numbers: FastMap<u32, i32> = FastMap::default();
+    let mut first = Vec::new();
+    let values = (0..column.len()).map(|row| {
+        if outcome[row] == fail {
+            return -1;
+        }
+        *numbers.entry(column[row] as u32).or_insert_with(|| {
+            first.push(row as u32);
+            first.len() as i32 - 1
+        })
+    });
+    (values.collect(), first)
+}
+
+/// Rows by group, and where each group ends. Groups are numbered from 0 without gaps.
+pub fn group_rows(group: &[i32]) -> (Vec<i32>, Vec<i32>) {
+    let groups = group
+        .iter()
+        .copied()
+        .max()
+        .map_or(0, |most| (most + 1).max(0)) as usize;
+    let mut next = vec![0usize; groups + 1];
+    for &g in group.iter().filter(|&&g| g >= 0) {
+        next[g as usize + 1] += 1;
+    }
+    for g in 0..groups {
+        next[g + 1] += next[g];
+    }
+    let ends = next[1..].iter().map(|&end| end as i32).collect();
+    let mut rows = vec![0; next[groups]];
+    for (row, &g) in group.iter().enumerate().filter(|(_, &g)| g >= 0) {
+        rows[next[g as usize]] = row as i32;
+        next[g as usize] += 1;
+    }
+    (rows, ends)
+}
