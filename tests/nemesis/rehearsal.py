@@ -20,7 +20,7 @@ MS = 1_000_000
 SECOND = 1_000 * MS
 ACTION_NS = 30 * MS
 """So long the nemesis thread is busy with each action."""
-ASK_NS = 20 * MS
+ASK_NS = 50 * MS
 """Clients cause an event so often, after each of which the schedule is asked again."""
 
 
