@@ -21,18 +21,18 @@ _CLOCK_HELP: Final = "run the node's clocks so, since a moment of the machine's 
 
 _EXAMPLES: Final = """\
 examples:
-  One node by hand, and a client:
+  One node by hand, and a client in another terminal:
     python -P -m systems_under_test.host --node n1 --nodes n1 \\
         --client 127.0.0.1:8001 --directory /tmp/n1 \\
-        --replica systems_under_test.atomic:make_replica
-    curl -i http://127.0.0.1:8001/
+        --replica systems_under_test.atomic.replica:make_replica
+    curl -i -X PUT http://127.0.0.1:8001/register/x -d 42
+    curl -i http://127.0.0.1:8001/register/x
 
   One of three nodes; each is told where the others listen:
     python -P -m systems_under_test.host --node n1 --nodes n1,n2,n3 \\
         --client 127.0.0.1:8001 --listen 127.0.0.1:9001 \\
         --peer n2=127.0.0.1:9002 --peer n3=127.0.0.1:9003 \\
-        --engine sqlite --directory /tmp/n1 \\
-        --replica systems_under_test.dynamo:make_replica --option r=2 --option w=2
+        --directory /tmp/n1 --replica systems_under_test.dynamo.replica:make_replica
 
 exit status: 0 told to end, 64 wrong usage, 65 the storage is damaged, 69 a port is in use,
   70 the replica raised, 73 the directory cannot be used, 74 a commit failed.
