@@ -51,7 +51,7 @@ _BUGS = (
         sentence="Writes are acknowledged before they are durable.",
         finding="lost-update",
         workload="siblings",
-        faults="power",
+        faults="power@all",
         environments=("simulated",),
     ),
 )

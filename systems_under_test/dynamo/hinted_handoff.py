@@ -40,11 +40,12 @@ class HintStore:
         self._owners = owners
         self._durable = durable
         self.counts: dict[str, int] = dict.fromkeys(owners, 0)
+        self.total = 0
 
     def count(self, step: Step) -> None:
         """Count what an earlier life has left."""
         for owner in self._owners:
-            self.counts[owner] = sum(1 for _ in self.scan(step, owner))
+            self._counted(owner, sum(1 for _ in self.scan(step, owner)))
 
     def put(self, step: Step, owner: str, stored: bytes, blob: bytes) -> None:
         """Merge a set of versions into the owner's hint for the key."""
@@ -52,14 +53,14 @@ class HintStore:
         merged = merge_encoded(held, blob)
         if merged is None or merged == held:
             return
-        self.counts[owner] += held is None
+        self._counted(owner, held is None)
         self._set(step, owner, stored, merged, durable=self._durable)
 
     def delete(self, step: Step, owner: str, stored: bytes, delivered: bytes) -> bool:
         """Delete the hint if it still is what was delivered; whether it was."""
         if self._get(step, owner, stored) != delivered:
             return False
-        self.counts[owner] -= 1
+        self._counted(owner, -1)
         self._set(step, owner, stored, None, durable=False)
         return True
 
@@ -77,6 +78,10 @@ class HintStore:
         stop = owner.encode() + b"\1"
         for row, blob in step.scan(HINTS, prefix, stop):
             yield row[len(prefix) :], blob
+
+    def _counted(self, owner: str, more: int) -> None:
+        self.counts[owner] += more
+        self.total += more
 
     def _get(self, step: Step, owner: str, stored: bytes) -> bytes | None:
         return step.get(HINTS, owner.encode() + b"\0" + stored)
@@ -126,8 +131,8 @@ class HintedHandoff:
         self.arm(step)
 
     def arm(self, step: Step) -> None:
-        """See to it that a scan is due as long as there are hints."""
-        if not self._armed and any(self._node.hints.counts.values()):
+        """See to it that a scan is due as long as there are hints: called after every input."""
+        if not self._armed and self._node.hints.total:
             self._armed = True
             step.set_jittered(SCAN, self._interval)
 
@@ -146,7 +151,6 @@ class HintedHandoff:
         for owner, held in self._node.hints.counts.items():
             if held and self._node.detector.is_up(owner):
                 self._deliver(step, owner)
-        self.arm(step)
 
     def _deliver(self, step: Step, owner: str) -> None:
         """Send the owner a batch, unless one is under way to it."""

@@ -64,6 +64,7 @@ class DynamoReplica:
             life.on_request(step, event)
         else:
             life.on_timer(step, event)
+        life.handoff.arm(step)
         return step.effects
 
 
@@ -148,7 +149,6 @@ class Life:
 def _store(life: Life, step: Step, sender: str, message: m.Store) -> None:
     node = life.node
     kept = node.keep(step, node.ring.place(message.key), message.blob, message.home)
-    life.handoff.arm(step)
     if kept and message.request:
         step.send(sender, m.Stored(message.request))
 

@@ -41,8 +41,11 @@ class Step:
     def scan(
         self, table: str, start: bytes = b"", stop: bytes | None = None
     ) -> Iterator[tuple[bytes, bytes]]:
-        """The entries of a table; only while this input has written nothing to it."""
-        assert all(written != table for written, _ in self._written), f"{table} was written to"
+        """The entries with start <= key < stop; only while this input has written none of them."""
+        assert not any(
+            written == table and start <= key and (stop is None or key < stop)
+            for written, key in self._written
+        ), f"a scan of {table} would not see what this input writes to it"
         return self.storage.scan(table, start, stop)
 
     def write(self, table: str, key: bytes, value: bytes | None, *, durable: bool = True) -> None:

@@ -11,6 +11,7 @@ from systems_under_test.dynamo.promises import promises
 from systems_under_test.dynamo.quiescence import unrest
 from systems_under_test.dynamo.replica import make_replica
 from systems_under_test.system import Offer
+from workloads import register, set, siblings
 from workloads.client import Request
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ class Dynamo:
     @property
     def offers(self) -> Mapping[str, Offer]:
         """Siblings, registers without compare-and-set, and sets."""
-        from workloads import register, set, siblings
-
         return {
             "siblings": Offer(siblings.make, SiblingsCodec()),
             "register": Offer(register.make, RegisterCodec()),

@@ -111,7 +111,9 @@ class Drive:
 
     def unrest(self) -> list[str]:
         """Why the cluster is not quiescent."""
-        statuses = {node: self.begin(node, Request("GET", "/status")) for node in self.cluster.nodes}
+        statuses = {
+            node: self.begin(node, Request("GET", "/status")) for node in self.cluster.nodes
+        }
         self.wait(20)
         replies = {node: replies[0] for node, replies in statuses.items() if replies}
         return unrest({n: r for n, r in replies.items() if isinstance(r, Reply)})

@@ -158,7 +158,9 @@ class Storm:
             self.problems.append("two writes have the same id")
         direct = {write.id: write.observed for write in self.writes if write.id is not None}
         for shown in self._reads:
-            below = _down(frozenset[str]().union(*(direct.get(i, frozenset()) for i in shown)), direct)
+            below = _down(
+                frozenset[str]().union(*(direct.get(i, frozenset()) for i in shown)), direct
+            )
             if below & shown:
                 self.problems.append(f"{sorted(below & shown)} was read beside what replaced it")
         for key, versions in final.items():
@@ -219,8 +221,23 @@ def any_fault(storm: Storm) -> None:
     names = list(cluster.nodes)
     node = cluster.nodes[rng.choice(names)]
     kind = rng.choice(
-        ["cut", "cut", "one-way", "mend", "mend", "kill", "power", "start", "start", "pause",
-         "resume", "resume", "link", "links", "clock"]
+        [
+            "cut",
+            "cut",
+            "one-way",
+            "mend",
+            "mend",
+            "kill",
+            "power",
+            "start",
+            "start",
+            "pause",
+            "resume",
+            "resume",
+            "link",
+            "links",
+            "clock",
+        ]
     )
     storm.faults.append(f"{cluster.now / SECOND:.3f} {kind} {node.name}")
     if kind == "cut":

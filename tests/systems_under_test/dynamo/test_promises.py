@@ -1,0 +1,95 @@
+"""What is claimed, configuration by configuration, as the table of the guarantees says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from systems_under_test.dynamo.configuration import configure
+from systems_under_test.dynamo.promises import ALWAYS, KEPT, LIVENESS, ONLINE, promises
+from systems_under_test.dynamo.quiescence import unrest
+from systems_under_test.system import FaultPlanSummary
+from tests.systems_under_test.dynamo.driving import Drive
+from workloads.client import Reply
+
+AT_REST = KEPT | LIVENESS
+
+
+def claims(options: dict[str, Any], *faults: str) -> frozenset[str]:
+    return promises(configure(options), FaultPlanSummary(frozenset(faults))).claims
+
+
+@pytest.mark.parametrize(
+    ("options", "faults", "expected"),
+    [
+        ({}, (), ALWAYS | AT_REST),
+        ({}, ("kill", "power", "partition", "pause", "clock", "link", "disk"), ALWAYS | AT_REST),
+        ({"quorum": "strict"}, ("kill", "partition"), ALWAYS | AT_REST | ONLINE),
+        ({"quorum": "strict", "r": 1}, (), ALWAYS | AT_REST),
+        ({"engine": "memory"}, ("partition", "pause"), ALWAYS | AT_REST),
+        ({"engine": "memory"}, ("kill",), ALWAYS | LIVENESS),
+        ({"engine": "memory", "quorum": "strict"}, (), ALWAYS | AT_REST | ONLINE),
+        ({"engine": "memory", "quorum": "strict"}, ("power",), ALWAYS | LIVENESS),
+        ({"anti_entropy": "off"}, (), ALWAYS | AT_REST - {"no-convergence"}),
+        ({}, ("damage",), ALWAYS | KEPT),
+    ],
+)
+def test_claims_what_the_table_says(
+    options: dict[str, Any], faults: tuple[str, ...], expected: frozenset[str]
+) -> None:
+    assert claims(options, *faults) == expected
+
+
+def test_never_claims_linearizability_and_says_why_of_everything_that_is_not_claimed() -> None:
+    for options in ({}, {"quorum": "strict"}, {"engine": "memory"}, {"r": 1, "w": 1}):
+        promised = promises(configure(options), FaultPlanSummary(frozenset({"kill"})))
+        assert "linearizable" not in promised.claims
+        assert not promised.claims & set(promised.withdrawn)
+        assert promised.claims | set(promised.withdrawn) >= ALWAYS | AT_REST | ONLINE
+        assert all(len(reason) > 10 for reason in promised.withdrawn.values())
+
+
+def test_a_cluster_at_rest_has_no_unrest() -> None:
+    drive = Drive()
+    drive.put("n1", "k", "1")
+    drive.wait(1000)
+    assert drive.unrest() == []
+
+
+def test_a_dead_node_a_left_out_peer_a_hint_and_a_difference_are_unrest() -> None:
+    drive = Drive({"handoff_interval_ms": 10_000, "anti_entropy_interval_ms": 10_000})
+    home, _ = drive.home("k")
+    drive.cluster.nodes[home[2]].kill()
+    drive.put(home[0], "k", "1")
+    drive.wait(2000)
+    reasons = " ".join(drive.unrest())
+    assert f"{home[2]} did not answer" in reasons
+    assert f"{home[0]} has left out {home[2]}" in reasons
+    assert f"keeps 1 hints for {home[2]}" in reasons
+    drive.cluster.nodes[home[2]].start()
+    drive.wait(200)
+    assert "hold different data" in " ".join(drive.unrest())
+
+
+def test_open_requests_and_errors_are_unrest() -> None:
+    status = {
+        "nodes": ["n1"], "open_requests": 2, "hints": {}, "peers": {}, "digests": {},
+    }  # fmt: skip
+    assert unrest({"n1": Reply(200, {}, msgspec.json.encode(status))}) == ["n1 has 2 open requests"]
+    assert unrest({"n1": Reply(500)}) == ["n1 answers its status request with 500"]
+
+
+def test_nodes_that_do_not_compare_digests_may_differ_at_rest() -> None:
+    def of(digest: str, *, on: bool) -> Reply:
+        status = {
+            "nodes": ["n1", "n2"], "open_requests": 0, "hints": {}, "peers": {},
+            "digests": {"7": digest}, "options": {"anti_entropy": on},
+        }  # fmt: skip
+        return Reply(200, {}, msgspec.json.encode(status))
+
+    assert unrest({"n1": of("a", on=False), "n2": of("b", on=False)}) == []
+    (reason,) = unrest({"n1": of("a", on=True), "n2": of("b", on=True)})
+    assert reason == "n1 and n2 hold different data in 1 ranges (7)"
+    assert unrest({"n1": of("a", on=True), "n2": of("a", on=True)}) == []
