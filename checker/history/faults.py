@@ -20,7 +20,9 @@ def windows(nemesis: Iterable[Event]) -> tuple[FaultWindow, ...]:
     """A window for each fault, in order of injection.
 
     It begins when the fault was asked for and ends when a healing that took (effect not `leaked`)
-    was done: what happens between may have met the fault. A fault that leaked has no end.
+    was done: what happens between may have met the fault. A fault that leaked has no end. One that
+    seemed to be applied is `ineffective` if its healing says so: only then could the counters be
+    read that show whether a slow link slowed anything.
     """
     found: dict[int, FaultWindow] = {}
     last_healed: int | None = None
@@ -33,7 +35,8 @@ def windows(nemesis: Iterable[Event]) -> tuple[FaultWindow, ...]:
         window = found.get(number)
         if event.f == HEAL:
             if window is not None and window.end is None and _heals(event):
-                found[number] = msgspec.structs.replace(window, end=event.time)
+                effect = "ineffective" if _was_idle(event) else window.effect
+                found[number] = msgspec.structs.replace(window, end=event.time, effect=effect)
         elif window is None:
             found[number] = _completed(_opened(event, number), event)
         else:
@@ -49,6 +52,10 @@ def _healed(event: Event, last: int | None) -> int | None:
         return last
     number = event.input.get("fault") if isinstance(event.input, dict) else None
     return number if type(number) is int else None
+
+
+def _was_idle(event: Event) -> bool:
+    return isinstance(event.output, dict) and event.output.get("effect") == "ineffective"
 
 
 def _heals(event: Event) -> bool:

@@ -85,6 +85,18 @@ def test_lines_without_a_number_and_healings_of_nothing_make_no_window() -> None
     assert history.faults == ()
 
 
+def test_a_healing_that_saw_no_effect_takes_back_what_the_injection_believed() -> None:
+    history = parse(
+        """
+        nemesis: link fault=1 -> applied
+        nemesis: heal fault=1 -> ineffective
+        """
+    )
+    (window,) = history.faults
+    assert window.effect == "ineffective"
+    assert window.end is not None
+
+
 def test_a_healing_without_its_fault_is_not_guessed() -> None:
     injected = Event(index=0, time=1, process="nemesis", type="invoke", f="kill", fault=1)
     healed = Event(index=1, time=2, process="nemesis", type="info", f="heal", output="done")
