@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 
 from checker.history.columns import History
-from checker.history.encoding import decode, encode
+from checker.history.encoding import encode
 from checker.history.events import NEMESIS, Event
 from checker.history.language import NotationError, Part, Statement, is_word, statement_of
 from checker.history.problems import MalformedHistory
+from checker.history.twin import event_of
 from checker.history.values import canonical
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class _Reader:
     def read(self, text: str, line: int) -> list[Event]:
         """The events of one line. Raises NotationError, MalformedHistory for a raw line."""
         if text.startswith("{"):
-            return [self._count(decode(text.encode()))]
+            return [self.count(event_of(text.encode(), line))]
         statement = statement_of(text, line)
         if statement is None:
             return []
@@ -137,7 +138,7 @@ class _Reader:
         index = named.pop("index", self.index + 1)
         if not isinstance(index, int) or not _WRITTEN_OTHERWISE.isdisjoint(extra):
             raise NotationError(line, 1, "index is an integer; time, process, type, f are no names")
-        return self._count(
+        return self.count(
             Event(
                 index=index,
                 time=self.time + 1 if part.stamp is None else part.stamp,
@@ -148,7 +149,8 @@ class _Reader:
             )
         )
 
-    def _count(self, event: Event) -> Event:
+    def count(self, event: Event) -> Event:
+        """Take note of an event, and give it back."""
         self.index, self.time = event.index, max(self.time, event.time)
         if event.type == "invoke":
             self.open = (*self.open, event)
@@ -204,7 +206,7 @@ def _compact(events: list[Event], reader: _Reader) -> str:
             words += _asking(event, ahead)
         else:
             words += ["->", *_answering(event, ahead)]
-        ahead._count(event)
+        ahead.count(event)
     return " ".join(words)
 
 

@@ -56,10 +56,10 @@ def read(data: bytes, *, drop_partial_line: bool = False, source: str = "the his
     return _table(events, linter.pairs, dropped)
 
 
-def event_of(line: bytes) -> Event:
-    """The event of one line. Raises MalformedHistory, which names line 1."""
+def event_of(line: bytes, number: int = 1) -> Event:
+    """The event of line `number`. Raises MalformedHistory, which names that line."""
     try:
-        fields = _event(line.removesuffix(b"\n"), 1, half_written=False)
+        fields = _event(line.removesuffix(b"\n"), number, half_written=False)
     except Refused as refused:
         raise MalformedHistory(refused.problems, source="the line") from None
     return Event(**{k: v for k, v in fields.items() if v is not None})

@@ -157,6 +157,8 @@ def test_refuses_what_is_no_history_and_names_the_line_of_the_text() -> None:
         (6, "ill-typed-field"),
     ]
     assert str(refused.value).startswith("the notation is malformed: 2 problems")
+    with pytest.raises(MalformedHistory, match="line 2: the field type is missing"):
+        parse('p0: read -> 1\n{"index":2,"time":9,"process":1,"f":"read"}\n')
 
 
 @settings(deadline=None, max_examples=200)

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::scan::{named_twice, shown, write_object, Fault, Member, Scanner};
+use super::canonical::{named_twice, write_object, Member};
+use super::scan::{shown, Fault, Scanner};
 use super::values::{Values, NULL};
 
 /// Stamps, indexes and processes stay below this, so that sums of two fit into 64 bits.

@@ -1,6 +1,6 @@
 //! Reads histories: JSON Lines into columns.
 //!
-//! `scan` checks JSON and makes it canonical, `values` numbers canonical texts, `line` makes an
+//! `scan` checks JSON, `canonical` writes it in one form, `values` numbers canonical texts, `line` makes an
 //! event of a line, `pairing` makes operations of events, `reader` puts it all into columns. The
 //! simple twin of all this is `checker/history/twin.py`; a test compares them on random bytes.
 
@@ -8,6 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+mod canonical;
 mod line;
 mod pairing;
 mod problems;
