@@ -16,6 +16,7 @@ from workloads.generators.protocol import (
     Liftable,
     Pending,
     Rng,
+    time_of,
 )
 from workloads.invocations import Invocation
 
@@ -41,7 +42,7 @@ def waiting(until: int | None) -> Pending:
 
 def is_due(op: Invocation | Pending, ctx: Context) -> bool:
     """Whether it is an operation to be invoked now."""
-    return not isinstance(op, Pending) and op.time is not None and op.time <= ctx.time
+    return not isinstance(op, Pending) and time_of(op) <= ctx.time
 
 
 def soonest(
@@ -75,8 +76,7 @@ def soonest(
             changed = changed or rest is not generators[i]
             after[i] = rest
             continue
-        time, weight = op.time, 1 if weights is None else weights[i]
-        assert time is not None, "an operation that was not filled by the context"
+        time, weight = time_of(op), 1 if weights is None else weights[i]
         if best is None or time < best_time:
             best, best_index, best_time, weight_total = (op, rest), i, time, weight
         elif time == best_time:

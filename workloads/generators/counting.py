@@ -14,6 +14,7 @@ from workloads.generators.protocol import (
     Generator,
     Liftable,
     Pending,
+    process_of,
 )
 
 if TYPE_CHECKING:
@@ -122,8 +123,7 @@ class UntilOk(msgspec.Struct, frozen=True):
         op, after = answer
         if isinstance(op, Pending):
             return op, self if after is self.generator else UntilOk(after, self.active)
-        assert op.process is not None, "an operation that was not filled by the context"
-        return op, UntilOk(after, self.active | {op.process})
+        return op, UntilOk(after, self.active | {process_of(op)})
 
     def update(self, ctx: Context, event: Event) -> Generator:
         """End at an `ok` of its own."""
@@ -172,10 +172,8 @@ class Retry(msgspec.Struct, frozen=True):
         after: Generator,
         again: tuple[tuple[Invocation, int], ...],
     ) -> Retry:
-        assert op.process is not None, "an operation that was not filled by the context"
-        return Retry(
-            after, self.attempts_max, {**self.outstanding, op.process: (op, attempt)}, again
-        )
+        outstanding = {**self.outstanding, process_of(op): (op, attempt)}
+        return Retry(after, self.attempts_max, outstanding, again)
 
     def update(self, ctx: Context, event: Event) -> Generator:
         """Note what ended, and how."""

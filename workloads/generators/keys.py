@@ -41,6 +41,9 @@ class Keyed(msgspec.Struct, frozen=True):
         rest = self if after is self.generator else Keyed(self.key, after)
         if isinstance(op, Pending):
             return op, rest
+        if op.key is not None:
+            # Overwritten, its events would not be known again inside: they carry the outer key.
+            raise ValueError(f"{op!r} is to be on the key {self.key!r}, but has one already")
         return Invocation(op.f, op.input, self.key, op.process, op.time, op.node, op.extra), rest
 
     def update(self, ctx: Context, event: Event) -> Generator:
@@ -119,7 +122,10 @@ def _advanced(generator: Generator, rest: Cell, ctx: Context) -> tuple[Generator
 
 
 def on_key(key: Any, generator: Liftable) -> Generator:
-    """The generator's operations on this key; it is told of events of this key alone."""
+    """The generator's operations on this key; it is told of events of this key alone.
+
+    They must have none yet: `ValueError` when one is asked that does.
+    """
     return Keyed(key, lift(generator))
 
 

@@ -169,6 +169,20 @@ class Generator(Protocol):
         ...
 
 
+def time_of(op: Invocation) -> int:
+    """The time of an operation that a generator yielded. `TypeError` if it was left open."""
+    if op.time is None:
+        raise TypeError(f"{op!r} was yielded without a time: a generator fills in by ctx.fill(op)")
+    return op.time
+
+
+def process_of(op: Invocation) -> int | str:
+    """The process of an operation that a generator yielded. `TypeError` if it was left open."""
+    if op.process is None:
+        raise TypeError(f"{op!r} was yielded without a process: fill it in by ctx.fill(op)")
+    return op.process
+
+
 def is_client_thread(thread: int | str) -> bool:
     """Whether a thread carries clients."""
     return thread != NEMESIS

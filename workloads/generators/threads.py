@@ -20,7 +20,7 @@ from workloads.generators.protocol import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Iterable
 
     from checker.history.events import Event
 
@@ -51,12 +51,18 @@ class OnClients(msgspec.Struct, frozen=True):
 class OnThreads(msgspec.Struct, frozen=True):
     """Sees some threads alone."""
 
-    threads: Container[Thread]
+    threads: tuple[Thread, ...]
     generator: Generator
 
     def op(self, ctx: Context) -> Answer:
         """The next operation, by one of the threads."""
-        answer = self.generator.op(ctx.only(self.threads))
+        own = ctx.only(self.threads)
+        if not own.processes:
+            raise ValueError(
+                f"a generator is for the threads {list(self.threads)} alone, and none of them is "
+                f"here; there are {list(ctx.threads)}"
+            )
+        answer = self.generator.op(own)
         if answer is None:
             return None
         op, after = answer
@@ -81,7 +87,7 @@ class Reserve(msgspec.Struct, frozen=True):
         """The soonest operation; among equals in proportion to the threads."""
         contexts = self._contexts(ctx)
         answers: list[Answer] = [
-            generator.op(own) if own.free or not own.processes else (PENDING, generator)
+            generator.op(own) if own.free else (PENDING, generator) if own.processes else None
             for generator, own in zip(self.generators, contexts, strict=True)
         ]
         weights = [len(own.processes) for own in contexts]
@@ -186,7 +192,7 @@ class Each(msgspec.Struct, frozen=True):
 
 def on_threads(threads: Iterable[Thread], generator: Liftable) -> Generator:
     """The generator for these threads alone: it sees no others and no others' events."""
-    return OnThreads(frozenset(threads), lift(generator))
+    return OnThreads(tuple(dict.fromkeys(threads)), lift(generator))
 
 
 def on_clients(generator: Liftable) -> Generator:
@@ -202,8 +208,8 @@ def on_nemesis(generator: Liftable) -> Generator:
 def reserve(*kept: tuple[int, Liftable], rest: Liftable = None) -> Generator:
     """So many client threads for each generator, in order, and all other threads for `rest`.
 
-    `reserve((2, writes), (3, reads), rest=scans)`. Raises `ValueError` when it is first asked by
-    fewer threads than it keeps.
+    `reserve((2, writes), (3, reads), rest=scans)`. Where no thread is left, `rest` yields nothing.
+    Raises `ValueError` when it is first asked with fewer threads than it keeps.
     """
     for count, _ in kept:
         if counted(count, "the number of threads that reserve keeps") < 1:

@@ -19,6 +19,7 @@ from workloads.generators.protocol import (
     Generator,
     Liftable,
     Pending,
+    time_of,
 )
 from workloads.invocations import Invocation
 
@@ -62,9 +63,8 @@ class Stagger(msgspec.Struct, frozen=True):
             return op, self if after is self.generator else Stagger(after, self.mean, self.next)
         if self.next is not None:
             op = not_before(op, self.next)
-        assert op.time is not None, "an operation that was not filled by the context"
         interval = ctx.rng.below(2 * self.mean + 1)
-        return op, Stagger(after, self.mean, op.time + interval)
+        return op, Stagger(after, self.mean, time_of(op) + interval)
 
     def update(self, ctx: Context, event: Event) -> Generator:
         """Pass it on."""
@@ -90,8 +90,7 @@ class Delay(msgspec.Struct, frozen=True):
             return op, self if after is self.generator else Delay(after, self.interval, self.next)
         if self.next is not None:
             op = not_before(op, self.next)
-        assert op.time is not None, "an operation that was not filled by the context"
-        return op, Delay(after, self.interval, op.time + self.interval)
+        return op, Delay(after, self.interval, time_of(op) + self.interval)
 
     def update(self, ctx: Context, event: Event) -> Generator:
         """Pass it on."""
@@ -158,10 +157,10 @@ class TimeLimit(msgspec.Struct, frozen=True):
             same = after is self.generator
             pending = op if end is None else waiting(earlier(op.until, end))
             return pending, self if same else TimeLimit(after, self.duration, end)
-        assert op.time is not None, "an operation that was not filled by the context"
+        time = time_of(op)
         if end is None:
-            end = op.time + self.duration
-        if op.time >= end:
+            end = time + self.duration
+        if time >= end:
             return None if self.end is None else (Pending(end), self)
         return op, TimeLimit(after, self.duration, end)
 

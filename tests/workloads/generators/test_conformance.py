@@ -24,10 +24,12 @@ NS = 1e-9
 drawn = g.draw(lambda rng: invoke("w", rng.below(9), key=rng.below(2)))
 busy = g.stagger(7 * NS, g.mix(drawn, g.limit(5, g.delay(30 * NS, g.repeat(b)))))
 
+keyless = g.stagger(7 * NS, g.mix(a, g.limit(5, g.delay(30 * NS, g.repeat(a)))))
+
 EXAMPLES: dict[str, Callable[[], Liftable]] = {
     "any_of": lambda: g.any_of(g.limit(9, busy), [a, g.sleep(50 * NS), b], None),
     "at_rate": lambda: g.at_rate(1e8, g.limit(9, drawn)),
-    "concurrent_keys": lambda: g.concurrent_keys(2, "uvwxyz", lambda k: g.limit(4, busy)),
+    "concurrent_keys": lambda: g.concurrent_keys(2, "uvwxyz", lambda k: g.limit(4, keyless)),
     "cycle": lambda: g.cycle(a, g.sleep(20 * NS), busy_five(), times=4),
     "delay": lambda: g.delay(15 * NS, g.limit(9, drawn)),
     "draw": lambda: g.limit(20, g.draw(lambda rng: [a] * rng.between(1, 3))),
@@ -44,7 +46,7 @@ EXAMPLES: dict[str, Callable[[], Liftable]] = {
     "mix": lambda: g.mix(busy_five(), [a, g.sleep(90 * NS), b], g.once(a), weights=(1, 2, 3)),
     "numbered": lambda: g.numbered({"w": lambda n, _: n}, busy_five()),
     "on_clients": lambda: g.on_clients(busy_five()),
-    "on_key": lambda: g.on_key("k", busy_five()),
+    "on_key": lambda: g.on_key("k", g.limit(5, keyless)),
     "on_nemesis": lambda: g.on_nemesis(busy_five()),
     "on_threads": lambda: g.on_threads([0, 2], busy_five()),
     "once": lambda: g.once(busy),
@@ -53,7 +55,7 @@ EXAMPLES: dict[str, Callable[[], Liftable]] = {
     "repeat": lambda: g.repeat([g.sleep(20 * NS), a], times=6),
     "reserve": lambda: g.reserve((1, busy_five()), (1, [a, g.sleep(70 * NS), a]), rest=[b, b]),
     "retry": lambda: g.retry(3, busy_five()),
-    "sequential_keys": lambda: g.sequential_keys("xyz", lambda key: g.limit(3, busy)),
+    "sequential_keys": lambda: g.sequential_keys("xyz", lambda key: g.limit(3, keyless)),
     "sleep": lambda: [g.sleep(20 * NS), a, g.sleep(20 * NS)],
     "stagger": lambda: g.stagger(9 * NS, g.limit(20, g.repeat(a))),
     "synchronize": lambda: [a, a, g.synchronize(busy_five())],
@@ -90,6 +92,57 @@ def test_every_public_generator_has_an_example() -> None:
 def test_keeps_the_rules(name: str) -> None:
     for seed in range(8):
         assert check_generator(EXAMPLES[name](), streams=Rng(f"{seed}").stream) == [], seed
+
+
+COMBINE: tuple[Callable[[Rng, Generator, Generator], Liftable], ...] = (
+    lambda rng, x, y: [x, y],
+    lambda rng, x, y: iter([x, y]),
+    lambda rng, x, y: g.any_of(x, y),
+    lambda rng, x, y: g.mix(x, y, weights=(1, 3)),
+    lambda rng, x, y: g.flip_flop(x, y),
+    lambda rng, x, y: g.phases(x, y),
+    lambda rng, x, y: g.then(x, y),
+    lambda rng, x, y: g.reserve((1, x), rest=y),
+    lambda rng, x, y: g.limit(rng.below(6), x),
+    lambda rng, x, y: g.repeat(x, times=rng.below(4)),
+    lambda rng, x, y: g.cycle(x, y, times=rng.below(3)),
+    lambda rng, x, y: g.until_ok(x),
+    lambda rng, x, y: g.retry(2, x),
+    lambda rng, x, y: g.stagger(rng.below(20) * NS, x),
+    lambda rng, x, y: g.delay(rng.below(20) * NS, x),
+    lambda rng, x, y: g.time_limit(rng.below(200) * NS, [x, y]),
+    lambda rng, x, y: [g.sleep(rng.below(50) * NS), x],
+    lambda rng, x, y: g.limit(30, g.each_process(x)),
+    lambda rng, x, y: g.each_thread([x, y]),
+    lambda rng, x, y: g.concurrent_keys(2, "xyz", lambda key: of_a_key(rng)),
+    lambda rng, x, y: g.sequential_keys("xy", lambda key: of_a_key(rng)),
+    lambda rng, x, y: g.numbered({"a": lambda n, _: n}, x),
+    lambda rng, x, y: g.with_contexts(x),
+    lambda rng, x, y: g.mapped(lambda op: op, x),
+)
+
+
+def of_a_key(rng: Rng) -> Liftable:
+    return g.retry(rng.between(1, 3), [a, g.limit(rng.below(4), keyless)])
+
+
+def random_generator(rng: Rng, depth: int) -> Generator:
+    """A random combination of generators, nested to this depth."""
+    if depth == 0:
+        return lift(rng.choice((a, b, None, [a, b], g.repeat(a, times=4), g.limit(4, drawn))))
+    inner = random_generator(rng, depth - 1), random_generator(rng, rng.below(depth))
+    return lift(rng.choice(COMBINE)(rng, *inner))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+def test_any_combination_keeps_the_rules(depth: int) -> None:
+    for seed in range(100):
+        rng = Rng(f"{depth}/{seed}")
+        generator = random_generator(rng, depth)
+        found = check_generator(
+            generator, streams=rng.stream, clients=4, nemesis=False, steps_max=60
+        )
+        assert found == [], f"seed {seed}"
 
 
 class Wrong:

@@ -106,6 +106,11 @@ def test_a_key_hears_of_no_other_key() -> None:
     assert not ends_at("y")
 
 
+def test_a_second_key_is_refused() -> None:
+    with pytest.raises(ValueError, match="on the key 'x', but has one already"):
+        asked(on_key("x", invoke("a", key="y")))
+
+
 def test_groups_of_no_thread_are_refused() -> None:
     with pytest.raises(ValueError, match="a key needs a thread"):
         concurrent_keys(0, "x", lambda key: a)

@@ -56,6 +56,17 @@ def test_threads_can_be_named() -> None:
     assert asked(on_threads([2], [a, b]), clients=3) == ["0 2: a", "10 2: b"]
 
 
+def test_threads_that_are_not_there_are_an_error_and_not_an_endless_wait() -> None:
+    with pytest.raises(ValueError, match=r"threads \[7\] alone, .* there are \[0, 1\]"):
+        asked(on_threads([7], a))
+    with pytest.raises(ValueError, match=r"threads \['nemesis'\] alone"):
+        asked(on_clients(on_nemesis(a)), nemesis=True)
+
+
+def test_reserve_without_a_thread_left_has_no_rest() -> None:
+    assert sorted(asked(reserve((1, [a, a]), (1, b), rest=c))) == ["0 0: a", "0 1: b", "10 0: a"]
+
+
 def test_reserve_keeps_threads_in_order_and_gives_the_rest_away() -> None:
     reserved = reserve((1, repeat(a)), (2, repeat(b)), rest=repeat(c))
     whose = defaultdict(set)
