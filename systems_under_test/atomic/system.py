@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from systems_under_test.atomic.bugs import BUGS
 from systems_under_test.atomic.codec import RegisterCodec
 from systems_under_test.atomic.promises import promises
 from systems_under_test.atomic.replica import make_replica
 from systems_under_test.system import Offer
-from workloads import register
 from workloads.client import Request
+from workloads.register import make as make_register
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from systems_under_test.system import Bug, FaultPlanSummary
     from workloads.client import Reply
 
-ENGINES: Final = ("sqlite", "memory")
+Engine = Literal["memory", "sqlite"]
+ENGINES: Final[tuple[Engine, ...]] = ("sqlite", "memory")
 
 
 class Atomic:
@@ -37,7 +38,7 @@ class Atomic:
     @property
     def offers(self) -> Mapping[str, Offer]:
         """Registers with compare-and-set."""
-        return {"register": Offer(partial(register.make, cas=True), RegisterCodec())}
+        return {"register": Offer(partial(make_register, cas=True), RegisterCodec())}
 
     @property
     def bugs(self) -> Mapping[str, Bug]:
@@ -70,9 +71,10 @@ class Atomic:
         """A new life of the node."""
         return make_replica(place, options, bug)
 
-    def engine(self, options: Mapping[str, Any]) -> str:
+    def engine(self, options: Mapping[str, Any]) -> Engine:
         """The storage engine its host must offer."""
-        return str(options.get("engine", ENGINES[0]))
+        chosen: Engine = options.get("engine", ENGINES[0])
+        return chosen
 
     def promises(
         self, options: Mapping[str, Any], nodes: tuple[str, ...], plan: FaultPlanSummary
