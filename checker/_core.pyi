@@ -40,6 +40,23 @@ class SearchResult:
     broken: tuple[int, int, str] | None
 
 @final
+class SearchBudget:
+    """What the searches of one check may spend together; its clock starts when it is made.
+
+    `steps` were spent so far; `spent()` names what is spent altogether, if anything is.
+    """
+
+    steps: int
+    def __init__(
+        self,
+        *,
+        steps: int | None = None,
+        seconds: float | None = None,
+        memory_mb: int | None = None,
+    ) -> None: ...
+    def spent(self) -> str | None: ...
+
+@final
 class TransitionTable:
     """The transitions of one model over numbered states and actions, learned as a search asks.
 
@@ -68,9 +85,8 @@ class TransitionTable:
         initial: int,
         *,
         prune: Sequence[str],
+        budget: SearchBudget,
         steps: int | None = None,
-        seconds: float | None = None,
-        memory_mb: int | None = None,
         stop_at_first: bool = False,
     ) -> list[SearchResult]: ...
 

@@ -27,7 +27,8 @@ class Problem:
     """The objects of a history, each to be judged alone.
 
     `action` (int32) numbers the actions of the automaton, -1 where nothing happened. Group g are
-    `rows[ends[g - 1] : ends[g]]` (int32), in order of invocation; `keys[g]` is its key.
+    `rows[ends[g - 1] : ends[g]]` (int32), in order of invocation; `keys[g]` is its key. `told` are
+    the actions that were answered.
     """
 
     history: History
@@ -36,6 +37,7 @@ class Problem:
     rows: memoryview
     ends: memoryview
     keys: Sequence[Any]
+    told: frozenset[int]
 
     def group(self, number: int) -> memoryview:
         """The rows of one object."""
@@ -62,10 +64,9 @@ def problem_of(history: History, model: Model) -> Problem:
         groups, keys = _by_key(history)
     else:
         groups, keys = _by_partition(raw, [partition(action) for action in actions])
-    rows, ends = _core.group_rows(groups)
-    return Problem(
-        history, automaton, action, memoryview(rows).cast("i"), memoryview(ends).cast("i"), keys
-    )
+    rows, ends = (memoryview(column).cast("i") for column in _core.group_rows(groups))
+    told = frozenset(n for n, action in zip(mapping, actions, strict=True) if action.known)
+    return Problem(history, automaton, action, rows, ends, keys, told)
 
 
 def _action(history: History, row: int, keyless: bool) -> Action:

@@ -1,13 +1,15 @@
-"""The native search, driven: prunings by name, budgets, and what it answered for each object."""
+"""The native search, driven: prunings by name, and what it answered for each object."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from checker import _core
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from checker._core import SearchResult
+    from checker._core import SearchBudget, SearchResult
     from checker.linearizability.problem import Problem
     from checker.verdict import Budget
 
@@ -20,21 +22,24 @@ PRUNINGS: Final[dict[str, str]] = {
     "absorption": "a reset that is open while another happens owes nothing any more",
     "detours": "a reset that only reads profit from is looked for when they return",
 }
-"""What the search leaves out, by name. Each can be switched off; none changes an answer."""
+"""What the search leaves out, by name. Each can be switched off; none changes an answer.
+
+A reset is an operation that is possible in every state and always leads to the same one, as a
+write to a register is.
+"""
+
+
+def budget_of(budget: Budget) -> SearchBudget:
+    """What the searches of one check may spend together. Its clock starts now."""
+    return _core.SearchBudget(
+        steps=budget.steps, seconds=budget.seconds, memory_mb=budget.memory_mb
+    )
 
 
 def search(
-    problem: Problem,
-    budget: Budget,
-    *,
-    prune: Iterable[str] = PRUNINGS,
-    stop_at_first: bool = False,
+    problem: Problem, budget: SearchBudget, *, prune: Iterable[str] = PRUNINGS
 ) -> list[SearchResult]:
-    """Search every object of the problem, in order, within one budget.
-
-    With `stop_at_first` the objects after the first illegal one are left out. Raises Unfit, and
-    WrongDeclaration.
-    """
+    """Search every object of the problem, in order. Raises Unfit, and WrongDeclaration."""
     columns = problem.history.columns
     automaton = problem.automaton
     results = automaton.table.search(
@@ -46,10 +51,7 @@ def search(
         problem.ends,
         0,
         prune=sorted(prune),
-        steps=budget.steps,
-        seconds=budget.seconds,
-        memory_mb=budget.memory_mb,
-        stop_at_first=stop_at_first,
+        budget=budget,
     )
     for result in results:
         if result.broken is not None and result.broken[2] != "failed":

@@ -23,6 +23,8 @@ impl Spent {
 /// How often, in steps, the clock and the memory are looked at.
 const LOOK_EVERY: u64 = 2048;
 
+/// What is left to spend. One search takes a part of it at a time.
+#[derive(Clone)]
 pub struct Budget {
     pub steps: u64,
     steps_max: u64,
@@ -32,6 +34,7 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// The clock starts now.
     pub fn new(steps_max: Option<u64>, seconds: Option<f64>, memory_mb: Option<usize>) -> Self {
         let allowed = seconds.map(|s| Duration::try_from_secs_f64(s).unwrap_or(Duration::ZERO));
         Budget {
@@ -43,13 +46,29 @@ impl Budget {
         }
     }
 
+    /// A part of at most so many steps of what is left.
+    pub fn part(&self, steps: Option<u64>) -> Self {
+        let left = self.steps_max.saturating_sub(self.steps);
+        Budget {
+            steps: 0,
+            steps_max: steps.map_or(left, |steps| steps.min(left)),
+            next_look: 0,
+            ..self.clone()
+        }
+    }
+
+    /// Takes off what a part has spent.
+    pub fn spend(&mut self, part: &Budget) {
+        self.steps = self.steps.saturating_add(part.steps).min(self.steps_max);
+    }
+
     /// Counts one step.
     #[inline]
     pub fn step(&mut self) -> Result<(), Spent> {
-        self.steps += 1;
-        if self.steps > self.steps_max {
+        if self.steps >= self.steps_max {
             return Err(Spent::Steps);
         }
+        self.steps += 1;
         Ok(())
     }
 

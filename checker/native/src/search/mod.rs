@@ -19,7 +19,7 @@ mod open;
 mod schedule;
 mod table;
 
-use budget::Budget;
+use budget::{Budget, Spent};
 use frontier::{Prune, Search, Space, Stop};
 use layout::Layout;
 use schedule::{Columns, Rules, Schedule};
@@ -80,6 +80,38 @@ struct SearchResult {
     broken: Option<(u32, u32, &'static str)>,
 }
 
+/// What the searches of one check may spend together; its clock starts when it is made.
+#[pyclass(module = "checker._core")]
+struct SearchBudget {
+    budget: Budget,
+}
+
+#[pymethods]
+impl SearchBudget {
+    #[new]
+    #[pyo3(signature = (*, steps=None, seconds=None, memory_mb=None))]
+    fn new(steps: Option<u64>, seconds: Option<f64>, memory_mb: Option<usize>) -> Self {
+        SearchBudget {
+            budget: Budget::new(steps, seconds, memory_mb),
+        }
+    }
+
+    /// How many steps were spent.
+    #[getter]
+    fn steps(&self) -> u64 {
+        self.budget.steps
+    }
+
+    /// What is spent already, if anything is.
+    fn spent(&self) -> Option<&'static str> {
+        let mut part = self.budget.part(None);
+        part.step()
+            .and_then(|()| part.look(0))
+            .err()
+            .map(Spent::name)
+    }
+}
+
 /// The transitions of one model over numbered states and actions; a search asks for what it lacks.
 #[pyclass(module = "checker._core")]
 struct TransitionTable {
@@ -116,8 +148,8 @@ impl TransitionTable {
     }
 
     /// Searches each group of rows for a linearization from the initial state.
-    #[pyo3(signature = (call, ret, process, action, rows, ends, initial, *, prune, steps=None,
-                        seconds=None, memory_mb=None, stop_at_first=false))]
+    #[pyo3(signature = (call, ret, process, action, rows, ends, initial, *, prune, budget,
+                        steps=None, stop_at_first=false))]
     #[allow(clippy::too_many_arguments)]
     fn search(
         &mut self,
@@ -130,23 +162,21 @@ impl TransitionTable {
         ends: PyBuffer<i32>,
         initial: u32,
         prune: Vec<String>,
+        budget: &Bound<'_, SearchBudget>,
         steps: Option<u64>,
-        seconds: Option<f64>,
-        memory_mb: Option<usize>,
         stop_at_first: bool,
     ) -> PyResult<Vec<SearchResult>> {
         let prune = prune_of(&prune)?;
         let columns = columns::Owned::new(py, [&call, &ret, &process], &action)?;
         let (rows, ends) = (columns::unsigned(py, &rows)?, columns::unsigned(py, &ends)?);
         columns.refuse_bad(&rows, &ends, self.table.actions())?;
-        py.detach(|| {
-            let mut budget = Budget::new(steps, seconds, memory_mb);
+        let mut part = budget.borrow().budget.part(steps);
+        let results = py.detach(|| {
             let mut results = Vec::with_capacity(ends.len());
             let mut from = 0;
             for &end in &ends {
                 let group = &rows[from..end as usize];
-                let result =
-                    self.search_one(&columns.view(), group, initial, prune, &mut budget)?;
+                let result = self.search_one(&columns.view(), group, initial, prune, &mut part)?;
                 let illegal = result.outcome == "illegal";
                 results.push(result);
                 if illegal && stop_at_first {
@@ -155,7 +185,9 @@ impl TransitionTable {
                 from = end as usize;
             }
             Ok(results)
-        })
+        });
+        budget.borrow_mut().budget.spend(&part);
+        results
     }
 }
 
@@ -212,6 +244,9 @@ impl TransitionTable {
             Err(Stop::Spent(spent)) => {
                 result.outcome = spent.name();
                 result.row = self.schedule.returned(passed);
+                if spent == Spent::Memory {
+                    self.space = Space::default();
+                }
             }
             Err(Stop::Failed(error)) => return Err(error),
             Err(Stop::Broken(broken)) => {
@@ -337,6 +372,7 @@ fn renumber<'py>(
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<TransitionTable>()?;
     module.add_class::<SearchResult>()?;
+    module.add_class::<SearchBudget>()?;
     module.add_function(wrap_pyfunction!(number_actions, module)?)?;
     module.add_function(wrap_pyfunction!(number_values, module)?)?;
     module.add_function(wrap_pyfunction!(renumber, module)?)?;
