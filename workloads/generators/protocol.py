@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 
+import msgspec
+
 from checker.history.events import NEMESIS
 from workloads.invocations import Invocation
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Sequence
 
     from checker.history.events import Event
 
@@ -54,8 +56,7 @@ class Pending:
 PENDING: Final = Pending()
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """What a generator may see: time (nanoseconds of the run), who is free, the nodes, chance.
 
     Threads are the fixed workers 0..n-1 and `"nemesis"`; `processes` maps each to the process it
@@ -82,15 +83,12 @@ class Context:
                 return thread
         return None
 
-    def only(self, threads: Container[int | str]) -> Context:
-        """The same context, seen by a generator that has these threads alone."""
-        return Context(
-            self.time,
-            tuple([t for t in self.free if t in threads]),
-            {t: p for t, p in self.processes.items() if t in threads},
-            self.nodes,
-            self.rng,
-        )
+    def only(self, threads: Sequence[int | str]) -> Context:
+        """The same context, seen by a generator that has these threads alone, in this order."""
+        all_processes = self.processes
+        processes = {t: all_processes[t] for t in threads if t in all_processes}
+        free = tuple([t for t in self.free if t in processes])
+        return Context(self.time, free, processes, self.nodes, self.rng)
 
     def without(self, thread: int | str) -> Context:
         """The same context, seen by a generator that has all other threads."""

@@ -16,7 +16,6 @@ from workloads.generators.protocol import (
     Context,
     Generator,
     Liftable,
-    is_client_thread,
 )
 
 if TYPE_CHECKING:
@@ -85,13 +84,15 @@ class Reserve(msgspec.Struct, frozen=True):
 
     def op(self, ctx: Context) -> Answer:
         """The soonest operation; among equals in proportion to the threads."""
-        contexts = self._contexts(ctx)
-        answers: list[Answer] = [
-            generator.op(own) if own.free else (PENDING, generator) if own.processes else None
-            for generator, own in zip(self.generators, contexts, strict=True)
-        ]
-        weights = [len(own.processes) for own in contexts]
-        answer = soonest(ctx, self.generators, answers, weights)
+        parts = self._parts(ctx)
+        answers: list[Answer] = []
+        for generator, part in zip(self.generators, parts, strict=True):
+            own = ctx.only(part)
+            if own.free:
+                answers.append(generator.op(own))
+            else:
+                answers.append((PENDING, generator) if part else None)
+        answer = soonest(ctx, self.generators, answers, [len(part) for part in parts])
         if answer is None:
             return None
         op, after = answer
@@ -99,30 +100,32 @@ class Reserve(msgspec.Struct, frozen=True):
 
     def update(self, ctx: Context, event: Event) -> Generator:
         """Tell the one whose thread it is."""
-        for i, context in enumerate(self._contexts(ctx)):
-            if context.thread_of(event.process) is None:
+        thread = ctx.thread_of(event.process)
+        for i, part in enumerate(self._parts(ctx)):
+            if thread not in part:
                 continue
-            after = self.generators[i].update(context, event)
+            after = self.generators[i].update(ctx.only(part), event)
             if after is self.generators[i]:
                 return self
             generators = (*self.generators[:i], after, *self.generators[i + 1 :])
             return Reserve(self.counts, generators)
         return self
 
-    def _contexts(self, ctx: Context) -> list[Context]:
-        threads = [t for t in ctx.processes if is_client_thread(t)]
+    def _parts(self, ctx: Context) -> list[list[Thread]]:
+        """The threads of each generator; the last part is the rest, the nemesis among it."""
+        threads = [t for t in ctx.processes if t != NEMESIS]
         if sum(self.counts) > len(threads):
             raise ValueError(
                 f"reserve keeps {sum(self.counts)} threads ({list(self.counts)}), but there are "
                 f"{len(threads)} client threads: raise the concurrency or reserve fewer"
             )
-        contexts, first = [], 0
+        parts, first = [], 0
         for count in self.counts:
-            contexts.append(ctx.only(threads[first : first + count]))
+            parts.append(threads[first : first + count])
             first += count
-        kept = frozenset(threads[:first])
-        contexts.append(ctx.only([t for t in ctx.processes if t not in kept]))
-        return contexts
+        rest = threads[first:]
+        parts.append([*rest, NEMESIS] if NEMESIS in ctx.processes else rest)
+        return parts
 
 
 class Copy(msgspec.Struct, frozen=True):
