@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from checker.findings import FindingKind
     from checker.verdict import Verdict
-    from workloads.generators.protocol import Invocation, Liftable
+    from workloads.generators.protocol import Liftable
     from workloads.generators.protocol import Rng as AnyRng
+    from workloads.invocations import Invocation
     from workloads.workload import Workload
 
     Store = Callable[[Invocation, AnyRng], Ending]
