@@ -10,7 +10,7 @@ import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from systems_under_test.host.storage import CommitFailed, StorageDamaged
+from systems_under_test.host.storage import CommitFailed, StorageDamaged, check_change
 from systems_under_test.host.timers import RungTimer, Timers
 from systems_under_test.replica import (
     Append,
@@ -159,13 +159,14 @@ class Life:
             case Send() | Respond() | Diagnostic():
                 leaving.append((effect, now))
             case Write() | WriteLater() | Append() | AppendLater():
+                check_change(effect)
                 changes.append(effect)
-            case SetTimer(name, delay, payload):
+            case SetTimer(name, int() as delay, payload):
                 self.timers.set(name, now.mono + delay, payload)
             case CancelTimer(name):
                 self.timers.cancel(name)
             case _:
-                raise TypeError(f"the replica returned {effect!r}, which is no effect")
+                raise TypeError(f"the replica returned {effect!r}, which is no effect of the port")
 
     def _let_leave(self, effect: Send | Respond | Diagnostic, now: Now) -> None:
         if isinstance(effect, Send):

@@ -54,10 +54,21 @@ def _wall(wall: int) -> str:
 
 def _shown(value: Wire) -> str:
     try:
-        text = msgspec.json.encode(value).decode()
+        text = msgspec.json.encode(_readable(value)).decode()
     except (TypeError, ValueError, UnicodeError):
         text = _one_line(repr(value))
     return text if len(text) <= _TEXT_MAX else f"{text[:_TEXT_MAX]}..."
+
+
+def _readable(value: Wire) -> Wire:
+    """The same with bytes as text: a key in the log should look as the client wrote it."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, list | tuple):
+        return [_readable(item) for item in value]
+    if isinstance(value, dict):
+        return {_readable(key): _readable(item) for key, item in value.items()}
+    return value
 
 
 def _one_line(text: str) -> str:

@@ -71,6 +71,16 @@ def checksum(*parts: bytes) -> bytes:
     return crc.to_bytes(4, "big")
 
 
+def check_change(change: Change) -> None:
+    """Raise TypeError unless keys, values and records are bytes: engines differ on the rest."""
+    if isinstance(change, Append | AppendLater):
+        sound = type(change.record) is bytes
+    else:
+        sound = type(change.key) is bytes and type(change.value) in (bytes, type(None))
+    if not sound:
+        raise TypeError(f"{change!r}: keys, values and records are bytes")
+
+
 def check_file_name(name: str) -> None:
     """Raise ValueError unless an append-only file may be called so."""
     if not _FILE_NAME.fullmatch(name):
@@ -101,6 +111,7 @@ __all__ = [
     "CommitFailed",
     "Engine",
     "StorageDamaged",
+    "check_change",
     "check_file_name",
     "checksum",
     "must_be_durable",

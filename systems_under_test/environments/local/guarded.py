@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import subprocess
@@ -61,18 +62,17 @@ class Guardian:
         self._await(b"ok\n", ANSWER_S_MAX)
 
     def forget(self, pid: int) -> None:
-        """That process is dead and its number free."""
-        self._tell(f"forget {pid}\n")
+        """That process is dead and its number free. A guardian that is gone forgets as well."""
+        with contextlib.suppress(EnvironmentFailed):
+            self._tell(f"forget {pid}\n")
 
     def end(self) -> None:
         """Let go of the pipe and wait until it has gone; never raises."""
         pipes = (self._process.stdin, self._process.stdout)
         for pipe in pipes:
             if pipe is not None:
-                try:
+                with contextlib.suppress(OSError):
                     pipe.close()
-                except OSError:
-                    continue
         try:
             self._process.wait(END_S_MAX)
         except subprocess.TimeoutExpired:

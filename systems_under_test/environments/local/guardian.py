@@ -25,21 +25,28 @@ def main() -> int:
     # What ends the harness from the terminal must not end its guardian first.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    harness = int(sys.argv[1])
     watched: dict[int, str] = {}
+    try:
+        _watch(int(sys.argv[1]), watched)
+    finally:  # Also if we are broken ourselves: better no run than nodes that stay.
+        dead = kill_all(watched)
+    return 0 if dead else 1
+
+
+def _watch(harness: int, watched: dict[int, str]) -> None:
+    """Do as the pipe says until it ends, or the harness does."""
     waiting = b""
     os.write(1, b"ready\n")
+    # The parent is looked at too: a child that the harness forked may hold the pipe open.
     while os.getppid() == harness:
-        # The parent is looked at too: a child that the harness forked may hold the pipe open.
         if not select.select([0], [], [], LOOK_S)[0]:
             continue
         data = os.read(0, 4096)
         if not data:
-            break
+            return
         *lines, waiting = (waiting + data).split(b"\n")
         for line in lines:
             _obey(line.decode("ascii"), watched)
-    return 0 if kill_all(watched) else 1
 
 
 def _obey(line: str, watched: dict[int, str]) -> None:

@@ -135,7 +135,7 @@ class LocalNode:
         try:
             if await self._control.ready(timeout_s):
                 return
-            reason = "ended before it was ready"
+            reason = f"{self._ending()} before it was ready"
         except TimeoutError:
             reason = f"was not ready within {timeout_s:g} s"
         raise self.failure(reason)
@@ -262,6 +262,13 @@ class LocalNode:
                 return False
             self._death_told = True
             return True
+
+    def _ending(self) -> str:
+        assert self._process is not None
+        try:
+            return f"ended with status {self._process.wait(SIGNAL_S_MAX)}"
+        except subprocess.TimeoutExpired:
+            return "closed its control"
 
     @property
     def _data(self) -> Path:

@@ -7,6 +7,8 @@ import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
+
 from systems_under_test.host.clock import ClockSetting, NodeClock
 from systems_under_test.host.life import (
     BATCH_INPUTS_MAX,
@@ -20,6 +22,7 @@ from systems_under_test.host.log import NodeLog
 from systems_under_test.host.memory import MemoryEngine
 from systems_under_test.host.storage import Change, CommitFailed
 from systems_under_test.replica import (
+    Append,
     CancelTimer,
     Diagnostic,
     Effect,
@@ -211,11 +214,21 @@ def test_damage_that_the_replica_does_not_handle_ends_the_node_by_name() -> None
     asyncio.run(scene())
 
 
-def test_what_is_no_effect_ends_the_node() -> None:
+@pytest.mark.parametrize(
+    "effect",
+    [
+        "sneaky",
+        Write("t", "text", b""),  # type: ignore[arg-type]
+        WriteLater("t", b"k", "text"),  # type: ignore[arg-type]
+        Append("f", bytearray(b"x")),  # type: ignore[arg-type]
+        SetTimer("t", 0.5),  # type: ignore[arg-type]
+    ],
+)
+def test_what_the_port_does_not_know_ends_the_node(effect: Any) -> None:
     async def scene() -> None:
-        fixture = Fixture(bodies(lambda n, _: [n]))
+        fixture = Fixture(bodies(lambda n, _: [effect]))
         fixture.life.begin(1)
-        fixture.life.offer(message("sneaky"))
+        fixture.life.offer(message(None))
         await settle()
         assert fixture.witness.died == [EXIT_REPLICA_RAISED]
 
