@@ -247,7 +247,7 @@ class Disk:
             file.torn = True
         else:
             frame = file.frames[index]
-            file.frames[index] = frame[: self._rng.below(len(frame))]
+            file.frames[index] = frame[: max(1, self._rng.below(len(frame)))]
             self.damaged = True
         return {"file": file.name, "record": index, "durable": not writers}
 

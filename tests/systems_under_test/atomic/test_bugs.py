@@ -44,9 +44,11 @@ def test_the_bug_is_found_within_20_seeds(name: str, tmp_path: Path) -> None:
     "faults", ["none", "kill", "power", "pause", "clock", "disk", "kill,clock,disk,pause"]
 )
 def test_the_correct_store_is_never_accused(faults: str, tmp_path: Path) -> None:
-    for seed in range(3):
-        verdict = outcome(tmp_path, seed, faults=faults, time_limit_s=20).verdict
-        assert verdict.status == "valid", verdict.explain()
+    verdicts = [outcome(tmp_path, seed, faults=faults).verdict for seed in range(6)]
+    for verdict in verdicts:
+        assert verdict.status != "invalid", verdict.explain()
+    # The only copy may be down through all faults of a run: then too little was observed.
+    assert [verdict.status for verdict in verdicts].count("valid") >= 3
 
 
 @pytest.mark.parametrize("faults", ["disk:flip", "disk:torn"])

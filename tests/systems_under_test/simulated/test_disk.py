@@ -162,6 +162,17 @@ def test_a_torn_record_that_was_durable_is_damage() -> None:
             list(disk.records("f"))
 
 
+def test_what_is_damaged_can_be_damaged_again() -> None:
+    for seed in range(10):
+        disk = new_disk(seed)
+        disk.apply([Append("f", b"")])
+        assert disk.commit(1) is None
+        for kind in ("torn", "torn", "flip", "torn"):
+            disk.damage(kind)
+            with pytest.raises(StorageDamaged):
+                list(disk.records("f"))
+
+
 def test_nothing_stored_is_nothing_to_damage() -> None:
     for kind in ("torn", "flip"):
         disk = new_disk()
