@@ -27,6 +27,7 @@ from workloads.generators import (
     remembering,
     with_contexts,
 )
+from workloads.judging import OfOperations
 from workloads.parameters import demand, shares, truth, whole
 from workloads.workload import Workload, claims_of
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from checker.history.events import Event
     from checker.verdict import Checker
     from workloads.generators.protocol import Generator, Liftable, Rng
+
+OPERATIONS: Final = frozenset({"read", "write", "cas"})
 
 PARAMETERS: Final = {
     "keys": "how many registers; default 5",
@@ -66,7 +69,7 @@ def make(
     )
     names = key_names(keys)
     judges: tuple[Checker, ...] = (
-        Linearizable(CasRegister() if cas else Register()),
+        OfOperations(OPERATIONS, Linearizable(CasRegister() if cas else Register())),
         Sessions(),
         Staleness(),
         Recovery(),

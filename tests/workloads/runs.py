@@ -10,7 +10,7 @@ from checker.history.columns import History
 from checker.history.events import NEMESIS, Event
 from checker.verdict import CheckContext
 from systems_under_test.rng import Rng
-from tests.workloads.stores import Versioned
+from tests.workloads.stores import Registers, Versioned
 from workloads.generators import invoke
 from workloads.generators.schedule import NODES, Ending, replay
 
@@ -36,7 +36,7 @@ def record(workload: Workload, store: Store, *, seed: int = 1, operations: int =
     index, time = len(events), events[-1].time + 1
     rest = Event(index=index, time=time, process=NEMESIS, type="info", f="quiescent", output={})
     events.append(rest)
-    if isinstance(store, Versioned):
+    if isinstance(store, Versioned | Registers):
         dumps = [invoke("dump").on(node) for node in NODES]
         events += _afterwards(events, dumps, lambda op, rng: Ending("ok", output=store.dump()))
     return History.of([*events, *_afterwards(events, workload.final_generator(NODES), store)])

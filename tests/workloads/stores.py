@@ -44,6 +44,9 @@ class Registers:
             self.values[op.key] = new
         return ok(rng, swapped)
 
+    def dump(self) -> dict[str, Any]:
+        return dict(self.values)
+
 
 @dataclass
 class Versioned:
