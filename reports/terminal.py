@@ -1,0 +1,71 @@
+"""What is printed when a run has ended: what was judged, the verdict, and where the report is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from checker.judgement import Judgement
+
+LINES_MAX: Final = 20
+"""So many findings have a line; the report has the others."""
+
+
+def summary(judgement: Judgement, meta: Mapping[str, Any], path: Path) -> str:
+    """The end of a run in a few lines: promises judged, verdict, a line for each finding.
+
+    `meta` is what `test.json` holds, `path` the run directory.
+    """
+    return "\n".join(_lines(judgement, meta, path))
+
+
+def _lines(judgement: Judgement, meta: Mapping[str, Any], path: Path) -> Iterator[str]:
+    yield headline(meta)
+    yield f"promises judged: {', '.join(sorted(judgement.promises.claims)) or 'none'}"
+    for claim, reason in sorted(judgement.promises.withdrawn.items()):
+        yield f"not promised here: {claim} ({reason})"
+    for f, times in ineffective(judgement).items():
+        yield f"warning: {f} was injected {times} times and never took effect"
+    cause = "" if judgement.cause is None else f": {judgement.cause}"
+    yield f"verdict: {judgement.status}{cause}"
+    found = [finding for _, verdict in judgement.checks for finding in verdict.findings]
+    for finding in found[:LINES_MAX]:
+        yield f"  {finding.kind}: {one_line(finding.sentence)}"
+    if len(found) > LINES_MAX:
+        yield f"  and {len(found) - LINES_MAX} more, see the report"
+    yield f"report: {path / 'report.html'}"
+    if meta.get("command"):
+        yield f"again: {meta['command']}"
+
+
+def headline(meta: Mapping[str, Any]) -> str:
+    """What was run, in a line."""
+    nodes = meta.get("nodes") or ()
+    parts = [
+        f"{meta.get('system', 'a system')} {meta.get('workload', '')}".strip(),
+        f"{len(nodes)} {meta.get('environment', '')} node{'s' * (len(nodes) != 1)}",
+        f"nemesis {meta.get('nemesis') or 'none'}",
+    ]
+    if meta.get("bug"):
+        parts.append(f"bug {meta['bug']}")
+    if meta.get("seed") is not None:
+        parts.append(f"seed {meta['seed']}")
+    return ", ".join(parts)
+
+
+def ineffective(judgement: Judgement) -> dict[str, int]:
+    """Faults that were injected and never took effect, with how often."""
+    found: dict[str, int] = {}
+    for _, verdict in judgement.checks:
+        seen = verdict.observed.get("ineffective_faults")
+        if isinstance(seen, dict):
+            found.update(seen)
+    return found
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks, so that whoever counts lines counts findings."""
+    return " ".join(text.split())
