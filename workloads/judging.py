@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from checker.history.columns import History
-    from checker.verdict import Checker, CheckContext, Verdict
+    from checker.verdict import CheckContext, Checker, Verdict
 
 
 @dataclass(frozen=True, slots=True)
