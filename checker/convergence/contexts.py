@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from checker.convergence.versions import (
     DELETE,
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from checker.history.columns import History
     from checker.history.events import Operation
     from checker.identity import Identity
+
+
+SHOWN: Final = ("versions", "id")
+"""Fields of answers that tell versions."""
 
 
 class Cover(NamedTuple):
@@ -162,6 +166,15 @@ class _Covers:
     of_token: dict[Identity, dict[Identity, Cover]] = field(default_factory=dict)
     last_reply: dict[tuple[Identity, Identity, int], Operation] = field(default_factory=dict)
     position_of: dict[int, int] = field(default_factory=dict)
+
+
+def shows_versions(history: History) -> bool:
+    """Whether gets list versions, or writes return their ids."""
+    return any(
+        isinstance(operation.output, dict) and not operation.output.keys().isdisjoint(SHOWN)
+        for f in (GET, PUT, DELETE)
+        for operation in history.operations(f, outcome="ok")
+    )
 
 
 def _events(history: History) -> list[tuple[Operation, bool]]:

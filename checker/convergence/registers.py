@@ -55,7 +55,7 @@ class Register:
 
 
 def registers(history: History) -> list[Register]:
-    """The registers of a history, in order of first appearance.
+    """The registers of a history, in order of first appearance: keys that were read or written.
 
     Operations that surely never happened (`fail`) and reads without an answer tell nothing.
     """
@@ -63,8 +63,8 @@ def registers(history: History) -> list[Register]:
     for operation in history:
         if operation.f != "dump" and operation.outcome != "fail":
             operations.setdefault(identity(operation.key), []).append(operation)
-    found = (_register(of_key) for of_key in operations.values())
-    return [register for register in found if register.writes or register.reads]
+    own = (READ, WRITE, CAS)
+    return [_register(of) for of in operations.values() if any(op.f in own for op in of)]
 
 
 def answered_value(output: Any) -> Any:

@@ -1,7 +1,7 @@
-"""How far behind the reads of registers were: versions missed, time lag, k-atomicity.
+"""How far behind reads were: versions missed, time lag, and k-atomicity of registers.
 
-Measured and never judged: where reads have to be fresh, the claim is linearizability. Everything
-here is a lower bound: only what real time proves to be newer counts as missed.
+Measured and never judged: where reads have to be fresh, that is a claim of its own. Everything here
+is a lower bound: only what is proved to be newer counts as missed.
 
 Sources: Golab, Li, Shah, PODC 2011 (zones, Delta-atomicity); Gibbons and Korach, SIAM J. Comput.
 1997 (zones of unique writes); Bailis et al., VLDB 2012 (staleness in versions and in time).
@@ -15,12 +15,14 @@ from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+from checker.convergence.contexts import Versions, shows_versions
 from checker.convergence.registers import registers
 from checker.quantiles import percentiles
 from checker.verdict import Verdict
 
 if TYPE_CHECKING:
     from checker.convergence.registers import Register, RegisterRead
+    from checker.convergence.versions import VersionGraph, Write
     from checker.history.columns import History
     from checker.verdict import CheckContext
 
@@ -31,7 +33,11 @@ NEVER: Final = 2**63
 
 @dataclass(frozen=True, slots=True)
 class Staleness:
-    """Measures reads of registers with unique writes; a key with other ones is not measured."""
+    """Measures reads of registers and gets of versions.
+
+    A register needs unique values, versions need contexts that replies gave; a key without is not
+    measured.
+    """
 
     @property
     def name(self) -> str:
@@ -48,6 +54,9 @@ class Staleness:
         measured = _Measured()
         for register in registers(history):
             measured.take(register)
+        if shows_versions(history):
+            for graph in Versions.of(history).by_key.values():
+                measured.take_versions(graph)
         return Verdict.of((), observed=measured.observed())
 
 
@@ -56,19 +65,17 @@ class _Measured:
     missed: list[int] = field(default_factory=list)
     lags: list[int] = field(default_factory=list)
     keys: Counter[str] = field(default_factory=Counter)
-    k_at_least: int = 1
+    k_at_least: int | None = None
     causes: dict[str, None] = field(default_factory=dict)
 
     def take(self, register: Register) -> None:
         if register.problem is not None:
-            self.keys["not_measured"] += 1
-            self.causes[register.problem] = None
+            self.leave_out(register.problem)
             return
         lags = read_lags(register)
-        self.missed += [missed for missed, _ in lags]
-        self.lags += [lag for _, lag in lags]
+        self.add(lags)
         worst = max((missed for missed, _ in lags), default=0)
-        self.k_at_least = max(self.k_at_least, worst + 1)
+        self.k_at_least = max(self.k_at_least or 1, worst + 1)
         if register.has_cas:
             self.keys["atomicity_not_measured"] += 1
         elif is_atomic(register):
@@ -77,13 +84,27 @@ class _Measured:
             self.keys["not_atomic"] += 1
             self.k_at_least = max(self.k_at_least, 2)
 
+    def take_versions(self, graph: VersionGraph) -> None:
+        if graph.problem is not None:
+            self.leave_out(graph.problem)
+        else:
+            self.add(version_lags(graph))
+
+    def add(self, lags: list[tuple[int, int]]) -> None:
+        self.missed += [missed for missed, _ in lags]
+        self.lags += [lag for _, lag in lags]
+
+    def leave_out(self, cause: str) -> None:
+        self.keys["not_measured"] += 1
+        self.causes[cause] = None
+
     def observed(self) -> dict[str, Any]:
         found: dict[str, Any] = {
             "reads": len(self.missed),
             "stale_reads": sum(missed > 0 for missed in self.missed),
             "versions_missed": percentiles(self.missed),
             "lag_ns": percentiles(self.lags),
-            "k_at_least": self.k_at_least if self.missed else None,
+            "k_at_least": self.k_at_least,
             "keys": dict(sorted(self.keys.items())),
         }
         return {**found, "not_measured": list(self.causes)} if self.causes else found
@@ -115,6 +136,26 @@ def read_lags(register: Register) -> list[tuple[int, int]]:
         lag = asked - first_return_from[newer] if missed else 0
         lags[read.operation.index] = (missed, lag)
     return [lags[read.operation.index] for read in register.reads]
+
+
+def version_lags(graph: VersionGraph) -> list[tuple[int, int]]:
+    """For each get the puts that it certainly missed, and for how long (nanoseconds).
+
+    Missed is an acknowledged put that had returned before the get was called, and of which the get
+    shows neither the version nor one that had replaced it, though no delete may explain it.
+    """
+    acknowledged = [w for w in graph.writes if w.is_acknowledged and not w.is_delete]
+    waiting = sorted(((_returned(write), write.bit) for write in acknowledged), reverse=True)
+    over, lags = 0, {}
+    for read in sorted(graph.reads, key=lambda read: read.operation.call):
+        asked = read.operation.call
+        while waiting and waiting[-1][0] < asked:
+            over |= waiting.pop()[1]
+        missed = over & ~read.down.possible
+        missed &= ~graph.deleted(read.operation.ret) if missed else 0
+        since = min(map(_returned, graph.members(missed)), default=asked)
+        lags[read.operation.index] = (missed.bit_count(), asked - since)
+    return [lags[read.operation.index] for read in graph.reads]
 
 
 def settled_at(register: Register) -> dict[int | None, int]:
@@ -161,6 +202,11 @@ def is_atomic(register: Register) -> bool:
         if f >= g and around >= 0 and f < forward[around][1]:
             return False
     return True
+
+
+def _returned(write: Write) -> int:
+    assert write.operation.ret is not None
+    return write.operation.ret
 
 
 def _cluster(read: RegisterRead) -> int | None:

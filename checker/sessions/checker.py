@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from checker.convergence.contexts import Versions
+from checker.convergence.contexts import Versions, shows_versions
 from checker.convergence.registers import VERSION_FIELDS, registers
 from checker.evidence import Evidence
 from checker.sessions.causal import CausalOrder
@@ -59,7 +59,7 @@ class Sessions:
         return evidence.verdict({"version_order": order.name})
 
     def _order(self, history: History, context: CheckContext) -> VersionOrder | None:
-        versions = Versions.of(history) if _has_versions(history) else None
+        versions = Versions.of(history) if shows_versions(history) else None
         if versions is not None:
             return CausalOrder(versions)
         total = TotalOrder.of(history, self.version_fields)
@@ -71,13 +71,3 @@ class Sessions:
         keeps_siblings = any(CONTEXT in extra for extra in extras(history).values())
         real_time = "linearizable" in context.claims
         return RegisterOrder(found, real_time=real_time, keeps_siblings=keeps_siblings)
-
-
-def _has_versions(history: History) -> bool:
-    """Whether gets list versions, or writes return their ids."""
-    return any(
-        isinstance(operation.output, dict)
-        and ("versions" in operation.output or "id" in operation.output)
-        for f in ("get", "put", "delete")
-        for operation in history.operations(f, outcome="ok")
-    )
