@@ -21,6 +21,7 @@ from systems_under_test.environments.local.launch import LOG, node_command, spaw
 from systems_under_test.environments.local.processes import look
 from systems_under_test.host.clock import MILLION, ClockSetting
 from systems_under_test.host.incarnation import read_incarnation
+from systems_under_test.replica import StorageDamaged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +64,7 @@ class LocalNode:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: ControlChannel | None = None
         self._clock = ClockSetting()
+        self._incarnation = 0
         self._killed = False
         self._death_told = False
 
@@ -101,8 +103,8 @@ class LocalNode:
         return None if self._process is None else self._process.poll()
 
     def incarnation(self) -> int:
-        """How often it has been started."""
-        return read_incarnation(self._data)
+        """How often it has been started; the number of its latest life."""
+        return self._incarnation
 
     def start(self) -> None:
         """Start it on what it had stored; does not wait until it is ready. Alive: no change."""
@@ -110,6 +112,7 @@ class LocalNode:
             if self.state() != "dead":
                 return
             self._let_go()
+            self._incarnation = self._next_incarnation()
             command = node_command(
                 self._site.spec,
                 node=self.name,
@@ -262,6 +265,12 @@ class LocalNode:
                 return False
             self._death_told = True
             return True
+
+    def _next_incarnation(self) -> int:
+        try:
+            return read_incarnation(self._data) + 1
+        except (StorageDamaged, OSError):
+            return self._incarnation + 1  # The node will say what is wrong, and not start.
 
     def _ending(self) -> str:
         assert self._process is not None

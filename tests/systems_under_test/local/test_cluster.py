@@ -170,6 +170,7 @@ def test_a_killed_node_refuses_clients_and_comes_back_on_what_it_had(cluster: Lo
     node.kill()
     node.start()
     node.start()
+    assert node.incarnation() == incarnation + 1
     until(lambda: dead_links(cluster) == set())
     assert node.state() == "running"
     assert node.incarnation() == incarnation + 1
