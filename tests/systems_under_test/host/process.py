@@ -27,12 +27,17 @@ Address = tuple[str, int]
 class HostProcess:
     def __init__(self, directory: Path, *arguments: str) -> None:
         self.log = Path(tempfile.mkstemp(suffix=".log", dir=_existing(directory))[1])
-        defaults = {"--node": "n1", "--nodes": "n1", "--replica": TALLY}
+        defaults = {
+            "--node": "n1",
+            "--nodes": "n1",
+            "--replica": TALLY,
+            "--directory": str(directory),
+        }
         given = [word for pair in defaults.items() if pair[0] not in arguments for word in pair]
         command = [sys.executable, "-P", "-m", "systems_under_test.host"]
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
-                [*command, *given, "--directory", str(directory), *arguments],
+                [*command, *given, *arguments],
                 stderr=out,
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
             )

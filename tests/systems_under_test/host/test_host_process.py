@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from systems_under_test.environments.http_client import HttpClient
+from systems_under_test.host.options import _EXAMPLES
 from tests.systems_under_test.host.process import ROOT, TALLY, host
 from workloads.client import Reply, Request
 
@@ -30,6 +34,50 @@ def test_help_shows_examples() -> None:
     ).stdout
     assert "curl" in said
     assert "exit status" in said
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here")
+def test_the_first_example_of_the_help_does_what_it_says(tmp_path: Path) -> None:
+    text = _EXAMPLES.partition("terminal:\n")[2].partition("\n\n")[0].replace("\\\n", " ")
+    start, *asks = [shlex.split(line) for line in text.splitlines()]
+    arguments = [str(tmp_path / "n1") if word == "/tmp/n1" else word for word in start[4:]]
+    arguments[arguments.index("--client") + 1] = "127.0.0.1:0"
+    assert start[:4] == ["python", "-P", "-m", "systems_under_test.host"]
+    with host(tmp_path / "unused", *arguments) as running:
+        port = str(running.wait_ready()[1])
+        for ask in asks:
+            assert ask[:2] == ["curl", "-i"]
+            heard = subprocess.run(
+                [word.replace("8001", port) for word in ask],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            assert heard.startswith("HTTP/1.1 2")
+        assert heard.endswith("42")
+
+
+def test_a_commit_that_fails_ends_the_node_before_any_effect_leaves(tmp_path: Path) -> None:
+    with host(tmp_path / "n1") as running:
+        client = HttpClient(running.wait_ready())
+        small = 64 * 1024  # Of every file that it writes: the log stays far below.
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (small, small))
+        counted = 0
+        for _ in range(1_000):
+            reply = client.call(Request("POST", "/add"), 5)
+            if not isinstance(reply, Reply):
+                break
+            counted = json.loads(reply.body)
+        client.close()
+        assert running.wait_end() == 74
+        assert "commit failed: no effect of the batch leaves" in running.said().splitlines()[-1]
+    with host(tmp_path / "n1") as running:
+        client = HttpClient(running.wait_ready())
+        after = client.call(Request("POST", "/add"), 5)
+        client.close()
+        assert isinstance(after, Reply)
+        assert 0 < counted < 1_000
+        assert json.loads(after.body) in (counted + 1, counted + 2)
 
 
 def test_a_node_ends_when_told_and_starts_again_on_what_it_had(tmp_path: Path) -> None:

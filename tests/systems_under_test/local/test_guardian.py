@@ -115,6 +115,28 @@ def test_nodes_end_also_when_harness_and_guardian_are_both_killed(tmp_path: Path
         os.kill(stopped, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("after_s", [0.05, 0.15, 0.25, 0.3, 0.35, 0.45])
+def test_nothing_is_left_when_the_harness_is_killed_while_it_comes_up(
+    tmp_path: Path, after_s: float
+) -> None:
+    command = [sys.executable, "-m", "tests.systems_under_test.local.harness", str(tmp_path)]
+    with subprocess.Popen(
+        [*command, "wait"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT
+    ) as harness:
+        time.sleep(after_s)
+        harness.kill()
+    deadline = time.monotonic() + 2.0
+    while left := mentioning(str(tmp_path)):
+        assert time.monotonic() < deadline, f"left: {left}"
+        time.sleep(0.05)
+
+
+def mentioning(text: str) -> list[int]:
+    """The processes that have the text in their command line: nodes name their directory."""
+    asked = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True)
+    return [int(line.split()[0]) for line in asked.stdout.splitlines() if text in line]
+
+
 def test_a_number_that_is_used_again_is_left_alone() -> None:
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
