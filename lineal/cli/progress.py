@@ -20,9 +20,9 @@ class Progress:
     `time_ns` is the run's own time: virtual in a simulation.
     """
 
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self._stream = stream
-        self._terminal = stream.isatty()
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._terminal = self._stream.isatty()
         self._interval = TERMINAL_INTERVAL_S if self._terminal else PLAIN_INTERVAL_S
         self._shown = time.monotonic()
         self._phase = ""

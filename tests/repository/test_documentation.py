@@ -32,7 +32,7 @@ def test_python_examples_of_a_page_run_in_order(
     names: dict[str, object] = {"__name__": "example"}
     examples = blocks(page, "python")
     for body in examples:
-        exec(compile(body, str(page), "exec"), names)
+        exec(compile(body, str(page), "exec", dont_inherit=True), names)
     assert len(names) > 1 or not examples
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HISTORY = (
     '{"index":0,"time":0,"process":0,"type":"invoke","f":"write","input":1}\n'
