@@ -35,7 +35,7 @@ _BUGS = (
         finding="lost-update",
         workload="siblings",
         needs={"n": 2, "r": 1, "w": 1, "anti_entropy": "off", "read_repair": "off"},
-        faults="partition,kill",
+        faults="partition,link:lossy",
         masked_by=("anti_entropy", "read_repair"),
     ),
     Bug(
