@@ -64,6 +64,7 @@ class Desk:
         self._pure = pure
         self._processes: dict[Thread, int | str] = {i: i for i in range(clients)}
         self._processes[NEMESIS] = NEMESIS
+        self._free: tuple[Thread, ...] | None = None
         self._faults_begun = 0
         self._now = 0
         self._generator: Generator | None = None
@@ -107,6 +108,7 @@ class Desk:
         )
         begun = Begun(thread, process, proposal, node, request, index, fault)
         self.busy[thread] = begun
+        self._free = None
         self._generator = self._follow
         self._tell(event, now)
         return begun
@@ -131,11 +133,14 @@ class Desk:
             extra=dict(completion.extra),
         )
         del self.busy[begun.thread]
+        self._free = None
         if begun.thread == NEMESIS:
             self._close_fault(begun, completion)
         self._tell(event, now)
         if kind == "info" and isinstance(begun.process, int):
-            self._processes[begun.thread] = begun.process + self._clients
+            # Replaced, never changed: contexts that were handed out show what was then.
+            retired = {begun.thread: begun.process + self._clients}
+            self._processes = {**self._processes, **retired}
         return event
 
     def note(self, f: str, now: int, output: Any = None) -> None:
@@ -150,8 +155,9 @@ class Desk:
 
     def _context(self, now: int) -> Context:
         self._now = max(self._now, now)  # A worker's stamp may lie behind the loop's own.
-        free = tuple(t for t in self._processes if t not in self.busy)
-        return Context(self._now, free, self._processes.copy(), self.nodes, self._rng)
+        if self._free is None:
+            self._free = tuple([t for t in self._processes if t not in self.busy])
+        return Context(self._now, self._free, self._processes, self.nodes, self._rng)
 
     def _tell(self, event: Event, now: int) -> None:
         if self._generator is not None:
