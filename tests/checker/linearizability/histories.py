@@ -70,7 +70,7 @@ def _counter(rng: Random) -> Asked:
 
 def _set(rng: Random) -> Asked:
     f = rng.choice(["add", "remove", "contains", "read"])
-    outputs = {
+    outputs: dict[str, list[Any]] = {
         "contains": [True, False],
         "read": [[], [1], [2], [1, 2]],
     }
@@ -175,7 +175,8 @@ def _answer(rng: Random, model: Model, drawn: list[_Drawn], key: Any) -> None:
             continue
         for output in rng.sample(list(outputs), len(outputs)):
             after = answers(
-                state, Action(f, given, output, key=key, outcome="ok" if op.ret is not None else "info")
+                state,
+                Action(f, given, output, key=key, outcome="ok" if op.ret is not None else "info"),
             )
             if not isinstance(after, Inconsistent):
                 op.output, state = output, rng.choice(after)
