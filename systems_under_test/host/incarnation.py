@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from systems_under_test.host.storage import sync_directory
 from systems_under_test.replica import StorageDamaged
 
 if TYPE_CHECKING:
@@ -39,9 +40,6 @@ def next_incarnation(directory: Path) -> int:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(directory / FILE)
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    sync_directory(directory)
+    sync_directory(directory.parent)
     return incarnation

@@ -6,7 +6,6 @@ files are synced before it: so a state of the tables never speaks of a record th
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -18,6 +17,7 @@ from systems_under_test.host.storage import (
     check_file_name,
     checksum,
     must_be_durable,
+    sync_directory,
 )
 from systems_under_test.replica import Append, AppendLater, StorageDamaged
 
@@ -54,7 +54,7 @@ class SqliteEngine:
             self._db = _connect(self._path)
         try:
             self._open_files()
-            _sync_directory(directory)
+            sync_directory(directory)
         except BaseException:
             self.close()
             raise
@@ -147,7 +147,7 @@ class SqliteEngine:
         if name not in self._files:
             check_file_name(name)
             self._files[name] = RecordFile(self._directory / f"{name}.records", 0)
-            _sync_directory(self._directory)
+            sync_directory(self._directory)
         self._files[name].append(record)
         self._grown.add(name)
 
@@ -196,12 +196,3 @@ def _connect(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
-
-
-def _sync_directory(directory: Path) -> None:
-    # A file's name is durable only once its directory has been synced.
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

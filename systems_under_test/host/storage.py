@@ -5,6 +5,7 @@ The replica reads through `systems_under_test.replica.Storage`; the host writes 
 
 from __future__ import annotations
 
+import os
 import re
 import zlib
 from typing import TYPE_CHECKING, Final, Protocol
@@ -90,6 +91,15 @@ def check_file_name(name: str) -> None:
         )
 
 
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable: a file's own sync does not. Raises OSError."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def open_engine(name: str, directory: Path) -> Engine:
     """The engine called `memory` or `sqlite`, on what the directory holds.
 
@@ -116,4 +126,5 @@ __all__ = [
     "checksum",
     "must_be_durable",
     "open_engine",
+    "sync_directory",
 ]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from typing import TYPE_CHECKING, Final, Self
 
 from systems_under_test.environments.cluster import EnvironmentFailed
@@ -196,7 +195,6 @@ class LocalCluster:
         spec = self._spec
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            json.dumps(dict(spec.options))
         except OSError as error:
             raise EnvironmentFailed(
                 f"the nodes' directory {self._directory} cannot be used: {error}"
@@ -247,21 +245,16 @@ class LocalCluster:
                 wait.cancel()
 
     def _check_links(self) -> None:
-        passed = self._running_probe_until(LINKS_S_MAX)
-        broken = [f"{sender}->{receiver}" for (sender, receiver), ok in passed.items() if not ok]
-        if broken:
-            raise EnvironmentFailed(
-                f"nodes do not reach each other within {LINKS_S_MAX:g} s: {', '.join(broken)}; "
-                f"their logs are in {self._directory}"
-            )
-
-    def _running_probe_until(self, patience_s: float) -> Mapping[Link, bool]:
-        passed: Mapping[Link, bool] = {}
-        for _ in range(int(patience_s / PROBE_S)):
+        broken: list[str] = []
+        for _ in range(int(LINKS_S_MAX / PROBE_S)):
             passed = self.probe(self._links)
-            if all(passed.values()):
-                break
-        return passed
+            broken = [f"{sender}->{to}" for (sender, to), passes in passed.items() if not passes]
+            if not broken:
+                return
+        raise EnvironmentFailed(
+            f"nodes do not reach each other within {LINKS_S_MAX:g} s: {', '.join(broken)}; "
+            f"their logs are in {self._directory}"
+        )
 
     def _close_links(self) -> None:
         for proxy in self._links.values():

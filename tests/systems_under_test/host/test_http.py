@@ -185,25 +185,35 @@ def test_a_replica_that_breaks_its_contract_ends_the_node_with_a_word(
         assert "the replica raised reason=" in running.said().splitlines()[-1]
 
 
-def _hammer(address: Address, target: str, until: float, count: list[int]) -> None:
+def _hammer(address: Address, method: str, target: str, until: float, count: list[int]) -> None:
     with contextlib.closing(HttpClient(address)) as client:
         done = 0
         while time.monotonic() < until:
-            assert isinstance(client.call(Request("POST", target), 5), Reply)
+            assert isinstance(client.call(Request(method, target), 5), Reply)
             done += 1
         count.append(done)
 
 
+def _answered(address: Address, method: str, target: str, clients: int) -> int:
+    """How many requests so many clients get answered in a second."""
+    counts: list[int] = []
+    arguments = (address, method, target, time.monotonic() + 1.0, counts)
+    threads = [threading.Thread(target=_hammer, args=arguments) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts)
+
+
 def test_concurrent_writes_share_commits(tmp_path: Path) -> None:
     with controlled(tmp_path / "n1") as (address, ask_control):
-        counts: list[int] = []
-        arguments = (address, "/add", time.monotonic() + 1.0, counts)
-        threads = [threading.Thread(target=_hammer, args=arguments) for _ in range(30)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        answered = _answered(address, "POST", "/add", clients=30)
         life = ask_control("counters")["life"]
-    assert life["storage_changes"] == sum(counts)
+    assert life["storage_changes"] == answered
     assert life["storage_commits"] <= life["batches"]
-    assert life["storage_commits"] < 0.7 * sum(counts)
+    assert life["storage_commits"] < 0.7 * answered
+
+
+def test_a_host_answers_1500_requests_a_second(address: Address) -> None:
+    assert any(_answered(address, "GET", "/clock", clients=10) > 1_500 for _ in range(3))

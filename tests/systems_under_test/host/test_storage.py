@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -155,6 +157,36 @@ def test_kill_9_keeps_what_was_committed_and_a_prefix_of_whole_inputs(tmp_path: 
             assert list(engine.records("f")) == [b"%d" % n for n in range(1, total + 1)]
             keys = [key for key, _ in engine.scan("t", b"k", b"l")]
             assert keys == [b"k%06d" % n for n in range(1, total + 1)]
+
+
+_COMMITS = """
+import os, sys
+from pathlib import Path
+from systems_under_test.host.sqlite import SqliteEngine
+from systems_under_test.replica import Append, AppendLater, Write, WriteLater
+engine = SqliteEngine(Path(sys.argv[1]))
+for kind in (Write("t", b"k", b"1"), WriteLater("t", b"k", b"2"), Append("f", b"1")):
+    engine.stage([kind])
+    os.path.exists("mark")
+    engine.commit()
+os.path.exists("mark")
+os._exit(0)
+"""
+
+
+@pytest.mark.live
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here")
+def test_a_durable_commit_waits_for_the_disk_and_another_does_not(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    tracing = ["strace", "-o", str(trace), "-e", "trace=/stat,/sync", "-y"]
+    if subprocess.run([*tracing, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("processes cannot be traced here")
+    program = [sys.executable, "-c", _COMMITS, str(tmp_path / "data")]
+    subprocess.run([*tracing, *program], capture_output=True, check=True)
+    _, write, write_later, append, _ = re.split(r".*\"mark\".*\n", trace.read_text())
+    assert re.findall(r"sync\(\d+<.*/(.*)>\)", write) == ["store.sqlite-wal"]
+    assert "sync(" not in write_later
+    assert re.findall(r"sync\(\d+<.*/(.*)>\)", append) == ["f.records", "store.sqlite-wal"]
 
 
 def test_a_second_process_on_the_same_directory_is_told_so(tmp_path: Path) -> None:
