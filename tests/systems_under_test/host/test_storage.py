@@ -169,7 +169,7 @@ for kind in (Write("t", b"k", b"1"), WriteLater("t", b"k", b"2"), Append("f", b"
     engine.stage([kind])
     os.path.exists("mark")
     engine.commit()
-os.path.exists("mark")
+    os.path.exists("mark")
 os._exit(0)
 """
 
@@ -183,7 +183,7 @@ def test_a_durable_commit_waits_for_the_disk_and_another_does_not(tmp_path: Path
         pytest.skip("processes cannot be traced here")
     program = [sys.executable, "-c", _COMMITS, str(tmp_path / "data")]
     subprocess.run([*tracing, *program], capture_output=True, check=True)
-    _, write, write_later, append, _ = re.split(r".*\"mark\".*\n", trace.read_text())
+    _, write, _, write_later, _, append, _ = re.split(r".*\"mark\".*\n", trace.read_text())
     assert re.findall(r"sync\(\d+<.*/(.*)>\)", write) == ["store.sqlite-wal"]
     assert "sync(" not in write_later
     assert re.findall(r"sync\(\d+<.*/(.*)>\)", append) == ["f.records", "store.sqlite-wal"]
