@@ -181,7 +181,9 @@ def is_atomic(register: Register) -> bool:
     The cluster of a value is its write and the reads of it; f is its first return, g its last call.
     One cluster has to be before another if f of the one is before g of the other, so the history is
     linearizable iff no two clusters have to be before each other: forward zones (f < g) are
-    disjoint, and no backward zone lies inside a forward one (Gibbons and Korach 1997).
+    disjoint, and no backward zone lies inside a forward one (Gibbons and Korach 1997). Stamps alone
+    count, also within a process: where one returns and calls again at the same stamp, the answer
+    errs toward atomic.
     """
     if register.unwritten or any(_is_from_the_future(read) for read in register.reads):
         return False
