@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from checker.linearizability.checker import check
 
     from lineal.definition import Test
-    from lineal.run import Outcome, run
+    from lineal.running import Outcome, run
 
 __all__ = ["Outcome", "Test", "check", "run"]
 
 _HOMES = {
     "Test": "lineal.definition",
-    "run": "lineal.run",
-    "Outcome": "lineal.run",
+    "run": "lineal.running",
+    "Outcome": "lineal.running",
     "check": "checker.linearizability.checker",
 }
 

@@ -64,6 +64,8 @@ class Test:
             object.__setattr__(self, "nodes", names)
         if not self.workload:
             object.__setattr__(self, "workload", self.system.workload_default)
+        spelled = {name.replace("-", "_"): value for name, value in self.options.items()}
+        object.__setattr__(self, "options", spelled)
 
     @property
     def name(self) -> str:
@@ -88,17 +90,14 @@ class Test:
     @cached_property
     def workload_options(self) -> dict[str, Any]:
         """The options that are the workload's parameters."""
-        known = self.system.option_docs
-        names = inspect.signature(self.offer.workload).parameters
-        spelled = {k: k.replace("-", "_") for k in self.options if k not in known}
-        return {k: self.options[k] for k, name in spelled.items() if name in names}
+        names = set(self._parameter_names()) - set(self.system.option_docs)
+        return {name: value for name, value in self.options.items() if name in names}
 
     @cached_property
     def made_workload(self) -> Workload:
         """The workload itself; UsageProblem where its parameters are wrong."""
-        parameters = {k.replace("-", "_"): v for k, v in self.workload_options.items()}
         try:
-            return self.offer.workload(**parameters)
+            return self.offer.workload(**self.workload_options)
         except ValueError as error:
             raise UsageProblem(str(error).splitlines()) from error
 
@@ -144,15 +143,17 @@ class Test:
         known = set(self.system.option_docs) | set(self.workload_options)
         unknown = sorted(set(self.options) - known)
         if unknown:
-            valid = ", ".join(sorted({*self.system.option_docs, *self._parameter_names()}))
-            found += [f"unknown option {name!r}; there are: {valid}" for name in unknown]
+            names = {*self.system.option_docs, *self._parameter_names()}
+            valid = ", ".join(sorted(hyphenated(name) for name in names))
+            found += [
+                f"unknown option {hyphenated(name)!r}; there are: {valid}" for name in unknown
+            ]
             return found
         found += missing_capabilities(self.plan, self.environment, self.capabilities, self.nodes)
         return found + self.system.problems(self.system_options, self.nodes)
 
     def _parameter_names(self) -> list[str]:
-        names = inspect.signature(self.offer.workload).parameters
-        return [name.replace("_", "-") for name in names]
+        return list(inspect.signature(self.offer.workload).parameters)
 
     def _problems_of_numbers(self) -> list[str]:
         rules = {
@@ -186,6 +187,11 @@ class Test:
                 "recovery_limit_s": self.recovery_limit_s,
             },
         }
+
+
+def hyphenated(name: str) -> str:
+    """A name as people write it."""
+    return name.replace("_", "-")
 
 
 STANDARD = "lineal.definition:standard"

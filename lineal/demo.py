@@ -17,7 +17,7 @@ from lineal.cli.main import guarded
 from lineal.cli.progress import Progress
 from lineal.cli.run_command import print_outcome
 from lineal.definition import standard
-from lineal.run import Listener, run
+from lineal.running import Listener, run
 
 if TYPE_CHECKING:
     from checker.judgement import Judgement

@@ -9,6 +9,7 @@ import msgspec
 
 from lineal import registry
 from lineal.cli.check_command import CHECKERS
+from lineal.definition import hyphenated
 
 EXAMPLES: Final = """\
 examples:
@@ -42,11 +43,10 @@ def main(args: argparse.Namespace) -> int:
 
 def everything() -> dict[str, Any]:
     """Everything that has a name, as JSON values."""
-    from nemesis.plans import NEMESES
-
     from checker.findings import KINDS
     from checker.models import MODELS
     from lineal.definition import CAPABILITIES_BY_ENVIRONMENT
+    from nemesis.plans import NEMESES
 
     return {
         "systems": {name: _system(registry.system(name)) for name in registry.SYSTEMS},
@@ -84,7 +84,7 @@ def _system(system: Any) -> dict[str, Any]:
         "nodes": system.nodes_default,
         "workloads": sorted(system.offers),
         "default_workload": system.workload_default,
-        "options": dict(system.option_docs),
+        "options": {hyphenated(name): said for name, said in system.option_docs.items()},
         "promises": sorted(promises.claims),
         "bugs": {name: msgspec.to_builtins(bug) for name, bug in system.bugs.items()},
     }

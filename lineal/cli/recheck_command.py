@@ -67,7 +67,7 @@ def main_recheck(args: argparse.Namespace) -> int:
     from checker.history.columns import History
     from checker.verdict import Budget
     from lineal.cli.run_command import print_outcome
-    from lineal.run import Outcome, judge_history, write_report
+    from lineal.running import Outcome, judge_history, write_report
 
     directory = open_run(args.run)
     test = test_of(directory.read_test(), args.run)
@@ -87,7 +87,7 @@ def main_recheck(args: argparse.Namespace) -> int:
 def main_report(args: argparse.Namespace) -> int:
     """Write the report again from the verdict on disk."""
     from checker.judgement import Judgement
-    from lineal.run import write_report
+    from lineal.running import write_report
     from reports.run_directory import RunDirectoryProblem
 
     directory = open_run(args.run)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import argparse
 
     from lineal.definition import Test
-    from lineal.run import Outcome
+    from lineal.running import Outcome
 
 EXAMPLES = """\
 examples:
@@ -120,7 +120,7 @@ def _own_test(function: Any, path: str, seed: int, parameters: dict[str, Any]) -
 
 def main(args: argparse.Namespace) -> int:
     """Run, print the summary, and answer the exit status."""
-    from lineal.run import Listener, run
+    from lineal.running import Listener, run
 
     seed = secrets.randbelow(1 << 32) if args.seed is None else args.seed
     test = make_test(args, seed)

@@ -41,8 +41,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run every seed; the worst status of all."""
     statuses = []
-    if args.bug is not None and args.nemesis is None:
-        args.nemesis = _nemesis_of(args)
+    _expose_bug(args)
     for seed in range(args.first_seed, args.first_seed + args.seeds):
         statuses.append(_run_seed(args, seed))
         if args.until_first and statuses[-1] == exit_status.INVALID:
@@ -50,17 +49,19 @@ def main(args: argparse.Namespace) -> int:
     return exit_status.worst(statuses)
 
 
-def _nemesis_of(args: argparse.Namespace) -> str | None:
-    """What a named bug needs in order to show, where nothing else was asked for."""
+def _expose_bug(args: argparse.Namespace) -> None:
+    """Where nothing else was asked for: the faults and the workload that a named bug needs."""
     from lineal import registry
 
-    bugs = registry.system(args.system).bugs
-    return bugs[args.bug].faults if args.bug in bugs else None
+    bug = registry.system(args.system).bugs.get(args.bug) if args.bug else None
+    if bug is not None:
+        args.nemesis = args.nemesis or bug.faults
+        args.workload = args.workload or bug.workload
 
 
 def _run_seed(args: argparse.Namespace, seed: int) -> int:
     """One seed: the run is kept where it is not valid."""
-    from lineal.run import run, write_report
+    from lineal.running import run, write_report
 
     test = make_test(args, seed, environment="simulated")
     args.runs.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from checker.verdict import Budget, Verdict
 from lineal import check
 from lineal.definition import standard
 from lineal.recorder import Recorder
-from lineal.run import Outcome, run
+from lineal.running import Outcome, run
 from systems_under_test.rng import Rng
 from tests.lineal.echo import echo_world
 from workloads.generators import limit, on_clients, repeat
@@ -137,7 +137,7 @@ def simulating(faults: str) -> float:
         seed=1,
         options={"engine": "memory"},
     )
-    from lineal.run import Listener
+    from lineal.running import Listener
 
     with tempfile.TemporaryDirectory() as folder:
         outcome: Outcome = run(test, runs=Path(folder), listener=Listener(phase), report=False)

@@ -100,7 +100,7 @@ def test_a_bug_is_invalid_and_said_in_json(
     shown = json.loads(capsys.readouterr().out)
     assert shown["verdict"] == "invalid"
     kinds = {finding["kind"] for check in shown["checkers"] for finding in check["findings"]}
-    assert kinds == {"not-linearizable"}
+    assert "not-linearizable" in kinds
 
 
 def test_recheck_drops_a_half_written_line_and_says_so(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lineal import registry
 from lineal.definition import standard
-from lineal.run import run
+from lineal.running import run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lineal.definition import Test
-from lineal.run import run
+from lineal.running import run
 from systems_under_test.atomic.bugs import BUGS
 from systems_under_test.atomic.system import SYSTEM
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lineal.run import Outcome
+    from lineal.running import Outcome
 
 
 def outcome(runs: Path, seed: int, *, time_limit_s: float = 10, **definition: Any) -> Outcome:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from checker.history.columns import History
 from checker.judgement import judge
+from lineal.definition import hyphenated
 from lineal.interpreters.desk import Desk
 from lineal.phases import Phases
 from lineal.recorder import Recorder
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from lineal.definition import Test
     from lineal.interpreters.world import World
 
-logger = logging.getLogger("lineal.run")
+logger = logging.getLogger("lineal.running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,9 @@ def command_of(test: Test) -> str | None:
     ]
     if test.bug:
         flags.append(("--bug", test.bug))
-    flags += [("--option", f"{name}={value}") for name, value in sorted(test.options.items())]
+    flags += [
+        ("--option", f"{hyphenated(name)}={value}") for name, value in sorted(test.options.items())
+    ]
     for flag, value in flags:
         words += [flag, str(value)]
     return shlex.join(words)
@@ -224,12 +227,11 @@ def _simulated_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[Worl
 
 @contextlib.contextmanager
 def _local_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[World]:
-    from systems_under_test.environments.local.cluster import LocalCluster
-
     from lineal.dumping import DumpingCodec
     from lineal.interpreters.live import LiveWorld
     from lineal.interpreters.workers import CodecClient
     from systems_under_test.environments.http_client import HttpClient
+    from systems_under_test.environments.local.cluster import LocalCluster
 
     codec = DumpingCodec(test.system, test.offer.codec)
     start_ns = time.monotonic_ns()
