@@ -9,7 +9,6 @@ import re
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ Address = tuple[str, int]
 
 class HostProcess:
     def __init__(self, directory: Path, *arguments: str) -> None:
-        self.log = Path(tempfile.mkstemp(suffix=".log", dir=_existing(directory))[1])
+        self.log = _free(directory)
         defaults = {
             "--node": "n1",
             "--nodes": "n1",
@@ -105,5 +104,9 @@ def controlled(directory: Path) -> Iterator[tuple[Address, Callable[[str], Any]]
             assert process.wait(10) == 0
 
 
-def _existing(directory: Path) -> Path:
-    return next(parent for parent in directory.parents if parent.is_dir())
+def _free(directory: Path) -> Path:
+    """A log beside the directory, in the nearest one that exists, under a name of its own."""
+    folder = next(parent for parent in directory.parents if parent.is_dir())
+    lives = range(1_000)
+    logs = (folder / f"{directory.name}-{life}.log" for life in lives)
+    return next(log for log in logs if not log.exists())
