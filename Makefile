@@ -16,7 +16,7 @@ help:  ## This list.
 
 .PHONY: demo
 demo: $(VENV)/installed  ## Drive a five-node store, break it, judge it; then find its bug.
-	$(BIN)/python -m lineal.demo
+	$(BIN)/python -m lineal.cli.demo
 
 .PHONY: test
 test: $(VENV)/installed-dev  ## All tests but those marked soak.

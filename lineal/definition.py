@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from checker.claims import Promises
 from checker.verdict import Budget
 from lineal import registry
 from lineal.registry import UsageProblem
@@ -17,7 +18,6 @@ from systems_under_test.system import FaultPlanSummary
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from checker.claims import Promises
     from systems_under_test.system import BundledSystem, Offer
     from workloads.workload import Workload
 
@@ -117,9 +117,12 @@ class Test:
         return CAPABILITIES_BY_ENVIRONMENT.get(self.environment, frozenset())
 
     def promises(self) -> Promises:
-        """What the system claims here under this plan."""
+        """What the system claims here under this plan, of what the workload can judge."""
         summary = FaultPlanSummary(self.plan.nemesis.faults)
-        return self.system.promises(self.system_options, self.nodes, summary)
+        promised = self.system.promises(self.system_options, self.nodes, summary)
+        judged = self.made_workload.claims
+        withdrawn = {c: why for c, why in promised.withdrawn.items() if c in judged}
+        return Promises(promised.claims & judged, withdrawn)
 
     def problems(self) -> list[str]:
         """Every problem of the definition at once, in sentences; empty if it can be run."""

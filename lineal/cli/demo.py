@@ -35,10 +35,13 @@ def main() -> int:
     parser.add_argument("--time-limit", type=float, default=20.0, metavar="S")
     args = parser.parse_args()
     seed = secrets.randbelow(1 << 32) if args.seed is None else args.seed
+    print(f"1. The correct store under {NEMESIS}: everything promised must hold.\n", flush=True)
     correct = _run(args.runs, seed, args.time_limit, None)
+    print(f"\n2. The same with the bug {BUG}: a {FINDING} must be found.\n", flush=True)
     broken = _run(args.runs, seed, args.time_limit, BUG)
     kinds = {finding.kind for _, verdict in broken.checks for finding in verdict.findings}
     good = correct.status == "valid" and broken.status == "invalid" and FINDING in kinds
+    print(f"\nThe demo {'came out as it must' if good else 'DID NOT come out as it must'}.")
     return 0 if good else 1
 
 
@@ -52,12 +55,13 @@ def _run(runs: Path, seed: int, time_limit_s: float, bug: str | None) -> Judgeme
         time_limit_s=time_limit_s,
     )
     progress = Progress()
-    time.monotonic()
+    began = time.monotonic()
     try:
         outcome = run(test, runs=runs, listener=Listener(progress.phase, progress.event))
     finally:
         progress.done()
     print_outcome(outcome, as_json=False)
+    print(f"took {time.monotonic() - began:.1f} s", flush=True)
     return outcome.judgement
 
 
