@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from checker.linearizability.checker import check
-
     from lineal.definition import Test
     from lineal.running import Outcome, run
 

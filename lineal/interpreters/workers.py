@@ -13,9 +13,8 @@ from workloads.client import Completion
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from systems_under_test.environments.http_client import HttpClient
-
     from lineal.interpreters.desk import Begun
+    from systems_under_test.environments.http_client import HttpClient
     from workloads.client import Client, Codec
     from workloads.invocations import Invocation
 
