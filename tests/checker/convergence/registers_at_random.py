@@ -19,7 +19,7 @@ def register_history(seed: int, *, operations: int = 14, processes: int = 4) -> 
     spoiled = rng.choice((0.0, 0.2, 0.5))
     state: int | None = None
     events: list[Event] = []
-    open_operations: dict[int, tuple[str, Any, Any]] = {}
+    open_operations: dict[int, tuple[int, str, Any]] = {}
     last_stamp: dict[int, int] = {}
     time = asked = retired = 0
 
