@@ -19,7 +19,7 @@ from checker.claims import CLAIMS
 from checker.findings import KINDS
 from reports import faults, numbers, over_time, timeline
 from reports.terminal import headline, ineffective
-from reports.words import answered, asked, count, cut, moment, span, struck, whole
+from reports.words import answered, asked, count, cut, grouped, moment, span, struck, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from checker.verdict import Finding
 
 DRAWN_OF_KIND_MAX: Final = 5
-"""So many findings of a kind have a timeline."""
+"""So many findings of a kind stand by themselves, with a timeline; the others in a list."""
 TOLD_MAX: Final = 200
 """So many findings are told at all."""
 OPEN_MAX: Final = 3
@@ -61,6 +61,7 @@ class Told:
     svg: str
     left_out: int
     open: bool
+    drawn: bool
 
 
 def render(history: History, judgement: Judgement, meta: Mapping[str, Any]) -> str:
@@ -90,6 +91,7 @@ def render(history: History, judgement: Judgement, meta: Mapping[str, Any]) -> s
 def _page(history: History, judgement: Judgement, meta: Mapping[str, Any]) -> dict[str, Any]:
     found = [(name, finding) for name, verdict in judgement.checks for finding in verdict.findings]
     told = _told(found, history)
+    kinds = sorted({finding.kind for finding in told})
     windows = history.faults
     rows = faults.rows(history)
     return {
@@ -97,8 +99,10 @@ def _page(history: History, judgement: Judgement, meta: Mapping[str, Any]) -> di
         "headline": headline(meta),
         "status": judgement.status,
         "badge": BADGES[judgement.status],
-        "in_words": _in_words(history, judgement, len(found)),
+        "in_words": _in_words(history, judgement),
         "warnings": _warnings(history, judgement),
+        "drawn": [finding for finding in told if finding.drawn],
+        "others": [(kind, [f for f in told if f.kind == kind and not f.drawn]) for kind in kinds],
         "told": told,
         "not_told": len(found) - len(told),
         "left_out": _left_out(judgement),
@@ -111,6 +115,7 @@ def _page(history: History, judgement: Judgement, meta: Mapping[str, Any]) -> di
         "counts": numbers.by_kind(history),
         "errors": numbers.errors(history),
         "fault_rows": rows,
+        "fault_numbers": {row.number for row in rows},
         "faults_left_out": len(windows) - len(rows),
         "effects": _effects(history),
         "checkers": _checkers(judgement),
@@ -123,16 +128,17 @@ def _page(history: History, judgement: Judgement, meta: Mapping[str, Any]) -> di
 # --- in words ---
 
 
-def _in_words(history: History, judgement: Judgement, findings: int) -> str:
+def _in_words(history: History, judgement: Judgement) -> str:
     observed = f"{count(len(history), 'operation')} over {_length(history)}"
     if judgement.status == "valid":
         promises = count(len(judgement.promises.claims), "promise")
         return f"Nothing contradicts what was promised: {promises} judged on {observed}."
     if judgement.status == "invalid":
-        kinds = Counter(f.kind for _, verdict in judgement.checks for f in verdict.findings)
-        broken = ", ".join(f"{kind} ({times})" for kind, times in sorted(kinds.items()))
-        return f"{count(findings, 'finding')} on {observed}: {broken}."
-    return f"Not decided on {observed}: {judgement.cause}."
+        kinds: Counter[str] = Counter(dict(_left_out(judgement)))
+        kinds.update(f.kind for _, verdict in judgement.checks for f in verdict.findings)
+        broken = ", ".join(f"{kind} {grouped(times)}" for kind, times in sorted(kinds.items()))
+        return f"{count(kinds.total(), 'violation')} found in {observed}: {broken}."
+    return f"Not decided on {observed}: {(judgement.cause or '').rstrip('.')}."
 
 
 def _warnings(history: History, judgement: Judgement) -> list[str]:
@@ -185,6 +191,7 @@ def _told(found: Iterable[tuple[str, Finding]], history: History) -> list[Told]:
                 svg=line.svg if line else "",
                 left_out=line.left_out if line else 0,
                 open=len(told) < OPEN_MAX,
+                drawn=seen[finding.kind] <= DRAWN_OF_KIND_MAX,
             )
         )
     return told

@@ -12,7 +12,7 @@ from reports.words import count, grouped, moment, span
 
 if TYPE_CHECKING:
     from checker.history.columns import History
-    from checker.history.events import FaultWindow
+    from checker.history.events import Event, FaultWindow
 
 WIDTH: Final = 1080
 LEFT: Final = 86
@@ -29,6 +29,17 @@ CELLS_MAX: Final = 12_000
 """Dots that would cover one another are drawn once; if more are left, the grid gets coarser."""
 OUTCOMES: Final = {OK: "ok", FAIL: "fail", INFO: "info"}
 FAMILIES_MAX: Final = 12
+NOTES: Final = {
+    "recovered": "all nodes answer",
+    "quiescent": "at rest",
+    "not-quiescent": "did not come to rest",
+    "node-died": "a node died",
+}
+BAD_NOTES: Final = ("not-quiescent", "node-died")
+NOTE_ROWS: Final = 6
+NOTE_PLACE: Final = 120
+"""Width of a note's name at most."""
+NOTES_MAX: Final = 200
 
 
 def draw(history: History) -> str:
@@ -48,8 +59,10 @@ class _Picture:
         self.families: dict[str, list[FaultWindow]] = {}
         for window in history.faults:
             self.families.setdefault(window.f, []).append(window)
-        lanes = min(len(self.families), FAMILIES_MAX)
-        self.rate_top = 8 + lanes * FAULT_ROW + (GAP if lanes else 14)
+        self.notes = self._placed_notes()
+        self.notes_top = 12 + min(len(self.families), FAMILIES_MAX) * FAULT_ROW
+        rows = max((row + 1 for _, row in self.notes if row is not None), default=0)
+        self.rate_top = self.notes_top + 14 * rows + 22
         self.rate_bottom = self.rate_top + RATE_HEIGHT
         self.strip_top = self.rate_bottom + GAP
         self.latency_top = self.strip_top + STRIP
@@ -99,30 +112,47 @@ class _Picture:
                 (self.strip_top, self.latency_bottom),
             ):
                 svg.add("line", class_="grid", x1=x, x2=x, y1=top, y2=bottom)
-            svg.add("text", class_="mark", x=x, y=self.latency_bottom + 18, text=span(mark))
+            svg.add(
+                "text",
+                class_="mark",
+                x=x,
+                y=self.latency_bottom + 18,
+                text=span(mark) if mark else "0 s",
+            )
+
+    def _placed_notes(self) -> list[tuple[Event, int | None]]:
+        """What the run noted, each with a row for its name in which it covers no other one."""
+        ends = [0.0] * NOTE_ROWS
+        placed: list[tuple[Event, int | None]] = []
+        for event in self.history.nemesis():
+            if event.f in NOTES and len(placed) < NOTES_MAX:
+                x = self.x(event.time)
+                row = next((i for i, end in enumerate(ends) if x - NOTE_PLACE >= end), None)
+                if row is not None:
+                    ends[row] = x
+                placed.append((event, row))
+        return placed
 
     def _notes(self, svg: Svg) -> None:
-        names = {
-            "recovered": "all nodes answer",
-            "quiescent": "at rest",
-            "not-quiescent": "did not come to rest",
-            "node-died": "a node died",
-        }
-        for event in self.history.nemesis():
-            if event.f in names:
-                x = self.x(event.time)
-                bad = event.f in ("not-quiescent", "node-died")
-                title = f"{names[event.f]} at {moment(event.time)}"
-                svg.open("g", class_="note bad" if bad else "note")
-                svg.add("title", text=title)
-                svg.add("line", x1=x, x2=x, y1=self.rate_top - 6, y2=self.latency_bottom)
-                svg.add("text", x=x - 4, y=self.rate_top - 8, text=names[event.f])
-                svg.close("g")
+        for event, row in self.notes:
+            x = self.x(event.time)
+            top = self.notes_top + 14 * (row or 0)
+            svg.open("g", class_="event bad" if event.f in BAD_NOTES else "event")
+            svg.add("title", text=f"{NOTES[event.f]} at {moment(event.time)}")
+            svg.add("line", x1=x, x2=x, y1=top, y2=self.latency_bottom)
+            if row is not None:
+                svg.add("text", x=x - 5, y=top + 10, text=NOTES[event.f])
+            svg.close("g")
+
+    def _bin(self, operations: int, most: int) -> int:
+        """The length of a bin (nanoseconds) that holds about so many operations or more."""
+        bins = min(most, max(4, len(self.call) // operations))
+        return max(1, -(-self.end // bins))
 
     # --- throughput ---
 
     def _rate(self, svg: Svg) -> None:
-        width = max(1, -(-self.end // BINS))
+        width = self._bin(8, BINS)
         bins = {code: [0] * (self.end // width + 1) for code in OUTCOMES}
         for call, outcome in zip(self.call, self.outcome, strict=True):
             bins[outcome][call // width] += 1
@@ -182,7 +212,7 @@ class _Picture:
         return {code: sorted(places) for code, places in found.items()}
 
     def _quantiles(self, svg: Svg, scale: Logarithmic) -> None:
-        width = max(1, -(-self.end // QUANTILE_BINS))
+        width = self._bin(20, QUANTILE_BINS)
         bins: dict[int, list[int]] = {}
         for call, ret, outcome in zip(self.call, self.ret, self.outcome, strict=True):
             if outcome == OK:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from reports.words import count
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from checker.judgement import Judgement
 
-LINES_MAX: Final = 20
-"""So many findings have a line; the report has the others."""
+LINES_MAX: Final = 5
+"""So many findings of a kind have a line; the report has the others."""
 
 
 def summary(judgement: Judgement, meta: Mapping[str, Any], path: Path) -> str:
@@ -25,30 +27,48 @@ def summary(judgement: Judgement, meta: Mapping[str, Any], path: Path) -> str:
 def _lines(judgement: Judgement, meta: Mapping[str, Any], path: Path) -> Iterator[str]:
     yield headline(meta)
     yield f"promises judged: {', '.join(sorted(judgement.promises.claims)) or 'none'}"
-    for claim, reason in sorted(judgement.promises.withdrawn.items()):
-        yield f"not promised here: {claim} ({reason})"
+    for reason, claims in _withdrawn(judgement).items():
+        yield f"not promised here: {', '.join(claims)} ({reason})"
     for f, times in ineffective(judgement).items():
-        yield f"warning: {f} was injected {times} times and never took effect"
+        yield f"warning: {f} was injected {count(times, 'time')} and never took effect"
     cause = "" if judgement.cause is None else f": {judgement.cause}"
     yield f"verdict: {judgement.status}{cause}"
-    found = [finding for _, verdict in judgement.checks for finding in verdict.findings]
-    for finding in found[:LINES_MAX]:
-        yield f"  {finding.kind}: {one_line(finding.sentence)}"
-    if len(found) > LINES_MAX:
-        yield f"  and {len(found) - LINES_MAX} more, see the report"
+    yield from _findings(judgement)
     yield f"report: {path / 'report.html'}"
     if meta.get("command"):
         yield f"again: {meta['command']}"
 
 
+def _withdrawn(judgement: Judgement) -> dict[str, list[str]]:
+    """Each reason with the claims that it withdraws."""
+    reasons: dict[str, list[str]] = {}
+    for claim, reason in sorted(judgement.promises.withdrawn.items()):
+        reasons.setdefault(reason, []).append(claim)
+    return reasons
+
+
+def _findings(judgement: Judgement) -> Iterator[str]:
+    kinds: dict[str, list[str]] = {}
+    for _, verdict in judgement.checks:
+        for finding in verdict.findings:
+            kinds.setdefault(finding.kind, []).append(one_line(finding.sentence))
+        for kind, times in verdict.observed.get("left_out", {}).items():
+            kinds.setdefault(kind, []).extend([""] * times)
+    for kind, sentences in kinds.items():
+        for sentence in sentences[:LINES_MAX]:
+            yield f"  {kind}: {sentence}"
+        if len(sentences) > LINES_MAX:
+            yield f"  {kind}: {len(sentences) - LINES_MAX} more, see the report"
+
+
 def headline(meta: Mapping[str, Any]) -> str:
     """What was run, in a line."""
     nodes = meta.get("nodes") or ()
-    parts = [
-        f"{meta.get('system', 'a system')} {meta.get('workload', '')}".strip(),
-        f"{len(nodes)} {meta.get('environment', '')} node{'s' * (len(nodes) != 1)}",
-        f"nemesis {meta.get('nemesis') or 'none'}",
-    ]
+    parts = [f"{meta.get('system', 'a system')} {meta.get('workload', '')}".strip()]
+    if nodes:
+        kind = f"{meta.get('environment', '')} node{'s' * (len(nodes) != 1)}".strip()
+        parts.append(f"{len(nodes)} {kind}")
+    parts.append(f"nemesis {meta.get('nemesis') or 'none'}")
     if meta.get("bug"):
         parts.append(f"bug {meta['bug']}")
     if meta.get("seed") is not None:

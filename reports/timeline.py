@@ -28,7 +28,7 @@ LEFT: Final = 452
 RIGHT: Final = WIDTH - 14
 ROW: Final = 22
 FAULT_ROW: Final = 17
-LABEL_CHARACTERS: Final = 62
+LABEL_CHARACTERS: Final = 56
 MARK_PLACE: Final = 74
 """Marks on the time axis are so far apart at least."""
 

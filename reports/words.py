@@ -72,6 +72,8 @@ def _short(value: Any) -> str:
             return _short(value["value"]) + (" with context" if value["context"] else "")
         if set(value) == {"id", "context"}:
             return _short(value["id"])
+        if set(value) == {"r"}:
+            return f"from {_short(value['r'])}"
         if set(value) == {"context"}:
             return "with context"
     if isinstance(value, str):

@@ -54,7 +54,7 @@ class Recording:
         output = {"effect": effect, "method": "proxy", "evidence": {"cut": 12, "uncut": []}}
         healed = {"effect": "healed", "method": "proxy", "evidence": {"mended": 12}}
         self.lines += [
-            {"time": start, "f": f, "input": given, **asked},
+            {"time": start, "f": f, "input": given} | asked,
             {"time": start + 20 * MS, "f": f, "output": output, **done},
             {"time": end - 10 * MS, "f": "heal", "input": {"fault": number}, **asked},
             {"time": end, "f": "heal", "output": healed, **done},
@@ -62,7 +62,7 @@ class Recording:
 
     def operation(self, process: int, call: int, ret: int, outcome: str, **fields: Any) -> None:
         """An operation; `output` or `error` goes to its end."""
-        ends = {name: fields.pop(name) for name in ("output", "error") if name in fields}
+        ends: dict[str, Any] = {n: fields.pop(n) for n in ("output", "error") if n in fields}
         shared = {"process": process, "f": fields.pop("f"), "node": fields.pop("node", None)}
         key = {"key": fields["key"]} if "key" in fields else {}
         self.lines.append({"time": call, "type": "invoke", **shared, **fields})
@@ -119,9 +119,9 @@ def recorded(operations: int = 1_000, *, seconds: int = 20, seed: int = 1) -> Re
 
 def invalid(history: History) -> Judgement:
     """A judgement that found a lost update and read your own writes, and measured more."""
-    puts = [op for op in history.operations("put", outcome="ok")]
-    unknown = [op for op in history.operations("put", outcome="info")]
-    gets = [op for op in history.operations("get", outcome="ok")]
+    puts = list(history.operations("put", outcome="ok"))
+    unknown = list(history.operations("put", outcome="info"))
+    gets = list(history.operations("get", outcome="ok"))
     put = next(op for op in puts if op.call > 4 * SECOND)
     lost = Finding(
         "lost-update",
