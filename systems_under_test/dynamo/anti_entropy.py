@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from systems_under_test.dynamo.api import shown_key
 from systems_under_test.dynamo.configuration import MS
 from systems_under_test.dynamo.messages import Digests, Entry, Exchange, Inventory, Same
 from systems_under_test.dynamo.version_store import fingerprint
@@ -117,13 +118,15 @@ class AntiEntropy:
         for stored, blob in (*message.entries, *((stored, None) for stored in message.wanted)):
             key = self._node.ring.placed(stored)
             if not self._node.is_home(key):
-                step.log("misplaced", key=key.name, sender=sender)
+                step.log("misplaced", key=shown_key(key.name), sender=sender)
                 continue
             if blob is not None:
                 self._node.counters.keys_exchanged += self._node.versions.merge(step, key, blob)
             held = self._node.versions.read(step, key)
-            if held is not None and held != blob and size < EXCHANGE_BYTES_MAX:
-                size += len(held)
+            if held is None or held == blob:
+                continue
+            size += len(held)
+            if not back or size <= EXCHANGE_BYTES_MAX:
                 back.append((stored, held))
         if message.answer and back:
             step.send(sender, Exchange(tuple(back), (), answer=False))

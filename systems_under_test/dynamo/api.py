@@ -14,7 +14,7 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
 
 import msgspec
 
@@ -137,7 +137,7 @@ def versions_read(key: Key, versions: Versions) -> Response:
     """The answer to a read: the versions in order of their ids, and the context of all of them."""
     context = to_token(key, context_of(versions)) if versions else None
     shown = in_order_of_ids(versions)
-    return Response(200, context, _json.encode({"versions": shown, "context": context}))
+    return Response(200, context, _body({"versions": shown, "context": context}))
 
 
 def in_order_of_ids(versions: Versions) -> list[dict[str, Any]]:
@@ -169,14 +169,23 @@ def written(key: Key, version: Version) -> Response:
     overwrite them with its next put.
     """
     context = to_token(key, seen_with(version))
-    return Response(200, context, _json.encode({"id": str(version.dot), "context": context}))
+    return Response(200, context, _body({"id": str(version.dot), "context": context}))
 
 
 def error(status: int, sentence: str, *, definite: bool) -> Response:
     """A refusal or a failure."""
-    return Response(status, None, _json.encode({"error": sentence, "definite": definite}))
+    return Response(status, None, _body({"error": sentence, "definite": definite}))
 
 
 def page(content: Any) -> Response:
     """A JSON page."""
-    return Response(200, None, _json.encode(content))
+    return Response(200, None, _body(content))
+
+
+def shown_key(name: bytes) -> str:
+    """A key as it stands in a path, percent-encoded: no two keys are shown alike."""
+    return quote_from_bytes(name, safe="")
+
+
+def _body(content: Any) -> bytes:
+    return _json.encode(content) + b"\n"

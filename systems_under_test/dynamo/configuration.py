@@ -65,6 +65,11 @@ class Configuration:
     gossip_interval_ms: int = _option(1000, "How often views are exchanged with some peer.", "ms")
     value_bytes_max: int = _option(1 << 20, "The longest value that is accepted.", "bytes")
     key_bytes_max: int = _option(1024, "The longest key that is accepted.", "bytes")
+    siblings_bytes_max: int = _option(
+        3 << 20,
+        "What the versions of a key may hold together; a write beyond it must merge them first.",
+        "bytes",
+    )
     requests_max: int = _option(
         10_000, "Open requests of a node, beyond which it refuses more.", "requests"
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from systems_under_test.dynamo.api import Put, Response, error
+from systems_under_test.dynamo.api import Put, Response, error, shown_key
 from systems_under_test.dynamo.configuration import MS
 from systems_under_test.dynamo.deadlines import Deadlines
 from systems_under_test.dynamo.messages import Forward, Forwarded, Ping
@@ -129,7 +129,7 @@ class Forwarding:
         request = self._node.new_request()
         self.open[request] = Passed(client, coordinator, step.mono)
         self._node.counters.forwards_sent += 1
-        step.log("forward", request=put.name, key=put.key.name, coordinator=coordinator)
+        step.log("forward", request=put.name, key=shown_key(put.key.name), coordinator=coordinator)
         message = Forward(request, put.name, put.key.name, put.history, put.value)
         step.send(coordinator, message)
         self._patience.add(step, request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from systems_under_test.dynamo.api import CONTEXT_HEADER
+from systems_under_test.dynamo.api import CONTEXT_HEADER, shown_key
 from systems_under_test.dynamo.bugs import (
     ACK_BEFORE_DURABLE,
     DROP_SIBLINGS,
@@ -96,7 +96,7 @@ class Node:
             self.versions.merge(step, key, blob)
             return True
         if home not in homes:
-            step.log("misplaced", key=key.name, home=home)
+            step.log("misplaced", key=shown_key(key.name), home=home)
             return False
         self.hints.put(step, home, key.stored, blob)
         self.counters.hints_stored += 1

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from systems_under_test.dynamo.api import error, versions_read
+from systems_under_test.dynamo.api import error, shown_key, versions_read
 from systems_under_test.dynamo.deadlines import Deadlines
 from systems_under_test.dynamo.messages import Fetch
 from systems_under_test.dynamo.read_repair import repair
@@ -61,7 +61,7 @@ class ReadCoordination:
             asked = list(node.lists.placement(read.key.range, node.detector.is_up))
             needed = node.configuration.r
         if len(asked) < needed:
-            sentence = f"{len(asked)} nodes of this key answer, and a read needs {needed}"
+            sentence = f"too few nodes answer: a read needs {needed}, and {len(asked)} seem up"
             node.counters.refused += 1
             node.reply(step, client, error(503, sentence, definite=True))
             return
@@ -130,7 +130,7 @@ class ReadCoordination:
         step.log(
             "read",
             request=reading.read.name,
-            key=reading.read.key.name,
+            key=shown_key(reading.read.key.name),
             ids=[str(version.dot) for version in versions],
             nodes=list(reading.answers),
         )

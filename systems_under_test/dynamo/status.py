@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote_from_bytes
 
 import msgspec
 
-from systems_under_test.dynamo.api import in_order_of_ids
+from systems_under_test.dynamo.api import in_order_of_ids, shown_key
 from systems_under_test.dynamo.ring import POSITION_BYTES
 from systems_under_test.dynamo.versions import decode
 
@@ -71,20 +70,15 @@ def dump(node: Node, step: Step) -> dict[str, Any]:
     return {
         "node": node.name,
         "keys": {
-            shown_key(stored): in_order_of_ids(decode(blob))
+            shown_key(stored[POSITION_BYTES:]): in_order_of_ids(decode(blob))
             for stored, blob in node.versions.scan_all(step)
         },
         "hints": {
             owner: {
-                shown_key(stored): in_order_of_ids(decode(blob))
+                shown_key(stored[POSITION_BYTES:]): in_order_of_ids(decode(blob))
                 for stored, blob in node.hints.scan(step, owner)
             }
             for owner, count in node.hints.counts.items()
             if count
         },
     }
-
-
-def shown_key(stored: bytes) -> str:
-    """The key as it stands in a path, percent-encoded: no two keys are shown alike."""
-    return quote_from_bytes(stored[POSITION_BYTES:], safe="")

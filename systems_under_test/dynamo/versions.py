@@ -29,7 +29,7 @@ WinFS", 2005 (intervals for what a vector cannot say).
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -73,6 +73,9 @@ Versions = tuple[Version, ...]
 
 EMPTY: Versions = ()
 
+FEW: Final = 4
+"""Up to so many histories are searched one by one; of more the union is made first."""
+
 
 def covers(history: History, dot: Dot) -> bool:
     """Whether the history has seen the dot."""
@@ -86,25 +89,26 @@ def covers(history: History, dot: Dot) -> bool:
 
 def join(histories: Iterable[History]) -> History:
     """Everything that at least one of the histories has seen."""
-    distinct = list(dict.fromkeys(history for history in histories if history))
-    if len(distinct) < 2:
-        return distinct[0] if distinct else NOTHING
-    lines: dict[tuple[str, int], list[tuple[int, ...]]] = {}
-    for history in distinct:
+    lines: dict[tuple[str, int], tuple[int, ...]] = {}
+    for history in histories:
         for node, incarnation, bounds in history:
-            lines.setdefault((node, incarnation), []).append(bounds)
-    return tuple((*line, _join_bounds(lines[line])) for line in sorted(lines))
+            line = (node, incarnation)
+            known = lines.get(line)
+            lines[line] = bounds if known is None else _join_bounds(known, bounds)
+    return tuple((*line, lines[line]) for line in sorted(lines))
 
 
-def _join_bounds(parts: list[tuple[int, ...]]) -> tuple[int, ...]:
-    """The union of unions of half-open intervals; neighbors that touch become one."""
-    if len(parts) == 1:
-        return parts[0]
-    intervals = sorted(
-        (bounds[i], bounds[i + 1]) for bounds in parts for i in range(0, len(bounds), 2)
-    )
+def _join_bounds(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
+    """The union of two unions of half-open intervals; neighbors that touch become one."""
+    if one == other:
+        return one
+    if len(one) == 2 and len(other) == 2 and one[0] <= other[1] and other[0] <= one[1]:
+        return min(one[0], other[0]), max(one[1], other[1])
     joined: list[int] = []
-    for low, high in intervals:
+    pairs = (
+        (bounds[i], bounds[i + 1]) for bounds in (one, other) for i in range(0, len(bounds), 2)
+    )
+    for low, high in sorted(pairs):
         if joined and low <= joined[-1]:
             joined[-1] = max(joined[-1], high)
         else:
@@ -112,19 +116,23 @@ def _join_bounds(parts: list[tuple[int, ...]]) -> tuple[int, ...]:
     return tuple(joined)
 
 
+def _itself(version: Version) -> History:
+    node, incarnation, counter = version.dot
+    return ((node, incarnation, (version.prev, counter)),)
+
+
 def seen_with(version: Version) -> History:
     """What someone has seen who saw this version: its history and itself."""
-    node, incarnation, counter = version.dot
-    return join((version.history, ((node, incarnation, (version.prev, counter)),)))
+    return join((version.history, _itself(version)))
 
 
 def context_of(versions: Versions) -> History:
     """What a reader of exactly these versions has seen: its causal context."""
-    return join([seen_with(version) for version in versions])
+    return join(seen for version in versions for seen in (version.history, _itself(version)))
 
 
 def merge(left: Versions, right: Versions) -> Versions:
-    """The union by dot, less what another member has seen.
+    """The union by dot, less what another member has seen. Both sides are pairwise concurrent.
 
     Because a history holds everything that its members had seen, whatever is dropped stays covered
     by what is left, and merging in any order, any number of times, ends in the same set.
@@ -133,11 +141,18 @@ def merge(left: Versions, right: Versions) -> Versions:
         return left
     if not left:
         return right
-    by_dot = {version.dot: version for version in left}
-    for version in right:
-        by_dot.setdefault(version.dot, version)
-    seen = join([version.history for version in by_dot.values()])
-    return tuple(by_dot[dot] for dot in sorted(by_dot) if not covers(seen, dot))
+    by_dot = {version.dot: version for version in _unseen(right, left)}
+    by_dot.update((version.dot, version) for version in _unseen(left, right))
+    return tuple(by_dot[dot] for dot in sorted(by_dot))
+
+
+def _unseen(versions: Versions, others: Versions) -> list[Version]:
+    """The versions that none of the others has seen."""
+    if len(others) <= FEW:
+        histories = [other.history for other in others if other.history]
+    else:
+        histories = [join(other.history for other in others)]
+    return [v for v in versions if not any(covers(history, v.dot) for history in histories)]
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -16,10 +16,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from systems_under_test.dynamo.api import Response, error, written
+from systems_under_test.dynamo.api import Response, error, shown_key, written
 from systems_under_test.dynamo.deadlines import Deadlines
 from systems_under_test.dynamo.messages import Store
-from systems_under_test.dynamo.versions import encode
+from systems_under_test.dynamo.versions import covers, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,12 +69,17 @@ class WriteCoordination:
     def refusal(self) -> Response:
         """What to say where `place` found too few. Nothing was stored, nothing was sent."""
         self._node.counters.refused += 1
-        needed = self._node.configuration.w
-        return error(503, f"a write needs {needed} nodes of this key, fewer answer", definite=True)
+        sentence = f"too few nodes answer: a write needs {self._node.configuration.w} of this key"
+        return error(503, sentence, definite=True)
 
     def begin(self, step: Step, put: Put, placed: dict[str, str], answer: Answer) -> None:
         """Coordinate the write here. `placed` must name this node."""
         node = self._node
+        if self._is_full(step, put):
+            node.counters.refused += 1
+            sentence = "the key holds too many siblings: read them, and put with that context"
+            answer(step, error(409, sentence, definite=True))
+            return
         version = node.dots.new_version(step, put.key, put.history, put.value)
         blob = encode((version,))
         kept = node.keep(step, put.key, blob, placed[node.name])
@@ -121,6 +126,16 @@ class WriteCoordination:
                 sentence = f"W not reached: {len(writing.done)} of {needed} copies are durable"
                 writing.answer(step, error(503, sentence, definite=False))
 
+    def _is_full(self, step: Step, put: Put) -> bool:
+        """Whether the write would leave more than a key may hold, and so more than travels."""
+        limit = self._node.configuration.siblings_bytes_max
+        held = self._node.held(step, put.key)
+        size = len(put.value or b"")
+        if held is None or size + len(held) <= limit:
+            return False
+        stays = [version for version in decode(held) if not covers(put.history, version.dot)]
+        return size + len(encode(tuple(stays))) > limit
+
     def _ask_stand_in(self, step: Step, writing: Writing, home: str) -> bool:
         node, key = self._node, writing.put.key
         stand_in = node.lists.next_fallback(key.range, node.detector.is_up, writing.placed)
@@ -146,7 +161,7 @@ class WriteCoordination:
         step.log(
             event,
             request=writing.put.name,
-            key=writing.put.key.name,
+            key=shown_key(writing.put.key.name),
             id=str(writing.version.dot),
             nodes=list(writing.done),
         )

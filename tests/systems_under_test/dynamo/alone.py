@@ -1,4 +1,4 @@
-"""A replica, or a part of one, alone: inputs by hand, effects as values, dictionaries to store in."""
+"""A replica, or a part of one, alone: inputs and effects by hand, dictionaries to store in."""
 
 from __future__ import annotations
 

@@ -121,6 +121,16 @@ def test_a_value_of_the_greatest_length_is_taken(drive: Drive) -> None:
     assert drive.values("n2", "j") == ["x" * (1 << 20)]
 
 
+def test_more_siblings_than_a_key_may_hold_are_refused_until_they_are_merged() -> None:
+    drive = Drive({"siblings_bytes_max": 1000})
+    for i in range(3):
+        drive.put(f"n{i + 1}", "k", "x" * 300)
+    assert "too many siblings" in refusal(drive.ask("n1", put("k", "y" * 300)), 409)
+    drive.put("n2", "k", "merged", drive.get("n3", "k", "?r=all")["context"])
+    drive.put("n1", "k", "y" * 300)
+    assert drive.values("n4", "k", "?r=all") == ["merged", "y" * 300]
+
+
 def test_a_refused_request_writes_and_sends_nothing() -> None:
     node = Alone()
     for effects in (
