@@ -10,6 +10,7 @@ import msgspec
 from systems_under_test.environments.cluster import EnvironmentFailed
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping
 
 LINE_BYTES_MAX: Final = 2**20
@@ -34,9 +35,28 @@ class ControlChannel:
         transport, _ = await loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), answers
         )
-        self._writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, requests)
-        self._reading = loop.create_task(self._read(reader, transport))
-        self._writer.write(b"go\n")
+        writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, requests)
+        self._go(reader, transport, writer)
+
+    async def open_socket(self, connection: socket.socket) -> None:
+        """The same over a connection that carries both directions."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=LINE_BYTES_MAX)
+        connection.setblocking(False)
+        transport, _ = await loop.create_connection(
+            lambda: asyncio.StreamReaderProtocol(reader), sock=connection
+        )
+        self._go(reader, transport, transport)
+
+    def _go(
+        self,
+        reader: asyncio.StreamReader,
+        transport: asyncio.BaseTransport,
+        writer: asyncio.WriteTransport,
+    ) -> None:
+        self._writer = writer
+        self._reading = asyncio.get_running_loop().create_task(self._read(reader, transport))
+        writer.write(b"go\n")
 
     async def ready(self, timeout_s: float) -> bool:
         """Wait until the node serves; False if it ended first. Raises TimeoutError."""
@@ -80,9 +100,9 @@ class ControlChannel:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
 
-    async def _read(self, reader: asyncio.StreamReader, transport: asyncio.ReadTransport) -> None:
+    async def _read(self, reader: asyncio.StreamReader, transport: asyncio.BaseTransport) -> None:
         try:
-            while line := await reader.readline():
+            while line := await _next_line(reader):
                 self._take(msgspec.json.decode(line, type=dict[str, Any]))
         finally:
             transport.close()
@@ -107,3 +127,11 @@ class ControlChannel:
             answer.exception()
         else:
             answer.set_result(message)
+
+
+async def _next_line(reader: asyncio.StreamReader) -> bytes:
+    """The next line, nothing at the end: a connection that is reset has ended, as a pipe does."""
+    try:
+        return await reader.readline()
+    except ConnectionError:
+        return b""

@@ -50,9 +50,7 @@ class Guardian:
 
     def watch(self, pid: int) -> None:
         """Return once it will kill that process after our end. Raises EnvironmentFailed."""
-        if not self._ready:
-            self._await(b"ready\n", START_S_MAX)
-            self._ready = True
+        self._await_ready()
         seen = look(pid)
         if seen is None:
             raise EnvironmentFailed(f"process {pid} ended before it could be watched over")
@@ -66,6 +64,20 @@ class Guardian:
         with contextlib.suppress(EnvironmentFailed):
             self._tell(f"forget {pid}\n")
 
+    def clean(self, function: str, argument: str) -> None:
+        """Return once it will call `module:function` with that word after our end.
+
+        Raises EnvironmentFailed.
+        """
+        self._await_ready()
+        self._tell(f"clean {function} {argument}\n")
+        self._await(b"ok\n", START_S_MAX)
+
+    def spare(self, function: str, argument: str) -> None:
+        """That has been done."""
+        with contextlib.suppress(EnvironmentFailed):
+            self._tell(f"spare {function} {argument}\n")
+
     def end(self) -> None:
         """Let go of the pipe and wait until it has gone; never raises."""
         pipes = (self._process.stdin, self._process.stdout)
@@ -78,6 +90,11 @@ class Guardian:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _await_ready(self) -> None:
+        if not self._ready:
+            self._await(b"ready\n", START_S_MAX)
+            self._ready = True
 
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None

@@ -4,17 +4,25 @@ It reads lines from a pipe whose other end only the harness holds: `watch PID BI
 `ok`, and `forget PID`. When the pipe ends, or its parent is no more, whatever the reason, it kills
 every process that it watches, stopped ones too, and ends. A process is known by its number and by
 when it began, so that a number used again is left alone.
+
+What is no process, as a container, is cleaned up by a function: `clean MODULE:FUNCTION ARGUMENT`,
+answered by `ok` once it can be called, is called with the argument at the end; `spare` forgets it.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import select
 import signal
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from systems_under_test.environments.local.processes import look
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LOOK_S = 0.25
 KILL_S_MAX = 2.0
@@ -25,15 +33,41 @@ def main() -> int:
     # What ends the harness from the terminal must not end its guardian first.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    watched: dict[int, str] = {}
+    charges = Charges()
     try:
-        _watch(int(sys.argv[1]), watched)
+        _watch(int(sys.argv[1]), charges)
     finally:  # Also if we are broken ourselves: better no run than nodes that stay.
-        dead = kill_all(watched)
+        dead = kill_all(charges.watched)
+        for clean, argument in charges.cleaners.values():
+            clean(argument)
     return 0 if dead else 1
 
 
-def _watch(harness: int, watched: dict[int, str]) -> None:
+class Charges:
+    """What it watches over: processes by number, and what is cleaned up by a function."""
+
+    def __init__(self) -> None:
+        self.watched: dict[int, str] = {}
+        self.cleaners: dict[str, tuple[Callable[[str], object], str]] = {}
+
+    def obey(self, line: str) -> None:
+        """Do as a line of the pipe says."""
+        word, *arguments = line.split()
+        if word == "watch":
+            self.watched[int(arguments[0])] = arguments[1]
+            os.write(1, b"ok\n")
+        elif word == "forget":
+            self.watched.pop(int(arguments[0]), None)
+        elif word == "clean":
+            module, _, function = arguments[0].partition(":")
+            clean = getattr(importlib.import_module(module), function)
+            self.cleaners[" ".join(arguments)] = (clean, arguments[1])
+            os.write(1, b"ok\n")
+        elif word == "spare":
+            self.cleaners.pop(" ".join(arguments), None)
+
+
+def _watch(harness: int, charges: Charges) -> None:
     """Do as the pipe says until it ends, or the harness does."""
     waiting = b""
     os.write(1, b"ready\n")
@@ -46,16 +80,7 @@ def _watch(harness: int, watched: dict[int, str]) -> None:
             return
         *lines, waiting = (waiting + data).split(b"\n")
         for line in lines:
-            _obey(line.decode("ascii"), watched)
-
-
-def _obey(line: str, watched: dict[int, str]) -> None:
-    word, *arguments = line.split()
-    if word == "watch":
-        watched[int(arguments[0])] = arguments[1]
-        os.write(1, b"ok\n")
-    elif word == "forget":
-        watched.pop(int(arguments[0]), None)
+            charges.obey(line.decode("ascii"))
 
 
 def kill_all(watched: dict[int, str]) -> bool:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import sysconfig
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
 import systems_under_test
@@ -49,14 +49,15 @@ def node_command(
     spec: ClusterSpec,
     *,
     node: str,
-    directory: Path,
+    directory: PurePath,
     client: Address,
     listen: Address,
     peers: Mapping[str, Address],
     clock: ClockSetting,
+    interpreter: str = sys.executable,
 ) -> list[str]:
     """The command line of a node's process."""
-    command = [sys.executable, "-P", "-m", "systems_under_test.host", "--control", "--reuse-port"]
+    command = [interpreter, "-P", "-m", "systems_under_test.host", "--control", "--reuse-port"]
     command += ["--node", node, "--nodes", ",".join(spec.nodes)]
     command += ["--replica", spec.replica_path, "--options", json.dumps(dict(spec.options))]
     command += ["--engine", spec.engine, "--directory", str(directory), f"--seed={spec.seed}"]

@@ -16,10 +16,9 @@ from systems_under_test.environments.cluster import (
     EnvironmentFailed,
     NodeState,
 )
-from systems_under_test.environments.local.control_channel import ControlChannel
 from systems_under_test.environments.local.launch import LOG, node_command, spawn, tail
 from systems_under_test.environments.local.processes import look
-from systems_under_test.host.clock import MILLION, ClockSetting
+from systems_under_test.environments.local.steering import Steering
 from systems_under_test.host.incarnation import read_incarnation
 from systems_under_test.replica import StorageDamaged
 
@@ -35,8 +34,6 @@ Address = tuple[str, int]
 
 SIGNAL_S_MAX: Final = 5.0
 """So long a process may take to obey a signal that the kernel itself carries out."""
-ANSWER_S_MAX: Final = 2.0
-CLOCK_SAMPLES_S: Final = 0.01
 LOOK_S: Final = 0.001
 
 
@@ -59,11 +56,9 @@ class LocalNode:
     def __init__(self, site: Site, guardian: Guardian, loop: LoopThread) -> None:
         self._site = site
         self._guardian = guardian
-        self._loop = loop
+        self._steering = Steering(site.name, loop)
         self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._control: ControlChannel | None = None
-        self._clock = ClockSetting()
         self._incarnation = 0
         self._killed = False
         self._death_told = False
@@ -111,7 +106,7 @@ class LocalNode:
         with self._lock:
             if self.state() != "dead":
                 return
-            self._let_go()
+            self._steering.let_go()
             self._incarnation = self._next_incarnation()
             command = node_command(
                 self._site.spec,
@@ -120,23 +115,21 @@ class LocalNode:
                 client=self._site.client,
                 listen=self._site.listen,
                 peers=self._site.peers,
-                clock=self._clock,
+                clock=self._steering.clock,
             )
             environment = self._site.environment
             process = spawn(command, node=self.name, log=self.log, environment=environment)
             self._process, self._killed, self._death_told = process, False, False
-            control = self._control = ControlChannel(self.name)
             self._guardian.watch(process.pid)
-            assert process.stdin is not None
-            assert process.stdout is not None
-            opening = control.open(process.stdin, process.stdout)
-            self._loop.run(opening, timeout_s=ANSWER_S_MAX, what=f"starting {self.name}")
+            stdin, stdout = process.stdin, process.stdout
+            assert stdin is not None
+            assert stdout is not None
+            self._steering.begin(lambda control: control.open(stdin, stdout))
 
     async def wait_ready(self, timeout_s: float) -> None:
         """Wait until it serves, in the loop's thread. Raises EnvironmentFailed if it does not."""
-        assert self._control is not None
         try:
-            if await self._control.ready(timeout_s):
+            if await self._steering.ready(timeout_s):
                 return
             reason = f"{self._ending()} before it was ready"
         except TimeoutError:
@@ -162,7 +155,7 @@ class LocalNode:
             except subprocess.TimeoutExpired:
                 raise self.failure(f"was not dead {SIGNAL_S_MAX} s after SIGKILL") from None
             self._guardian.forget(process.pid)
-            self._let_go()
+            self._steering.let_go()
 
     def pause(self) -> None:
         """SIGSTOP, and wait until it has stopped. Dead: no change."""
@@ -182,42 +175,11 @@ class LocalNode:
         They are the place's clocks: a dead node has them when it is started, a paused one when it
         goes on, a running one when this returns.
         """
-        if rate_ppm is not None and rate_ppm <= -MILLION:
-            raise ValueError(f"a clock at {rate_ppm} ppm would stand still or run back")
-        now = time.monotonic_ns()
-        before = self._clock
-        setting = self._clock = ClockSetting(
-            since_ns=now,
-            wall_offset_ns=before.wall_offset_at(now) if wall_offset_ns is None else wall_offset_ns,
-            rate_ppm=before.rate_ppm if rate_ppm is None else rate_ppm,
-        )
-        state = self.state()
-        if state == "dead" or self._control is None:
-            return
-        fields = {
-            "since_ns": setting.since_ns,
-            "wall_offset_ns": setting.wall_offset_ns,
-            "rate_ppm": setting.rate_ppm,
-        }
-        control = self._control
-        if state == "running":
-            self._ask("clock", **fields)
-        else:
-            self._loop.do(lambda: control.post("clock", **fields), what="setting a clock")
+        self._steering.set_clock(self.state(), wall_offset_ns=wall_offset_ns, rate_ppm=rate_ppm)
 
     def read_clock(self) -> ClockReading:
         """The node's clocks as it reads them, against ours."""
-        before = time.time_ns()
-        first = self._ask("read_clock")
-        after = time.time_ns()
-        time.sleep(CLOCK_SAMPLES_S)
-        second = self._ask("read_clock")
-        machine = second["machine"] - first["machine"]
-        gained = second["mono"] - first["mono"] - machine
-        return ClockReading(
-            wall_offset=first["wall"] - (before + after) // 2,
-            mono_rate_ppm=round(gained * MILLION / machine),
-        )
+        return self._steering.read_clock()
 
     def set_disk(self, quality: DiskQuality) -> None:
         """Not carried here."""
@@ -229,9 +191,7 @@ class LocalNode:
 
     def disk_counters(self) -> Mapping[str, int]:
         """What its storage did in this life: `commits`, `commits_unsynced`, `changes`."""
-        life = self._ask("counters")["life"]
-        prefix = "storage_"
-        return {k.removeprefix(prefix): v for k, v in life.items() if k.startswith(prefix)}
+        return self._steering.storage_counters()
 
     def damage_disk(self, kind: Literal["torn", "flip"]) -> Mapping[str, Any]:
         """Not carried here."""
@@ -239,23 +199,14 @@ class LocalNode:
 
     def counters(self) -> Mapping[str, Any]:
         """Everything that the node's host counts in this life."""
-        return self._ask("counters")
+        return self._steering.counters()
 
     async def passes(self, waits: Mapping[str, float]) -> Mapping[str, bool]:
         """Which nodes a message of this one reaches within so many seconds; in the loop's thread.
 
         A node that is dead or paused reaches none.
         """
-        none = dict.fromkeys(waits, False)
-        if self._control is None or self.state() != "running":
-            return none
-        patience_s = max(waits.values(), default=0.0) + ANSWER_S_MAX
-        try:
-            answer = await self._control.ask("probe", timeout_s=patience_s, to=dict(waits))
-        except EnvironmentFailed:
-            return none
-        passed: Mapping[str, bool] = answer["passed"]
-        return passed
+        return await self._steering.passes(waits, self.state())
 
     def died_unprovoked(self) -> bool:
         """Whether its process has died and no verb of ours killed it; True once for each death."""
@@ -283,12 +234,6 @@ class LocalNode:
     def _data(self) -> Path:
         return self._site.directory / "data"
 
-    def _ask(self, do: str, **fields: Any) -> Mapping[str, Any]:
-        if self._control is None:
-            raise self.failure("does not run")
-        asking = self._control.ask(do, timeout_s=ANSWER_S_MAX, **fields)
-        return self._loop.run(asking, timeout_s=2 * ANSWER_S_MAX, what=f"asking {self.name}")
-
     def _signal(self, number: signal.Signals, before: NodeState) -> None:
         with self._lock:
             process = self._process
@@ -300,13 +245,6 @@ class LocalNode:
                 if time.monotonic() > deadline:
                     raise self.failure(f"did not obey {number.name} within {SIGNAL_S_MAX} s")
                 time.sleep(LOOK_S)
-
-    def _let_go(self) -> None:
-        """Close what belonged to the life before."""
-        if self._control is not None:
-            closing = self._control.close()
-            self._loop.run(closing, timeout_s=ANSWER_S_MAX, what=f"letting go of {self.name}")
-            self._control = None
 
     def _not_carried(self, capability: str) -> EnvironmentFailed:
         return EnvironmentFailed(

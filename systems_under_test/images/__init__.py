@@ -1,0 +1,1 @@
+"""Dockerfiles, beside the code that builds them."""
