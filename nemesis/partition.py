@@ -33,6 +33,10 @@ class Partition:
     Input: `{"grudge": {receiver: [sender, ...]}, "targets": [...]}`; the targets are for the
     reader. Proved by trying every link before and after: a link counts as cut only if it passed a
     message before. Healing mends the links that no other open partition cuts.
+
+    Around a node that is down, no link passed anything before: that is `partly`, for the cut may
+    act when the node is up again. If no message was dropped until the healing, it never did, and
+    the healing is `ineffective`.
     """
 
     faults: ClassVar[frozenset[str]] = frozenset({PARTITION})
@@ -43,7 +47,8 @@ class Partition:
         ours = sorted(cut_by(fault))
         others = [link for link in all_links(cluster) if link not in set(ours)]
         before = passing(cluster, all_links(cluster))
-        ledger(cluster).enter(fault, counters=passed_and_dropped(cluster, ours))
+        counters = passed_and_dropped(cluster, ours)
+        ledger(cluster).enter(fault, counters=counters)
         _cut_what_is_open(cluster)
         after = passing(cluster, ours)
         cut = [link for link in ours if link in before and link not in after]
@@ -60,9 +65,11 @@ class Partition:
             "cut_too_much": named(too_many),
         }
         method = cluster.method.get(PARTITION, PARTITION)
-        if not cut:
+        ledger(cluster).enter(fault, counters=counters, proved=bool(cut))
+        if uncut and not cut:
             return Effect("ineffective", method, evidence)
-        return Effect("partly" if uncut or too_many else "applied", method, evidence)
+        whole = cut and not uncut and not too_many
+        return Effect("applied" if whole else "partly", method, evidence)
 
     def heal(self, cluster: Cluster, fault: Fault) -> Effect:
         """Mend the fault's links, except those that another open partition cuts."""
@@ -87,7 +94,10 @@ class Partition:
             "passed_meanwhile": passed - passed_then,
         }
         method = cluster.method.get(PARTITION, PARTITION)
-        return Effect("leaked" if leaking else "healed", method, evidence)
+        if leaking:
+            return Effect("leaked", method, evidence)
+        idle = not note.get("proved", True) and dropped == dropped_then
+        return Effect("ineffective" if idle else "healed", method, evidence)
 
 
 def cut_by(fault: Fault) -> frozenset[Link]:

@@ -89,13 +89,21 @@ def test_a_one_way_cut_that_cuts_both_ways_is_partly_applied() -> None:
     assert effect.evidence["cut_too_much"] == ["n2->n1"]
 
 
-def test_a_cut_among_dead_nodes_proves_nothing() -> None:
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_cut_around_a_node_that_is_down_is_proved_by_what_it_drops(broken: bool) -> None:
     cluster = MemoryCluster()
-    for name in ("n1", "n2"):
-        cluster.nodes[name].life = "dead"
-    effect = Partition().inject(cluster, partition(1, {"n2": ["n1"]}))
-    assert effect.effect == "ineffective"
+    cluster.nodes["n2"].life = "paused"
+    fault = partition(1, {"n2": ["n1"]})
+    if broken:
+        cluster.broken.add("set_cut")
+    effect = Partition().inject(cluster, fault)
+    assert effect.effect == "partly"
     assert effect.evidence["blocked_before"] == 1
+    cluster.nodes["n2"].life = "running"
+    cluster.traffic()
+    healing = Partition().heal(cluster, fault)
+    assert healing.effect == ("ineffective" if broken else "healed")
+    assert healing.evidence["dropped_meanwhile"] == (0 if broken else 1)
 
 
 def test_healing_does_not_blame_the_cut_for_dead_nodes() -> None:
@@ -122,11 +130,11 @@ def test_two_partitions_cut_their_union_and_each_healing_leaves_the_other() -> N
     assert not cluster.cut
 
 
-def test_a_partition_that_was_there_already_is_ineffective() -> None:
+def test_a_partition_that_was_there_already_proves_nothing_of_its_own() -> None:
     cluster = MemoryCluster()
     Partition().inject(cluster, partition(1, SPLIT))
     again = Partition().inject(cluster, partition(2, SPLIT))
-    assert again.effect == "ineffective"
+    assert again.effect == "partly"
     assert again.evidence["blocked_before"] == 12
 
 
