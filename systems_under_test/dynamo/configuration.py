@@ -22,7 +22,7 @@ MS: Final = 1_000_000
 """Nanoseconds in a millisecond."""
 
 
-def _option(default: Any, sentence: str, unit: str) -> Any:
+def _option(default: Any, sentence: str, unit: str = "") -> Any:
     return field(default=default, metadata={"sentence": sentence, "unit": unit})
 
 
@@ -34,23 +34,21 @@ class Configuration:
     r: int = _option(2, "How many of them must answer a read.", "nodes")
     w: int = _option(2, "How many copies must be durable before a write is acknowledged.", "nodes")
     quorum: str = _option(
-        "sloppy", "Whether other nodes may stand in for home nodes that do not answer.", "a word"
+        "sloppy", "Whether other nodes may stand in for home nodes that do not answer."
     )
-    engine: str = _option("sqlite", "What the host keeps the data in.", "a word")
-    versioning: str = _option("dotted", "How versions of a key are told apart.", "a word")
+    engine: str = _option("sqlite", "What the host keeps the data in.")
+    versioning: str = _option("dotted", "How versions of a key are told apart.")
     extended: int = _option(
         0, "Length of the extended preference list; 0 is all nodes.", "nodes, at least n"
     )
     vnodes: int = _option(16, "Virtual nodes of a node of capacity 1.", "tokens")
     capacities: str = _option(
-        "", "Nodes of another capacity than 1, as `n1=2,n3=4`.", "a list of node=number"
+        "", "Nodes of another capacity than 1, as `n1=2,n3=4`.", "multiples of `vnodes`"
     )
     read_repair: bool = _option(
-        True, "Whether a read's coordinator sends stale home nodes what they lack.", "on or off"
+        True, "Whether a read's coordinator sends stale home nodes what they lack."
     )
-    anti_entropy: bool = _option(
-        True, "Whether nodes compare digests of the ranges they share.", "on or off"
-    )
+    anti_entropy: bool = _option(True, "Whether nodes compare digests of the ranges they share.")
     replica_timeout_ms: int = _option(
         250, "After this a node that has not answered is left out, and a stand-in asked.", "ms"
     )
@@ -99,16 +97,17 @@ OPTIONS: Final = {option.name: option for option in fields(Configuration)}
 
 
 def option_docs() -> dict[str, str]:
-    """Each option with its sentence, unit and default."""
+    """Each option with its sentence, its unit or its choices, and its default."""
     return {
-        name: f"{option.metadata['sentence']} In {option.metadata['unit']};{_choices(name)}"
-        f" default {_shown(option.default)}."
+        name: f"{option.metadata['sentence']} {_what(name)}; default {_shown(option.default)}."
         for name, option in OPTIONS.items()
     }
 
 
-def _choices(name: str) -> str:
-    return f" {' or '.join(CHOICES[name])};" if name in CHOICES else ""
+def _what(name: str) -> str:
+    if name in CHOICES:
+        return f"One of {', '.join(CHOICES[name])}"
+    return "On or off" if name in SWITCHES else f"In {OPTIONS[name].metadata['unit']}"
 
 
 def _shown(value: Any) -> str:
@@ -188,9 +187,7 @@ def configure(options: Mapping[str, Any]) -> Configuration:
 def problems_of(options: Mapping[str, Any], nodes: tuple[str, ...]) -> list[str]:
     """Everything that is wrong with these options on these nodes; empty if nothing is."""
     values, problems = parse(options)
-    if problems:
-        return problems
-    c = Configuration(**values)
+    c = Configuration(**values)  # What could not be read counts as its default here.
     for name, option in OPTIONS.items():
         low = 0 if name == "extended" else 1
         if option.type == "int" and getattr(c, name) < low:

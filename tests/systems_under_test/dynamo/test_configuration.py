@@ -26,8 +26,11 @@ def test_text_and_typed_values_mean_the_same() -> None:
 
 
 def test_all_problems_are_named_at_once() -> None:
-    problems = problems_of({"n": "many", "quorum": "loose", "colour": 1, "read_repair": 3}, NODES)
-    assert len(problems) == 4
+    options = {"n": "many", "quorum": "loose", "colour": 1, "read_repair": 3, "w": 9, "vnodes": 0}
+    problems = problems_of(options, NODES)
+    assert len(problems) == 6
+    assert any("w=9" in p for p in problems)
+    assert any("vnodes must be at least 1" in p for p in problems)
     assert any("whole number" in p for p in problems)
     assert any("sloppy or strict" in p for p in problems)
     assert any("no option 'colour'" in p and "vnodes" in p for p in problems)
@@ -66,5 +69,6 @@ def test_the_defaults_and_every_fitting_combination_have_no_problem() -> None:
 def test_every_option_says_what_it_means_in_which_unit_and_by_default() -> None:
     docs = option_docs()
     assert set(docs) == set(OPTIONS)
-    assert docs["quorum"].endswith("In a word; sloppy or strict; default sloppy.")
-    assert docs["read_repair"].endswith("In on or off; default on.")
+    assert docs["quorum"].endswith(" One of sloppy, strict; default sloppy.")
+    assert docs["read_repair"].endswith(" On or off; default on.")
+    assert docs["probe_interval_ms"].endswith(" In ms; default 500.")
