@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from nemesis.grudges import MakeGrudge, MakeSided, secluded, to_json
+from nemesis.grudges import MakeGrudge, MakeSided, draw_variant, secluded, to_json
 from nemesis.links import links_at
 from nemesis.partition import PARTITION
 from nemesis.schedule import MS, SECOND
@@ -38,6 +38,16 @@ class Cut:
             return None
         fields = {"grudge": to_json(grudge), "targets": list(secluded(grudge, ctx.nodes))}
         return Invocation(PARTITION, _with_variant(self.variant, fields))
+
+
+@dataclass(frozen=True, slots=True)
+class CutAny:
+    """Draws a partition of a shape that it draws too."""
+
+    def __call__(self, ctx: Context, open_faults: tuple[Fault, ...]) -> Invocation | None:
+        """A partition; None if there are too few nodes for any."""
+        variant = draw_variant(ctx.nodes, ctx.rng)
+        return None if variant is None else Cut(variant.make, variant.name)(ctx, open_faults)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nemesis.clock import CLOCK, Clock
 from nemesis.damage import DAMAGE, Damage
 from nemesis.disk import DISK, DiskFault
-from nemesis.draws import DRIFTS_PPM, JUMPS_NS, Cut, CutAround, Shape, Skew
+from nemesis.draws import DRIFTS_PPM, JUMPS_NS, Cut, CutAny, CutAround, Shape, Skew
 from nemesis.grudges import ANY, VARIANTS, MakeGrudge, grudge_of
 from nemesis.kill import KILL, Kill
 from nemesis.link import LinkFault
@@ -121,14 +121,15 @@ def partition(
     name = PARTITION if said is None else f"{PARTITION}:{said}"
     enough = AtLeast(shape.nodes_min)
     if target is None:
-        return _plan(name, Partition(), Cut(shape.make, said), timing, enough)
+        draw: Draw = CutAny() if said is None else Cut(shape.make, said)
+        return _plan(name, Partition(), draw, timing, enough)
     if shape.sided is None:
         raise ValueError(f"`partition:{variant}` has no sides and takes no target")
     to = Target(target)
     if to.text == NONE:
         return none()
-    draw = CutAround(shape.sided, to, said)
-    return _plan(f"{name}@{target}", Partition(), draw, timing, enough, to)
+    around = CutAround(shape.sided, to, said)
+    return _plan(f"{name}@{target}", Partition(), around, timing, enough, to)
 
 
 def kill(target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:

@@ -187,8 +187,14 @@ def deaf_node(nodes: Nodes, rng: Rng) -> Grudge:
 
 def any_variant(nodes: Nodes, rng: Rng) -> Grudge:
     """One of the other shapes, drawn each time among those that this many nodes can show."""
+    variant = draw_variant(nodes, rng)
+    return {} if variant is None else variant.make(nodes, rng)
+
+
+def draw_variant(nodes: Nodes, rng: Rng) -> Variant | None:
+    """One of the shapes that this many nodes can show; None if there is none."""
     able = [v for v in VARIANTS.values() if v.name != ANY and v.nodes_min <= len(nodes)]
-    return rng.choice(able).make(nodes, rng) if able else {}
+    return rng.choice(able) if able else None
 
 
 ANY: Final = "any"

@@ -121,16 +121,19 @@ class _Picture:
             )
 
     def _placed_notes(self) -> list[tuple[Event, int | None]]:
-        """What the run noted, each with a row for its name in which it covers no other one."""
-        ends = [0.0] * NOTE_ROWS
+        """What the run noted, each with a row for its name, which stands before its line.
+
+        From the last to the first, so that a name stands above the lines that it would cross.
+        """
+        noted = [event for event in self.history.nemesis() if event.f in NOTES][:NOTES_MAX]
+        free = [float("inf")] * NOTE_ROWS
         placed: list[tuple[Event, int | None]] = []
-        for event in self.history.nemesis():
-            if event.f in NOTES and len(placed) < NOTES_MAX:
-                x = self.x(event.time)
-                row = next((i for i, end in enumerate(ends) if x - NOTE_PLACE >= end), None)
-                if row is not None:
-                    ends[row] = x
-                placed.append((event, row))
+        for event in reversed(noted):
+            x = self.x(event.time)
+            row = next((i for i, edge in enumerate(free) if x <= edge), None)
+            if row is not None:
+                free[row] = x - NOTE_PLACE
+            placed.append((event, row))
         return placed
 
     def _notes(self, svg: Svg) -> None:

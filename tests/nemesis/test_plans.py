@@ -146,6 +146,12 @@ def test_a_partition_of_any_map_or_function_is_a_plan() -> None:
     assert made.effects() == {("partition", "applied"), ("heal", "healed")}
 
 
+def test_a_partition_of_any_shape_says_which_one_was_drawn() -> None:
+    rehearsal = Rehearsal(parse("partition"), seconds=200)
+    drawn = {event.input["variant"] for event in rehearsal.invoked("partition")}
+    assert drawn == set(VARIANTS) - {"any"}
+
+
 def test_a_partition_around_targets_cuts_those_off() -> None:
     rehearsal = Rehearsal(partition("halves", "n2+n4"), seconds=10)
     first = rehearsal.invoked()[0].input
