@@ -13,6 +13,7 @@ from lineal import registry
 from lineal.registry import UsageProblem
 from nemesis.plan import FaultPlan
 from nemesis.plans import missing_capabilities, parse
+from systems_under_test.environments.ssh.places import names_of, options_of, places_of, sharing
 from systems_under_test.system import FaultPlanSummary
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 CAPABILITIES_BY_ENVIRONMENT: Mapping[str, frozenset[str]] = {
     "local": frozenset({"partition", "link", "kill", "pause", "clock"}),
+    "ssh": frozenset({"partition", "kill", "pause", "clock"}),
     "simulated": frozenset({"partition", "link", "kill", "pause", "power", "clock", "disk"}),
 }
 
@@ -32,7 +34,8 @@ class Test:
     """One test. The value is complete: with the version it decides a simulated run byte for byte.
 
     `rate` is operations per second over all clients; times are in seconds. `options` are those of
-    the system and of its workload together, as on the command line. `definition` names the
+    the system and of its workload together, as on the command line. In the environment `ssh` the
+    nodes are given as machines, which become `addresses`, and get names. `definition` names the
     function that made this test and `parameters` its arguments, so that a run directory can be run
     again; without them the test is inline and `replay` says so.
     """
@@ -43,6 +46,8 @@ class Test:
     workload: str = ""
     environment: str = "local"
     nodes: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    environment_options: Mapping[str, Any] = field(default_factory=dict)
     faults: str | FaultPlan = "none"
     bug: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -59,6 +64,9 @@ class Test:
 
     def __post_init__(self) -> None:
         """Fill in what the system knows better: nodes and workload."""
+        if self.environment == "ssh" and self.nodes and not self.addresses:
+            object.__setattr__(self, "addresses", self.nodes)
+            object.__setattr__(self, "nodes", names_of(self.addresses))
         if not self.nodes:
             names = tuple(f"n{i + 1}" for i in range(self.system.nodes_default))
             object.__setattr__(self, "nodes", names)
@@ -118,7 +126,7 @@ class Test:
 
     def promises(self) -> Promises:
         """What the system claims here under this plan, of what the workload can judge."""
-        summary = FaultPlanSummary(self.plan.nemesis.faults)
+        summary = FaultPlanSummary(self.plan.nemesis.faults, self.plan.drift_ppm)
         promised = self.system.promises(self.system_options, self.nodes, summary)
         judged = self.made_workload.claims
         withdrawn = {c: why for c, why in promised.withdrawn.items() if c in judged}
@@ -133,7 +141,7 @@ class Test:
         if self.bug is not None and self.bug not in self.system.bugs:
             valid = ", ".join(sorted(self.system.bugs)) or "none"
             found.append(f"unknown bug {self.bug!r} of {self.system.name}; there are: {valid}")
-        found += self._problems_of_numbers()
+        found += self._problems_of_numbers() + self._problems_of_machines()
         if len(set(self.nodes)) < len(self.nodes):
             found.append(f"nodes {', '.join(self.nodes)}: a name stands twice")
         for attribute in ("offer", "made_workload", "plan"):
@@ -152,11 +160,44 @@ class Test:
                 f"unknown option {hyphenated(name)!r}; there are: {valid}" for name in unknown
             ]
             return found
+        found += self._problems_of_sharing()
         found += missing_capabilities(self.plan, self.environment, self.capabilities, self.nodes)
         return found + self.system.problems(self.system_options, self.nodes)
 
     def _parameter_names(self) -> list[str]:
         return list(inspect.signature(self.offer.workload).parameters)
+
+    def _problems_of_machines(self) -> list[str]:
+        if self.environment != "ssh":
+            return [
+                f"node {name!r} is no name; only the environment ssh takes machines"
+                for name in self.nodes
+                if not name.isidentifier()
+            ] + [
+                f"the environment {self.environment} has no option {key!r}"
+                for key in self.environment_options
+            ]
+        if not self.addresses:
+            return ["the environment ssh needs machines: --nodes user@host:port,..."]
+        found: list[str] = []
+        for read in (
+            lambda: places_of(self.addresses),
+            lambda: options_of(self.environment_options),
+        ):
+            try:
+                read()
+            except ValueError as error:
+                found += str(error).splitlines()
+        return found
+
+    def _problems_of_sharing(self) -> list[str]:
+        if self.environment != "ssh" or "partition" not in self.plan.nemesis.needs:
+            return []
+        return [
+            f"no partition between nodes that share the address {host}: iptables could not tell "
+            "them apart; give each node a machine of its own, or another --nemesis"
+            for host in sharing(places_of(self.addresses))
+        ]
 
     def _problems_of_numbers(self) -> list[str]:
         rules = {
@@ -177,6 +218,8 @@ class Test:
             "workload": self.workload,
             "environment": self.environment,
             "nodes": list(self.nodes),
+            "addresses": list(self.addresses),
+            "environment_options": dict(self.environment_options),
             "nemesis": self.faults if isinstance(self.faults, str) else self.faults.name,
             "bug": self.bug,
             "options": dict(self.options),

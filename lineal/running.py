@@ -29,12 +29,14 @@ from systems_under_test.rng import Rng
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from checker.history.events import Event
     from checker.judgement import Judgement
     from checker.verdict import Budget
     from lineal.definition import Test
     from lineal.interpreters.world import World
+    from systems_under_test.environments.cluster import LiveCluster
 
 logger = logging.getLogger("lineal.running")
 
@@ -118,7 +120,7 @@ def command_of(test: Test) -> str | None:
         ("--workload", test.workload),
         ("--nemesis", faults),
         ("--environment", test.environment),
-        ("--nodes", ",".join(test.nodes)),
+        ("--nodes", ",".join(test.addresses or test.nodes)),
         ("--concurrency", test.concurrency),
         ("--rate", f"{test.rate:g}"),
         ("--time-limit", f"{test.time_limit_s:g}"),
@@ -128,6 +130,10 @@ def command_of(test: Test) -> str | None:
         flags.append(("--bug", test.bug))
     flags += [
         ("--option", f"{hyphenated(name)}={value}") for name, value in sorted(test.options.items())
+    ]
+    flags += [
+        ("--environment-option", f"{hyphenated(name)}={value}")
+        for name, value in sorted(test.environment_options.items())
     ]
     for flag, value in flags:
         words += [flag, str(value)]
@@ -187,7 +193,7 @@ def _drive(test: Test, directory: RunDirectory, recorder: Recorder, listener: Li
         seed=test.seed,
         directory=directory.nodes,
     )
-    open_world = _simulated_world if test.environment == "simulated" else _local_world
+    open_world = _simulated_world if test.environment == "simulated" else _live_world
     with open_world(test, spec, desk) as world:
         try:
             Phases(test, world, listener.phase).all()
@@ -226,16 +232,15 @@ def _simulated_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[Worl
 
 
 @contextlib.contextmanager
-def _local_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[World]:
+def _live_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[World]:
     from lineal.dumping import DumpingCodec
     from lineal.interpreters.live import LiveWorld
     from lineal.interpreters.workers import CodecClient
     from systems_under_test.environments.http_client import HttpClient
-    from systems_under_test.environments.local.cluster import LocalCluster
 
     codec = DumpingCodec(test.system, test.offer.codec)
     start_ns = time.monotonic_ns()
-    with LocalCluster(spec) as cluster:
+    with _live_cluster(test, spec) as cluster:
 
         def ask_node(node: str, request: Any, timeout_s: float) -> Any:
             with contextlib.closing(HttpClient(cluster.client_address(node))) as client:
@@ -254,6 +259,23 @@ def _local_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[World]:
             yield world
         finally:
             world.close()
+
+
+def _live_cluster(test: Test, spec: ClusterSpec) -> AbstractContextManager[LiveCluster]:
+    """The cluster of an environment in real time, not yet up."""
+    if test.environment == "ssh":
+        from systems_under_test.environments.ssh.cluster import SshCluster
+        from systems_under_test.environments.ssh.places import options_of, places_of
+
+        return SshCluster(
+            spec,
+            places_of(test.addresses),
+            options_of(test.environment_options),
+            needs=test.plan.nemesis.needs,
+        )
+    from systems_under_test.environments.local.cluster import LocalCluster
+
+    return LocalCluster(spec)
 
 
 @contextlib.contextmanager

@@ -54,8 +54,18 @@ def add_test_flags(parser: argparse.ArgumentParser) -> None:
     """The flags that say what is run, shared by `run` and `sweep`."""
     parser.add_argument("--workload", help="what is asked (default: the system's own)")
     parser.add_argument("--nemesis", help="what goes wrong, as partition,kill@minority")
-    parser.add_argument("--environment", help="local or simulated")
-    parser.add_argument("--nodes", type=values.nodes, help="how many, or names: a,b,c")
+    parser.add_argument("--environment", help="one of `lineal list`, as local or simulated")
+    parser.add_argument(
+        "--environment-option",
+        type=values.option,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the environment; may be repeated",
+    )
+    parser.add_argument(
+        "--nodes", type=values.nodes, help="how many, or names: a,b,c, or user@host:port,..."
+    )
     parser.add_argument("--concurrency", type=values.count, help="clients (default 10)")
     parser.add_argument("--rate", type=values.positive, help="operations a second (default 50)")
     parser.add_argument(
@@ -91,6 +101,8 @@ def make_test(args: argparse.Namespace, seed: int, **fixed: Any) -> Test:
     }
     parameters = {name: value for name, value in given.items() if value is not None}
     options = dict(args.option)
+    if args.environment_option:
+        parameters["environment_options"] = dict(args.environment_option)
     budget = {"seconds": args.time_budget, "memory_mb": args.memory_budget}
     budget = {name: value for name, value in budget.items() if value is not None}
     if ":" in args.system:

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from systems_under_test.environments.ssh.places import places_of
+
 
 def option(text: str) -> tuple[str, Any]:
     """`key=value`; the value is JSON where it is JSON, otherwise the text itself."""
@@ -20,12 +22,18 @@ def option(text: str) -> tuple[str, Any]:
 
 
 def nodes(text: str) -> tuple[str, ...]:
-    """`5` for n1 to n5, or names: `a,b,c`."""
+    """`5` for n1 to n5, names: `a,b,c`, or machines: `user@host:port,...`."""
     if text.isdigit():
         if not 1 <= int(text) <= 100:
             raise argparse.ArgumentTypeError("between 1 and 100 nodes")
         return tuple(f"n{i + 1}" for i in range(int(text)))
     names = tuple(name.strip() for name in text.split(","))
+    if any(sign in text for sign in "@:=."):
+        try:
+            places_of(names)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError("; ".join(str(error).splitlines())) from None
+        return names
     for name in names:
         if not name.isidentifier():
             raise argparse.ArgumentTypeError(f"{name!r} is no name: use letters, digits and _")

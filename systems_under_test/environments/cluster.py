@@ -204,6 +204,14 @@ class Cluster(Protocol):
         ...
 
 
+class LiveCluster(Cluster, Protocol):
+    """A cluster in real time, whose nodes have addresses."""
+
+    def client_address(self, node: str) -> tuple[str, int]:
+        """Where clients reach a node, in every life of it."""
+        ...
+
+
 def links_of(grudge: Grudge) -> frozenset[Link]:
     """The directed links that a grudge cuts."""
     return frozenset(
