@@ -56,7 +56,7 @@ class CausalOrder:
 class _Session:
     """What one process did to a key so far: sets of puts as in the version graph.
 
-    `written` are its acknowledged puts, `seen` what its reads had certainly seen, `told` the puts
+    `written` are its puts, `seen` what its reads had certainly seen, `told` the puts
     of which a violation was told already.
     """
 
@@ -75,7 +75,7 @@ class _Key:
         self.evidence: Final = evidence
         count = len(graph.writes)
         self.written_before: Final = [0] * count
-        """By position: acknowledged puts that the writer's session had made before."""
+        """By position: puts that the writer's session had made before."""
         self.seen_before: Final = [0] * count
         """By position: puts that the writer's session had seen before."""
 
@@ -93,9 +93,10 @@ class _Key:
                 continue
             self.written_before[step.position] = session.written
             self.seen_before[step.position] = session.seen
-            if step.is_acknowledged and step.is_delete:
+            # A write without an answer ends its session, so that it is held against nothing.
+            if step.is_delete:
                 session.deletes.append(step)
-            elif step.is_acknowledged:
+            else:
                 session.written |= step.bit
 
     def judge_readers(self) -> None:

@@ -132,8 +132,7 @@ def _demands(register: Register) -> Iterator[Demand]:
                 yield Demand(MONOTONIC_WRITES, write, step, write.operation, now)
             if read is not None and read.write is not step:
                 yield Demand(WRITES_FOLLOW_READS, read.write, step, read.operation, now)
-            if now.outcome == "ok":
-                last_write[now.process] = step
+            last_write[now.process] = step
 
 
 class _Graph:

@@ -11,6 +11,7 @@ from checker.convergence.siblings import Siblings
 from checker.findings import FINDINGS_MAX, KINDS
 from checker.history.notation import parse
 from checker.invariants.recovery import Recovery
+from checker.invariants.set_full import SetFull
 from checker.invariants.statistics import Statistics
 from checker.judgement import FORMAT, NOTHING_PROMISED, Judgement, judge
 from checker.verdict import Budget, CheckContext, Checker, Finding, Verdict
@@ -158,6 +159,17 @@ def test_only_claims_make_findings() -> None:
 def test_a_finding_names_the_faults_that_its_operations_touched() -> None:
     ((_, verdict),) = judged(Siblings(), claims={"lost-update"}).checks
     assert verdict.findings[0].faults == (1,)
+
+
+def test_a_fault_without_effect_is_not_named() -> None:
+    text = """
+        nemesis: partition {} fault=1 -> ineffective
+        nemesis: kill {} fault=2 -> partly
+        p1: add 1 -> ok
+        p1: read -> [2]
+    """
+    (finding,) = SetFull().check(parse(text), CheckContext(claims=SetFull().claims)).findings[:1]
+    assert finding.faults == (2,)
 
 
 def test_findings_of_a_kind_are_bounded_and_the_rest_is_counted() -> None:

@@ -154,6 +154,28 @@ def test_a_delete_asked_after_the_read_explains_nothing() -> None:
     """) == ["lost-update"]
 
 
+def test_a_delete_asked_at_the_stamp_at_which_the_read_returned_may_explain_it() -> None:
+    assert not found("""
+        p1: put x {"value": 1} @1 -> {"id": "a", "context": "c1"} @2
+        p3: get x @3 -> {"versions": []} @4
+        p2: delete x {"context": "c1"} @4 -> {"id": "t", "context": "c2"} @5
+    """)
+
+
+TWO_MEANINGS = """
+    p1: put x {"value": 1} -> {"id": "a", "context": "c"}
+    p2: put x {"value": 2} -> {"id": "b", "context": "c"}
+    p3: put x {"value": 3, "context": "c"} -> {"id": "d", "context": "c3"}
+"""
+"""A dishonest context: it covers a, or b, or both; nothing else may be concluded from it."""
+
+
+def test_what_a_dishonest_context_may_cover_is_not_missed_and_not_held_for_covered() -> None:
+    read = 'p4: get x -> {"versions": [{"id": "%s", "value": %d}, {"id": "d", "value": 3}]}'
+    assert not found(TWO_MEANINGS + read % ("a", 1), "lost-update-online", "false-sibling")
+    assert not found(TWO_MEANINGS + read % ("b", 2), "lost-update-online", "false-sibling")
+
+
 def test_a_delete_that_surely_never_happened_explains_nothing() -> None:
     assert found("""
         p1: put x {"value": 1} -> {"id": "a", "context": "c1"}

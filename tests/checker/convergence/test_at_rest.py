@@ -112,6 +112,39 @@ def test_a_write_still_running_when_the_cluster_came_to_rest_need_not_be_seen() 
     )
 
 
+def test_a_write_acknowledged_at_the_stamp_of_rest_need_not_be_seen() -> None:
+    text = """
+        p1: put x {"value": 1} @1 -> {"id": "n1.1.1"} @%d
+        p2: put x {"value": 2} @2 -> {"id": "n2.1.1"} @3
+    """
+    rest = ending("n2.1.1=2").replace("quiescent", "quiescent @9")
+    assert found(text % 8 + rest) == ["lost-update"]
+    assert not found(text % 9 + rest)
+
+
+def test_a_write_lost_at_the_end_is_told_there_alone() -> None:
+    text = TWO_WRITES + 'p3: get x -> {"versions": [{"id": "n2.1.1", "value": 2}]}'
+    claims = ("lost-update", "lost-update-online")
+    assert found(text + ending("n2.1.1=2"), *claims) == ["lost-update"]
+    back = ending("n1.1.1=1", "n2.1.1=2")
+    assert found(text + back, *claims) == ["lost-update"]
+    assert not found(text + back, "lost-update")
+
+
+def test_a_get_that_does_not_ask_all_replicas_is_no_final_read() -> None:
+    stale = 'p5: get x -> {"versions": [{"id": "n2.1.1", "value": 2}]}\n'
+    assert not found(TWO_WRITES + ending("n1.1.1=1", "n2.1.1=2") + "\n" + stale)
+
+
+def test_what_a_dishonest_context_may_cover_is_not_lost() -> None:
+    text = """
+        p1: put x {"value": 1} -> {"id": "a", "context": "c"}
+        p2: put x {"value": 2} -> {"id": "b", "context": "c"}
+        p3: put x {"value": 3, "context": "c"} -> {"id": "d", "context": "c3"}
+    """
+    assert not found(text + ending("d=3"), "lost-update")
+
+
 def test_finds_a_deleted_version_at_the_end() -> None:
     deleted = 'p3: delete x {"context": "c1"} -> {"id": "n3.1.1", "context": "c3"}'
     verdict = judged(

@@ -81,6 +81,17 @@ def test_a_tombstone_with_an_id_that_nobody_was_told_may_be_of_any_unanswered_de
     assert (known.writers, known.writer) == (0b10000, 4)
 
 
+def test_a_tombstone_whose_id_was_told_twice_may_be_of_either_delete() -> None:
+    graph = graph_of("""
+        p1: put x {"value": 1} -> {"id": "a", "context": "c1"}
+        p2: delete x {"context": "c1"} -> {"id": "t"}
+        p3: delete x {"context": "c1"} -> {"id": "t"}
+        p4: get x -> {"versions": [{"id": "t", "tombstone": true}]}
+    """)
+    assert graph.reads[0].versions[0].writers == 0b110
+    assert graph.reads[0].down == (0b001, 0b111)
+
+
 def test_a_value_read_before_its_put_was_asked_is_nobodys() -> None:
     graph = graph_of("""
         p1: get x -> {"versions": [{"id": "a", "value": 1}]}

@@ -75,6 +75,13 @@ def test_the_last_reads_may_be_declared_final() -> None:
     assert verdict.status == "unknown"
 
 
+def test_a_read_called_at_the_stamp_at_which_the_last_add_was_over_is_not_final() -> None:
+    text = "p1: add 1 @1 -> ok @5\np2: read @%d -> [] @9"
+    judge = SetFull(last_reads_are_final=True)
+    assert judged(judge, text % 5, claims=["lost-element"]).status == "unknown"
+    assert kinds(judged(judge, text % 6, claims=["lost-element"])) == ["lost-element"]
+
+
 STALE = "p1: add 1 @1 -> ok @10\np2: read node=n2 @%d -> [] @30\np3: read @%d -> [1] @50"
 
 

@@ -46,6 +46,11 @@ def test_an_f_that_never_succeeded_is_too_little() -> None:
     )
 
 
+def test_an_f_that_never_succeeded_is_told_once_and_not_for_each_phase() -> None:
+    text = BEFORE + "p3: cas [1, 2] -> fail\n" + CUT % "applied" + DURING
+    assert missing(text) == "no cas ever succeeded (1 asked)"
+
+
 BEFORE = "p0: write 1 -> ok\np0: read -> 1\n"
 CUT = 'nemesis: partition {"grudge": {}} fault=1 -> %s\n'
 DURING = "p0: write 2 -> ok\np0: read -> 2\n"

@@ -91,6 +91,30 @@ def test_finds_a_client_that_sees_again_what_it_deleted() -> None:
     assert not found(text % '{"id": "t", "tombstone": true}')
 
 
+def test_a_client_that_sees_its_delete_beside_what_it_deleted_sees_its_own_write() -> None:
+    """What is wrong with that read is a false sibling, which is judged elsewhere."""
+    assert not found("""
+        p1: put x {"value": 1} -> {"id": "a", "context": "c1"}
+        p1: delete x {"context": "c1"} -> {"id": "t", "context": "c2"}
+        p1: get x -> {"versions": [{"id": "a", "value": 1}, {"id": "t", "tombstone": true}]}
+    """)
+
+
+def test_what_a_dishonest_context_may_cover_is_neither_missed_nor_seen() -> None:
+    text = """
+        p1: put x {"value": 1} -> {"id": "a", "context": "c"}
+        p2: put x {"value": 2} -> {"id": "b", "context": "c"}
+        p3: put x {"value": 3, "context": "c"} -> {"id": "d", "context": "c3"}
+        p%d: get x -> {"versions": [{"id": "d", "value": 3}]}
+    """
+    assert not found(text % 1)
+    assert not found(text % 5 + 'p5: get x -> {"versions": [{"id": "d", "value": 3}]}')
+    less = 'p5: get x -> {"versions": [{"id": "e", "value": 4}, {"id": "d", "value": 3}]}'
+    other = 'p4: put x {"value": 4} -> {"id": "e", "context": "c4"}\n'
+    first = 'p5: get x -> {"versions": [{"id": "d", "value": 3}]}\n'
+    assert not found(text % 6 + other + first + less)
+
+
 SEEN = """
     p2: put x {"value": 1} -> {"id": "a", "context": "c1"}
     p2: put x {"value": 2%s} -> {"id": "b", "context": "c2"}
