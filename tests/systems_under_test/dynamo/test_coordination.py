@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from systems_under_test.dynamo.messages import Fetch, Fetched, Forward, Forwarded, Store, Stored
+from systems_under_test.dynamo.deadlines import Deadlines
+from systems_under_test.dynamo.failure_detection import PROBE
+from systems_under_test.dynamo.messages import (
+    Fetch,
+    Fetched,
+    Forward,
+    Forwarded,
+    Ping,
+    Pong,
+    Store,
+    Stored,
+)
+from systems_under_test.dynamo.read_coordination import READ_DEADLINE, READ_PATIENCE
 from systems_under_test.dynamo.versions import NOTHING, decode
 from systems_under_test.dynamo.write_coordination import WRITE_DEADLINE, WRITE_PATIENCE
-from systems_under_test.replica import Respond, Write
+from systems_under_test.replica import Respond, SetTimer, Write
 from tests.systems_under_test.dynamo.alone import (
     Alone,
+    Tables,
     logged,
     responses,
     sent,
+    step_on,
     writes,
 )
 from tests.systems_under_test.dynamo.driving import Drive, put
 from workloads.client import Reply, Request
+
+if TYPE_CHECKING:
+    from systems_under_test.dynamo.step import Step
 
 
 def home_of(node: Alone, key: bytes) -> tuple[list[str], list[str]]:
@@ -171,6 +188,69 @@ def test_a_read_is_answered_at_r_and_older_versions_are_dropped() -> None:
     assert not responses(node.message(home[0], Fetched(request.request, old)))
     (reply,) = responses(node.message(home[1], Fetched(request.request, blob)))
     assert [v["value"] for v in msgspec.json.decode(reply.body)["versions"]] == ["new"]
+
+
+def test_a_read_asks_a_stand_in_for_a_node_that_does_not_answer() -> None:
+    node = at_home("k", position=4)
+    home, stand_ins = home_of(node, b"k")
+    first = sent(node.request("GET", "/kv/k"))[0][1]
+    assert isinstance(first, Fetch)
+    node.message(home[0], Fetched(first.request, None))
+    effects = node.fire(READ_PATIENCE, after_ms=250)
+    assert sent(effects) == [(stand_ins[0], Fetch(first.request, b"k"))]
+    # It is the other stand-in itself, and what it holds counts.
+    (reply,) = responses(effects)
+    assert reply.status == 200
+
+
+def test_a_strict_read_asks_nobody_else_and_says_that_r_was_not_reached() -> None:
+    node = at_home("k", {"quorum": "strict"}, position=4)
+    home, _ = home_of(node, b"k")
+    first = sent(node.request("GET", "/kv/k"))[0][1]
+    assert isinstance(first, Fetch)
+    node.message(home[0], Fetched(first.request, None))
+    assert not sent(node.fire(READ_PATIENCE, after_ms=250))
+    (reply,) = responses(node.fire(READ_DEADLINE, after_ms=750))
+    assert reply.status == 503
+    assert b"1 of 2" in reply.body
+
+
+def test_a_node_that_answered_others_meanwhile_is_not_left_out() -> None:
+    node = at_home("k")
+    home, _ = home_of(node, b"k")
+    node.request("PUT", "/kv/k", b"v")
+    node.mono += 1
+    node.message(home[1], Pong())
+    node.fire(WRITE_PATIENCE, after_ms=250)
+    assert sent(node.fire(PROBE)) == [(home[2], Ping())]
+
+
+def test_deadlines_share_one_timer_that_always_stands_for_the_oldest() -> None:
+    deadlines = Deadlines("timer", 250)
+
+    def at(mono: int) -> Step:
+        return step_on(Tables(), mono)
+
+    def set_in(step: Step) -> list[int]:
+        return [effect.delay for effect in step.effects if isinstance(effect, SetTimer)]
+
+    steps = [at(0), at(100), at(250), at(260), at(350), at(510)]
+    deadlines.add(steps[0], 1)
+    deadlines.add(steps[1], 2)
+    assert deadlines.due(steps[2], {1, 2}) == [1]
+    deadlines.add(steps[3], 3)
+    assert deadlines.due(steps[4], {2, 3}) == [2]
+    assert deadlines.due(steps[5], {3}) == [3]
+    assert [set_in(step) for step in steps] == [[250], [], [100], [], [160], []]
+
+
+def test_deadlines_skip_what_is_over() -> None:
+    deadlines = Deadlines("timer", 250)
+    first, fired = step_on(Tables()), step_on(Tables(), 250)
+    for request in (1, 2, 3):
+        deadlines.add(first, request)
+    assert deadlines.due(fired, {2}) == [2]
+    assert not fired.effects, "nothing is left to wait for"
 
 
 def read_context(blob: bytes | None) -> str:

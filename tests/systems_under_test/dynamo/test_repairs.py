@@ -12,11 +12,13 @@ from systems_under_test.dynamo.messages import (
     Exchange,
     Gossip,
     GossipBack,
+    Handoff,
     Inventory,
     Ping,
     Pong,
     Same,
     Store,
+    seal,
 )
 from systems_under_test.dynamo.version_store import VERSIONS, VersionStore
 from systems_under_test.dynamo.versions import NOTHING, Dot, Version, encode
@@ -212,7 +214,19 @@ def test_a_key_that_this_node_does_not_keep_is_not_taken() -> None:
     effects = node.message("n2", Exchange(((foreign.stored, blob(1)),), (), answer=True))
     assert not writes(effects)
     assert logged(effects) == ["misplaced"]
-    assert not writes(node.message("n2", Store(1, foreign.name, blob(1), "n1")))
+    for message in (
+        Store(1, foreign.name, blob(1), "n1"),
+        Handoff(1, ((foreign.stored, blob(1)),)),
+    ):
+        effects = node.message("n2", message)
+        assert not writes(effects)
+        assert not sent(effects), "acknowledged, and not kept"
+
+
+def test_a_message_of_another_protocol_is_not_read() -> None:
+    node = Alone()
+    effects = node.handle(PeerMessage("n2", 1, [2, seal(Ping())[1]]))
+    assert logged(effects) == ["not-understood"]
 
 
 # --- failure detection ---
