@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from reports.words import moment, span, struck, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from checker.history.columns import History
     from checker.history.events import Event, FaultWindow
@@ -86,13 +86,8 @@ def _row(window: FaultWindow, healing: Event | None) -> FaultRow:
 def described(window: FaultWindow) -> str:
     """A fault in a sentence, for who points at it."""
     end = "never healed" if window.end is None else f"to {moment(window.end)}"
-    what = f"fault {window.fault}: {window.f} {struck(window)}"
+    what = f"fault {window.fault}: {window.f} {struck(window)}".strip()
     return f"{what}, from {moment(window.start)} {end}; {window.effect or 'effect not known'}"
-
-
-def troubles(windows: Iterable[FaultWindow], of: str) -> list[FaultWindow]:
-    """The faults of this effect."""
-    return [window for window in windows if window.effect == of]
 
 
 def merged(

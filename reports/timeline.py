@@ -134,6 +134,7 @@ class _Picture:
             )  # fmt: skip
             svg.add("rect", class_="bar", x=left, y=i * FAULT_ROW + 4, width=width, height=4)
             name = cut(f"{window.f} {window.fault}: {struck(window)}", LABEL_CHARACTERS)
+            name = name.removesuffix(": ")
             svg.add(
                 "text", class_="fault-name", x=LEFT - 8, y=i * FAULT_ROW + 12,
                 text_anchor="end", text=name, title=title,
@@ -141,14 +142,17 @@ class _Picture:
             svg.close("g")
 
     def _axis(self, svg: Svg) -> None:
-        last: float = LEFT - MARK_PLACE
+        marked: list[int] = []
         for time in self.times:
             x = self.place(time)
-            if x - last < MARK_PLACE or x > RIGHT - 20:
-                continue
-            last = x
+            if x <= RIGHT - 20 and (not marked or x - self.place(marked[-1]) >= MARK_PLACE):
+                marked.append(time)
+        digits = next((digits for digits in (3, 6) if _differ(marked, digits)), 9)
+        for time in marked:
+            x = self.place(time)
             svg.add("line", class_="grid", x1=x, x2=x, y1=self.top, y2=self.bottom)
-            svg.add("text", class_="mark", x=x, y=self.bottom + 16, text=moment(time))
+            name = moment(time, digits=digits)
+            svg.add("text", class_="mark", x=x, y=self.bottom + 16, text=name)
         if self.quiescent is not None:
             x = self.place(self.quiescent)
             title = f"at {moment(self.quiescent)} the cluster was found at rest"
@@ -169,6 +173,11 @@ class _Picture:
         if operation.ret is None:
             svg.add("text", class_="open", x=RIGHT + 2, y=y + 15, text="?")
         svg.close("g")
+
+
+def _differ(times: list[int], digits: int) -> bool:
+    """Whether stamps of so many digits tell these times apart."""
+    return len({moment(time, digits=digits) for time in times}) == len(times)
 
 
 def details(operation: Operation) -> str:

@@ -14,6 +14,9 @@ BRIEF_MAX: Final = 60
 WHOLE_MAX: Final = 2_000
 """Characters of a value where all of it should be seen."""
 
+READING: Final = frozenset({"read", "get", "dequeue", "pop"})
+"""Operations that answer null, where others answer nothing: a history says neither."""
+
 _UNITS: Final = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs"))
 
 
@@ -27,9 +30,9 @@ def span(ns: int) -> str:
     return f"{ns} ns"
 
 
-def moment(ns: int) -> str:
-    """A stamp of the run in seconds, to the millisecond."""
-    return f"{ns / 1_000_000_000:.3f} s"
+def moment(ns: int, *, digits: int = 3) -> str:
+    """A stamp of the run in seconds, to the millisecond unless more digits are asked for."""
+    return f"{ns / 1_000_000_000:.{digits}f} s"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -100,7 +103,7 @@ def answered(operation: Operation) -> str:
         return cut(f"? {_short(operation.error)}".strip(), BRIEF_MAX)
     if operation.outcome == "fail":
         return cut(f"failed {_short(operation.error)}".strip(), BRIEF_MAX)
-    return brief(operation.output) or "ok"
+    return brief(operation.output) or ("null" if operation.f in READING else "ok")
 
 
 def struck(fault: FaultWindow) -> str:

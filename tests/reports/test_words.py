@@ -73,6 +73,7 @@ def operations() -> History:
         p0: read x -> 1
         p1: write x 2 -> info
         p2: write x 3 -> fail
+        p0: read x -> ok
         """
     )
 
@@ -80,7 +81,9 @@ def operations() -> History:
 def test_an_operation_is_said_as_what_was_asked_and_answered() -> None:
     history = operations()
     said = [f"{asked(op)} / {answered(op)}" for op in history]
-    assert said == ["write x 1 / ok", "read x / 1", "write x 2 / ?", "write x 3 / failed"]
+    assert said == [
+        "write x 1 / ok", "read x / 1", "write x 2 / ?", "write x 3 / failed", "read x / null",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
