@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 SYSTEMS: Final = {
     "atomic": "systems_under_test.atomic.system:SYSTEM",
     "dynamo": "systems_under_test.dynamo.system:SYSTEM",
+    "paxos": "systems_under_test.paxos.system:SYSTEM",
 }
 ENVIRONMENTS: Final = {
     "local": "processes on loopback, every link through the harness's own proxy",
+    "ssh": "machines that are reached by SSH, cut by iptables in a chain of our own",
     "simulated": "replicas in one process, virtual time, every fault, the same from the same seed",
 }
 PACKAGES: Final = ("checker", "workloads", "systems_under_test", "nemesis", "reports", "lineal")

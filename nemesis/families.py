@@ -150,7 +150,8 @@ def power(target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
 def clock(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
     """Clocks that jump or drift, and are set again."""
     details = {name: skew for name, (_, skew) in CLOCKS.items()}
-    return _striking(CLOCK, Clock(), details, variant, target, timing)
+    plan = _striking(CLOCK, Clock(), details, variant, target, timing)
+    return replace(plan, clock_drift_ppm=0 if variant == "jump" else max(DRIFTS_PPM))
 
 
 def link(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:

@@ -137,19 +137,31 @@ class FaultPlan:
     `schedule` is a generator for the nemesis thread: it yields invocations whose `f` is a fault of
     the nemesis, with concrete targets, and `heal` with `{"fault": n}`. Plans compose with `+`:
     they run independently of one another on the one nemesis thread. `checks` say why the plan
-    cannot be carried out on these nodes.
+    cannot be carried out on these nodes. `clock_drift_ppm` is how much too fast or slow it may make
+    a clock run at most; a plan that moves clocks and does not say so withdraws what needs a bound.
     """
 
     name: str
     nemesis: Nemesis
     schedule: Generator
     checks: tuple[Check, ...] = ()
+    clock_drift_ppm: int | None = None
+
+    @property
+    def drift_ppm(self) -> int | None:
+        """The most drift of any clock, 0 if it moves none; None if that is not known."""
+        return self.clock_drift_ppm if "clock" in self.nemesis.faults else 0
 
     def __add__(self, other: FaultPlan) -> FaultPlan:
-        """Both plans at once. Raises ValueError if one name means two faults."""
+        """Both plans at once. Raises ValueError if one name means two faults.
+
+        Faults of one clock add up, and so do their drifts.
+        """
+        mine, others = self.drift_ppm, other.drift_ppm
         return FaultPlan(
             f"{self.name},{other.name}",
             unite(self.nemesis, other.nemesis),
             any_of(self.schedule, other.schedule),
             self.checks + other.checks,
+            None if mine is None or others is None else mine + others,
         )

@@ -149,11 +149,12 @@ def everything(capabilities: frozenset[str] | None, timing: Timing | None = None
             draws = OneOf(tuple(_draw(plan) for plan in plans))
             schedule = Alternate(draws, timing or Timing())
             together = reduce(add, plans)
-            streams.append(FaultPlan(ALL, together.nemesis, schedule))
+            drift = together.drift_ppm
+            streams.append(FaultPlan(ALL, together.nemesis, schedule, clock_drift_ppm=drift))
     if not streams:
         return families.none()
     both = reduce(add, streams)
-    return FaultPlan(ALL, both.nemesis, both.schedule)
+    return FaultPlan(ALL, both.nemesis, both.schedule, clock_drift_ppm=both.drift_ppm)
 
 
 def _draw(plan: FaultPlan) -> Draw:

@@ -39,9 +39,14 @@ class Bug:
 
 @dataclass(frozen=True, slots=True)
 class FaultPlanSummary:
-    """What `promises` is told of the plan: the fault names that it may inject, as `partition`."""
+    """What `promises` is told of the plan: the fault names that it may inject, as `partition`.
+
+    `drift_ppm` is how much too fast or slow its clock faults may make a clock run, all together;
+    None where the plan does not say.
+    """
 
     faults: frozenset[str]
+    drift_ppm: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)

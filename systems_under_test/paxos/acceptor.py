@@ -1,0 +1,213 @@
+"""The acceptor: promises and accepts, and grants leases. What it votes is durable before it is said.
+
+Rules of safety, each with the bug that breaks it:
+* It takes part in no ballot below its promise (`accepts-below-promise`).
+* Vote and log are durable before a message that depends on them (`promise-not-durable`).
+* It accepts slots in order: holding slot s in a ballot, it holds every slot below s as this ballot
+  has it, or as chosen. So `held` speaks for the whole prefix (`applies-past-hole`).
+* While a lease that it granted runs on its own clock, and for L after every start and after its
+  admission, it promises nobody else (`votes-right-after-restart`).
+* One that finds no vote of its earlier lives does not vote under its old id (`amnesiac-votes`).
+
+Sources: Lamport, "Paxos made simple", 2001; Chandra et al., "Paxos made live", PODC 2007, 5.2.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from systems_under_test.paxos import group as groups
+from systems_under_test.paxos import names
+from systems_under_test.paxos.commands import REGROUP
+from systems_under_test.paxos.messages import (
+    NO_BALLOT,
+    Accept,
+    Accepted,
+    Ballot,
+    Entry,
+    Prepare,
+    Promise,
+    Rejected,
+)
+
+if TYPE_CHECKING:
+    from systems_under_test.paxos.node import Node
+    from systems_under_test.paxos.step import Step
+
+VOTE_TABLE: Final = "vote"
+VOTE: Final = b"vote"
+
+
+class Vote(msgspec.Struct, frozen=True, array_like=True):
+    """What must never be forgotten: the id under which this replica votes, and its promise."""
+
+    replica: int
+    promised: Ballot
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Vote).decode
+
+
+class Acceptor:
+    """The vote of one replica."""
+
+    def __init__(self, step: Step, node: Node) -> None:
+        self._node = node
+        self.granted = NO_BALLOT
+        self.granted_until = 0
+        self.released = NO_BALLOT
+        """Ballots up to this one are over: a late message of one grants nothing."""
+        self.silent_until = step.mono + node.configuration.lease
+        if node.bug == names.VOTES_RIGHT_AFTER_RESTART:
+            self.silent_until = step.mono
+        self.held_in = NO_BALLOT
+        self.held = node.log.start
+        found = step.storage.get(VOTE_TABLE, VOTE)
+        if found is not None:
+            vote = _decode(found)
+            self.replica, self.promised = vote.replica, vote.promised
+            return
+        self.promised = NO_BALLOT
+        member = node.groups.newest.member(node.name)
+        forgotten = node.incarnation > 1 and node.bug != names.AMNESIAC_VOTES
+        self.replica = 0 if member is None or forgotten else member.replica
+        self._store(step)
+
+    # --- phase 1 ---
+
+    def free_for(self, candidate: str, now: int) -> bool:
+        """Whether no lease keeps this replica from promising a ballot of the candidate.
+
+        The owner of the leased ballot itself has stopped using it once it asks for another.
+        """
+        if now < self.silent_until:
+            self._node.counters.promises_refused_after_start += 1
+            return False
+        if now < self.granted_until and self.granted.node != candidate:
+            self._node.counters.promises_refused_by_lease += 1
+            return False
+        return True
+
+    def on_prepare(self, step: Step, sender: str, message: Prepare) -> None:
+        """1a. Promise, or say what was promised to somebody else, or keep silent."""
+        node = self._node
+        if message.released != NO_BALLOT:
+            self.release(message.released)
+        if message.ballot < self.promised:
+            self._reject(step, sender)
+            return
+        if message.first <= node.log.start or not self.free_for(sender, step.mono):
+            return
+        self.promise(step, message.ballot)
+        step.send(
+            sender,
+            Promise(
+                message.ballot,
+                self.replica,
+                node.log.accepted_from(message.first),
+                node.groups.base_slot,
+                groups.encode(node.groups.base),
+            ),
+        )
+
+    def promise(self, step: Step, ballot: Ballot) -> None:
+        """Take part in nothing below this ballot from now on."""
+        self._node.counters.promises_given += 1
+        if ballot > self.promised:
+            self.promised = ballot
+            self._store(step)
+        if self._node.leadership is not None and self._node.leadership.ballot < ballot:
+            self._node.step_down(step, "a higher ballot was promised")
+
+    def _reject(self, step: Step, sender: str) -> None:
+        self._node.counters.rejections_sent += 1
+        step.send(sender, Rejected(self.promised))
+
+    # --- phase 2 ---
+
+    def on_accept(self, step: Step, sender: str, message: Accept) -> None:
+        """2a. Accept what connects to what is held, grant the lease, and say how far it goes."""
+        node = self._node
+        ballot = message.ballot
+        if ballot < self.promised and node.bug != names.ACCEPTS_BELOW_PROMISE:
+            self._reject(step, sender)
+            return
+        if ballot > self.promised:
+            self.promised = ballot
+            self._store(step)
+        node.follow(step, ballot)
+        self.grant(step, ballot)
+        if self.held_in != ballot:
+            self.held_in, self.held = ballot, node.learner.chosen
+        self._take(step, message)
+        chosen = min(message.chosen, self.held)
+        node.learner.learn(step, chosen)
+        node.snapshots.truncate(step, message.floor)
+        checkpoint = node.snapshots.checkpoint
+        step.send(sender, Accepted(ballot, self.replica, message.sent_at, self.held, checkpoint))
+
+    def _take(self, step: Step, message: Accept) -> None:
+        """Write the values that follow on what is held; after a hole nothing counts."""
+        node, slot = self._node, message.first
+        if slot > self.held + 1 and message.values:
+            node.counters.gaps_seen += 1
+            if node.bug != names.APPLIES_PAST_HOLE:
+                return
+            self.held = slot - 1
+        for time, payload in message.values:
+            if slot == self.held + 1:
+                node.log.put(step, slot, Entry(message.ballot, time, payload))
+                node.counters.slots_accepted += 1
+                self.held = slot
+                self._admitted(step, payload)
+            slot += 1
+
+    def _admitted(self, step: Step, payload: bytes) -> None:
+        """A configuration that lists this node under a new id admits it: keep silent for L."""
+        if payload[:1] != REGROUP:
+            return
+        member = self._node.groups.newest.member(self._node.name)
+        if member is not None and member.replica != self.replica:
+            self.replica = member.replica
+            self._store(step)
+            self.silent_until = step.mono + self._node.configuration.lease
+            step.log("admitted", replica=member.replica)
+
+    def adopt(self, step: Step, slot: int) -> None:
+        """A snapshot up to this slot is in place; its configuration may admit this node."""
+        self.held = max(self.held, slot) if self.held_in != NO_BALLOT else slot
+        self._admitted(step, REGROUP)
+
+    def hold_as_leader(self, step: Step, ballot: Ballot) -> None:
+        """This node leads: as an acceptor it holds whatever its log holds."""
+        self.held_in, self.held = ballot, self._node.log.last
+        self.grant(step, ballot)
+
+    # --- leases ---
+
+    def grant(self, step: Step, ballot: Ballot) -> None:
+        """No other ballot is promised for L, counted on this clock from now."""
+        if ballot > self.released:
+            self.granted = ballot
+            self.granted_until = step.mono + self._node.configuration.lease
+
+    def release(self, ballot: Ballot) -> None:
+        """The leader of this ballot has stopped for good. Of any other ballot it says nothing."""
+        if ballot <= self.released:
+            self._node.counters.releases_ignored += 1
+            return
+        self.released = ballot
+        if self.granted == ballot:
+            self._node.counters.releases_taken += 1
+            self.granted_until = 0
+            self._node.heard_at = None
+        else:
+            self._node.counters.releases_ignored += 1
+
+    def _store(self, step: Step) -> None:
+        durable = self._node.bug != names.PROMISE_NOT_DURABLE
+        content = _encode(Vote(self.replica, self.promised))
+        step.write(VOTE_TABLE, VOTE, content, durable=durable)

@@ -1,0 +1,247 @@
+"""The HTTP interface: what clients may ask, and how they are answered. `curl` is enough.
+
+    GET    /kv/{key}          {"value", "slot"}; ?read=eventual answers from this replica, with
+                              &slot=n only once it has applied that slot
+    PUT    /kv/{key}          the body is the value, JSON
+    DELETE /kv/{key}
+    POST   /kv/{key}/cas      the body is [old, new]; {"swapped", "slot"}
+    POST   /txn               a list of [verb, key, value]; {"txn", "slot"}
+    GET    /status /dump
+    POST   /admin/handover?to=n2    /admin/add?node=n3    /admin/remove?node=n3
+
+The header `x-lineal-request: session/sequence` makes a repetition harmless. An error is a JSON
+object with a sentence and `definite`: true only where the request surely never takes effect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from systems_under_test.paxos.commands import NULL, VERBS
+from systems_under_test.paxos.state_machine import canonical
+
+if TYPE_CHECKING:
+    from systems_under_test.paxos.commands import Steps
+    from systems_under_test.paxos.configuration import Configuration
+    from systems_under_test.replica import ClientRequest
+
+REQUEST_HEADER: Final = "x-lineal-request"
+LEADER_HEADER: Final = "x-lineal-leader"
+JSON_TYPE: Final = {"content-type": "application/json"}
+PAGES: Final = ("/status", "/dump")
+ORDERS: Final = {"handover": "to", "add": "node", "remove": "node"}
+SESSION_CHARACTERS_MAX: Final = 100
+SEQUENCE_MAX: Final = 2**62
+
+_decode = msgspec.json.Decoder().decode
+_json = msgspec.json.Encoder().encode
+
+
+class RequestId(NamedTuple):
+    """The client's own name for a request."""
+
+    session: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A read of one key: strong, or of this replica once it has applied a slot."""
+
+    key: str
+    strong: bool
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A transaction, and how its results are shown: `put`, `cas` or `txn`."""
+
+    steps: Steps
+    shape: str
+    id: RequestId | None
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A look at the node itself."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An operator's order."""
+
+    order: str
+    node: str
+
+
+class Refused(Exception):
+    """A request that cannot be carried out; nothing was stored or sent."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+def parse(request: ClientRequest, configuration: Configuration) -> Read | Write | Page | Order:
+    """What the client asks for. Raises Refused with the status and the sentence."""
+    path, _, query = request.target.partition("?")
+    if path in PAGES:
+        _only(request, "GET")
+        return Page(path)
+    parts = path.split("/")
+    match parts:
+        case ["", "kv", key]:
+            _only(request, "GET", "PUT", "DELETE")
+            if request.method == "GET":
+                return _read(_key(key, configuration), query)
+            value = NULL if request.method == "DELETE" else _value(request.body, configuration)
+            return _write(request, (("w", _key(key, configuration), value),), "put")
+        case ["", "kv", key, "cas"]:
+            _only(request, "POST")
+            pair = _body(request.body, configuration)
+            if not isinstance(pair, list) or len(pair) != 2:
+                raise Refused(400, "the body of a compare-and-set is a JSON list: [old, new]")
+            step = ("cas", _key(key, configuration), canonical(pair))
+            return _write(request, (step,), "cas")
+        case ["", "txn"]:
+            _only(request, "POST")
+            return _write(request, _transaction(request.body, configuration), "txn")
+        case ["", "admin", order] if order in ORDERS:
+            _only(request, "POST")
+            return _order(order, query)
+    raise Refused(404, f"there is nothing at {path}: use /kv/{{key}}, /txn, {', '.join(PAGES)}")
+
+
+def _only(request: ClientRequest, *methods: str) -> None:
+    if request.method not in methods:
+        path = request.target.partition("?")[0]
+        raise Refused(405, f"{path} knows {', '.join(methods)}, not {request.method}")
+
+
+def _key(text: str, configuration: Configuration) -> str:
+    try:
+        key = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise Refused(400, "a key is percent-encoded UTF-8") from None
+    return _checked_key(key, configuration)
+
+
+def _checked_key(key: Any, configuration: Configuration) -> str:
+    if not isinstance(key, str):
+        raise Refused(400, f"a key is a string, not {key!r}")
+    length = len(key.encode())
+    if not 0 < length <= configuration.key_bytes_max:
+        limit = configuration.key_bytes_max
+        raise Refused(400, f"a key has 1 to {limit} bytes, not {length}")
+    return key
+
+
+def _body(body: bytes, configuration: Configuration) -> Any:
+    if len(body) > configuration.value_bytes_max:
+        limit = configuration.value_bytes_max
+        raise Refused(413, f"the body has {len(body)} bytes; at most {limit} fit")
+    try:
+        return _decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise Refused(400, f"the body is not JSON: {error}") from None
+
+
+def _value(body: bytes, configuration: Configuration) -> bytes:
+    return canonical(_body(body, configuration))
+
+
+def _read(key: str, query: str) -> Read:
+    asked = dict(parse_qsl(query, keep_blank_values=True))
+    level, slot = asked.pop("read", "strong"), asked.pop("slot", "0")
+    if asked or level not in ("strong", "eventual") or not slot.isdecimal():
+        raise Refused(400, f"a read knows ?read=strong|eventual and &slot=n, not ?{query}")
+    if level == "strong" and int(slot):
+        raise Refused(400, "a strong read is of the newest slot: &slot=n is for eventual ones")
+    return Read(key, level == "strong", int(slot))
+
+
+def _write(request: ClientRequest, steps: Steps, shape: str) -> Write:
+    digest = blake2b(msgspec.msgpack.encode(steps), digest_size=8).digest()
+    return Write(steps, shape, request_id(request.headers.get(REQUEST_HEADER)), digest)
+
+
+def request_id(text: str | None) -> RequestId | None:
+    """The id in a header, None without one. Raises Refused for one of another form."""
+    if not text:
+        return None
+    session, slash, sequence = text.rpartition("/")
+    good = slash and session and len(session) <= SESSION_CHARACTERS_MAX
+    if not good or not sequence.isdecimal() or int(sequence) > SEQUENCE_MAX or "~" in session:
+        raise Refused(400, f"{REQUEST_HEADER} is session/sequence, without ~, not {text!r}")
+    return RequestId(session, int(sequence))
+
+
+def _transaction(body: bytes, configuration: Configuration) -> Steps:
+    asked = _body(body, configuration)
+    if not isinstance(asked, list) or not asked:
+        raise Refused(400, "a transaction is a list of [verb, key, value], not empty")
+    if len(asked) > configuration.transaction_steps_max:
+        limit = configuration.transaction_steps_max
+        raise Refused(413, f"the transaction has {len(asked)} steps; at most {limit} are allowed")
+    steps = []
+    for step in asked:
+        if not isinstance(step, list) or len(step) != 3 or step[0] not in VERBS:
+            raise Refused(400, f"a step is [verb, key, value], verb one of {', '.join(VERBS)}")
+        verb, key, value = step
+        if verb == "concat" and not isinstance(value, str):
+            raise Refused(400, "the value of concat is a string")
+        if verb == "cas" and (not isinstance(value, list) or len(value) != 2):
+            raise Refused(400, "the value of cas is [old, new]")
+        steps.append((verb, _checked_key(key, configuration), canonical(value)))
+    return tuple(steps)
+
+
+def _order(order: str, query: str) -> Order:
+    asked = dict(parse_qsl(query, keep_blank_values=True))
+    name = ORDERS[order]
+    node = asked.pop(name, "")
+    if asked or (order != "handover" and not node):
+        raise Refused(400, f"/admin/{order} takes ?{name}=node, not ?{query}")
+    return Order(order, node)
+
+
+def error(sentence: str, *, definite: bool) -> bytes:
+    """The body of a refusal or a failure."""
+    return _json({"error": sentence, "definite": definite})
+
+
+def sentence_in(results: bytes) -> str:
+    """The sentence of a refusal, as the state machine gives it."""
+    return str(_decode(results))
+
+
+def page(content: Any) -> bytes:
+    """The body of a page."""
+    return _json(content)
+
+
+def shown(shape: str, steps: Steps, results: bytes, slot: int) -> bytes:
+    """The body of an answer: `results` is a value for a read, else a list with one for each step.
+
+    A transaction is shown with the values that it read filled in.
+    """
+    if shape == "read":
+        return b'{"value":%b,"slot":%d}' % (results, slot)
+    if shape == "put":
+        return b'{"slot":%d}' % slot
+    if shape == "cas":
+        return b'{"swapped":%b,"slot":%d}' % (results[1:-1], slot)
+    filled = [
+        [verb, key, result]
+        for (verb, key, _), result in zip(steps, _decode(results), strict=True)
+    ]
+    return _json({"txn": filled, "slot": slot})

@@ -1,0 +1,124 @@
+"""The named bugs of the Paxos store, off unless they are named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from systems_under_test.paxos import names
+from systems_under_test.system import Bug
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def _bug(
+    name: str,
+    sentence: str,
+    *,
+    faults: str,
+    needs: Mapping[str, Any] | None = None,
+    environments: tuple[str, ...] = ("simulated", "local"),
+    masked_by: tuple[str, ...] = (),
+) -> Bug:
+    return Bug(
+        name=name,
+        sentence=sentence,
+        finding="not-linearizable",
+        workload="register",
+        needs=needs or {},
+        faults=faults,
+        environments=environments,
+        masked_by=masked_by,
+    )
+
+
+_BUGS: Final = (
+    _bug(
+        names.PROMISE_NOT_DURABLE,
+        "Promises and accepted values are said before they are durable.",
+        faults="power@all",
+        environments=("simulated",),
+    ),
+    _bug(
+        names.ACCEPTS_BELOW_PROMISE,
+        "An acceptor accepts values of a ballot below its promise.",
+        faults="partition:one-node,pause",
+    ),
+    _bug(
+        names.SKIPS_HIGHEST_ACCEPTED,
+        "A new leader proposes what it has accepted itself, not what the highest ballot had.",
+        faults="partition,kill",
+    ),
+    _bug(
+        names.HALF_QUORUM,
+        "Half of the members, rounded down, are taken for a quorum.",
+        faults="partition",
+    ),
+    _bug(
+        names.DEPOSED_LEADER_READS,
+        "A leader reads for as long as it has not heard of another one.",
+        faults="partition,pause",
+    ),
+    _bug(
+        names.LEASE_IGNORES_DRIFT,
+        "The leader counts its lease as long as the grantors do, whatever the clocks' drift.",
+        faults="clock:drift@n1,partition:one-node@n1",
+        needs={"lease_ms": 2_500},
+    ),
+    _bug(
+        names.VOTES_RIGHT_AFTER_RESTART,
+        "A replica votes at once after a start, although it may have granted a lease before.",
+        faults="kill@n2+n3,partition:one-node",
+        needs={"lease_ms": 6_000},
+    ),
+    _bug(
+        names.SERVES_BEFORE_NOOP,
+        "A new leader reads before it has applied what was acknowledged before its time.",
+        faults="partition,kill",
+    ),
+    _bug(
+        names.LATE_ACK_REVIVES_LEASE,
+        "The lease is counted from the arrival of an answer, not from before the question.",
+        faults="link:hold,partition",
+    ),
+    _bug(
+        names.ACKS_BEFORE_QUORUM,
+        "A write is acknowledged once the leader alone holds it.",
+        faults="partition,kill",
+    ),
+    _bug(
+        names.APPLIES_PAST_HOLE,
+        "A replica that misses a slot accepts and applies the ones behind it.",
+        faults="link:lossy,partition",
+    ),
+    _bug(
+        names.SNAPSHOT_OVER_NEWER,
+        "A snapshot that arrives late replaces a newer state.",
+        faults="link:duplicate,partition",
+        needs={"checkpoint_slots": 5},
+    ),
+    _bug(
+        names.DUPLICATE_APPLIED_TWICE,
+        "A command that the log holds twice is applied twice.",
+        faults="link:duplicate",
+    ),
+    _bug(
+        names.AMNESIAC_VOTES,
+        "A replica that lost its disk votes on under its old id.",
+        faults="kill",
+        needs={"engine": "memory"},
+    ),
+    _bug(
+        names.LOG_REPLICA_COUNTS_EARLY,
+        "A log replica counts before it holds the log.",
+        faults="kill,partition",
+        needs={"log_replicas": 2},
+    ),
+    _bug(
+        names.TRUNCATES_TOO_EARLY,
+        "Slots are dropped from the log before any snapshot holds them.",
+        faults="kill,partition",
+    ),
+)
+
+BUGS: Final = {bug.name: bug for bug in _BUGS}

@@ -1,0 +1,181 @@
+"""The options of a Paxos store: one frozen value, each field with a sentence, a unit, a default.
+
+An option of the command line is a field here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CHOICES: Final = {"engine": ("memory", "sqlite"), "reads": ("lease", "quorum")}
+SWITCHES: Final = ("repair",)
+MAYBE_ZERO: Final = ("log_replicas", "handover_every_ms", "drift_ppm")
+MILLISECONDS_MAX: Final = 3_600_000
+MILLION: Final = 1_000_000
+MS: Final = 1_000_000
+"""Nanoseconds in a millisecond."""
+
+
+def _option(default: Any, sentence: str, unit: str) -> Any:
+    return field(default=default, metadata={"sentence": sentence, "unit": unit})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Configuration:
+    """How a store is set up. Every replica of a cluster is given the same."""
+
+    engine: str = _option("sqlite", "What the host keeps the data in.", "a word")
+    reads: str = _option(
+        "lease",
+        "Whether a strong read is answered under the leader's lease, or after a quorum round.",
+        "a word",
+    )
+    log_replicas: int = _option(
+        0, "How many of the last nodes wait to stand in as log replicas.", "nodes"
+    )
+    lease_ms: int = _option(1_000, "L: how long a grantor promises no other ballot.", "ms")
+    drift_ppm: int = _option(
+        200_000, "How much too fast or slow a monotonic clock may run.", "parts per million"
+    )
+    heartbeat_ms: int = _option(100, "How often a leader renews its lease.", "ms")
+    suspect_ms: int = _option(
+        500, "A follower that has heard no leader for so long asks its peers.", "ms"
+    )
+    prepare_ms: int = _option(400, "A candidate that has no quorum by then gives up.", "ms")
+    request_timeout_ms: int = _option(
+        3_000, "After this a request is answered, be it by a failure.", "ms"
+    )
+    checkpoint_slots: int = _option(
+        256, "After so many applied slots the state is made durable.", "slots"
+    )
+    batch_bytes: int = _option(1 << 18, "The most that one message of values carries.", "bytes")
+    request_window: int = _option(16, "Results that are remembered for each session.", "requests")
+    session_ttl_ms: int = _option(
+        600_000, "An idle session is forgotten after so long on the log's own time.", "ms"
+    )
+    sessions_max: int = _option(100_000, "Sessions that are remembered.", "sessions")
+    repair: bool = _option(
+        True, "Whether the leader replaces members that lost their disk or do not answer.", "on/off"
+    )
+    replace_after_ms: int = _option(
+        3_000, "A member silent for so long is replaced, where a log replica waits.", "ms"
+    )
+    handover_every_ms: int = _option(
+        0, "How often a leader hands over on its own, as if for a deployment; 0 is never.", "ms"
+    )
+    value_bytes_max: int = _option(1 << 20, "The longest body that is accepted.", "bytes")
+    key_bytes_max: int = _option(1_024, "The longest key that is accepted.", "bytes")
+    transaction_steps_max: int = _option(100, "The most steps of one transaction.", "steps")
+    requests_max: int = _option(
+        10_000, "Open requests of a node, beyond which it refuses more.", "requests"
+    )
+
+    @property
+    def lease(self) -> int:
+        """L in nanoseconds, for grantors."""
+        return self.lease_ms * MS
+
+    @property
+    def leader_lease(self) -> int:
+        """L(1-r)/(1+r) in nanoseconds, for the leader."""
+        return self.lease * (MILLION - self.drift_ppm) // (MILLION + self.drift_ppm)
+
+    @property
+    def session_ttl(self) -> int:
+        """`session_ttl_ms` in nanoseconds."""
+        return self.session_ttl_ms * MS
+
+
+OPTIONS: Final = {option.name: option for option in fields(Configuration)}
+
+
+def option_docs() -> dict[str, str]:
+    """Each option with its sentence, unit and default."""
+    return {
+        name: f"{option.metadata['sentence']} In {option.metadata['unit']};{_choices(name)}"
+        f" default {_shown(option.default)}."
+        for name, option in OPTIONS.items()
+    }
+
+
+def _choices(name: str) -> str:
+    return f" {' or '.join(CHOICES[name])};" if name in CHOICES else ""
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
+
+
+def parse(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The options as fields, and what is wrong with them in sentences.
+
+    Values may be typed or text, as the command line gives them: `3` or `"3"`, `true` or `"on"`.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for given, value in options.items():
+        name = given.replace("-", "_")
+        if name not in OPTIONS:
+            problems.append(f"paxos has no option {given!r}; it has {', '.join(sorted(OPTIONS))}")
+            continue
+        try:
+            values[name] = _typed(name, value)
+        except ValueError as error:
+            problems.append(str(error))
+    return values, problems
+
+
+def _typed(name: str, value: Any) -> Any:
+    if name in CHOICES:
+        if value not in CHOICES[name]:
+            raise ValueError(f"{name} must be {' or '.join(CHOICES[name])}, not {value!r}")
+        return value
+    if name in SWITCHES:
+        switch = {"on": True, "true": True, "off": False, "false": False}.get(str(value).lower())
+        if switch is None:
+            raise ValueError(f"{name} must be on or off, not {value!r}")
+        return switch
+    try:
+        if isinstance(value, bool | float):
+            raise ValueError
+        return int(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a whole number, not {value!r}") from None
+
+
+def configure(options: Mapping[str, Any]) -> Configuration:
+    """The configuration that these options give. Raises ValueError naming every problem."""
+    values, problems = parse(options)
+    if problems:
+        raise ValueError("; ".join(problems))
+    return Configuration(**values)
+
+
+def problems_of(options: Mapping[str, Any], nodes: tuple[str, ...]) -> list[str]:
+    """Everything that is wrong with these options on these nodes; empty if nothing is."""
+    values, problems = parse(options)
+    if problems:
+        return problems
+    c = Configuration(**values)
+    for name, option in OPTIONS.items():
+        low = 0 if name in MAYBE_ZERO else 1
+        if option.type == "int" and getattr(c, name) < low:
+            problems.append(f"{name} must be at least {low}, not {getattr(c, name)}")
+        if name.endswith("_ms") and getattr(c, name) > MILLISECONDS_MAX:
+            problems.append(f"{name} must be at most {MILLISECONDS_MAX}, not {getattr(c, name)}")
+    if c.drift_ppm >= MILLION // 2:
+        problems.append(f"drift_ppm={c.drift_ppm} leaves a leader no lease worth the name")
+    if len(nodes) - c.log_replicas not in (3, 5):
+        problems.append(
+            f"a group has 3 or 5 storage replicas, not {len(nodes) - c.log_replicas}: "
+            f"--nodes 3 or 5, and one more for each of log_replicas={c.log_replicas}"
+        )
+    if 3 * c.heartbeat_ms > min(c.suspect_ms, c.lease_ms):
+        problems.append("heartbeat_ms must be at most a third of suspect_ms and of lease_ms")
+    return problems

@@ -1,0 +1,229 @@
+"""Election: suspicion, pre-vote, phase 1, and the rule for choosing values.
+
+A follower that has heard no leader for a while asks all replicas whether they have; only if a
+quorum has not (and could promise) does it begin a ballot: so neither a cut link nor a lost
+heartbeat makes an election (`elects-while-healthy`). A candidate needs a quorum of every
+configuration that is in force in a slot that it recovers. In each slot it proposes the value
+accepted in the highest ballot among the promises, else nothing (`skips-highest-accepted`).
+
+Sources: Lamport, "Paxos made simple", 2001, 2.2; Ongaro, "Consensus: bridging theory and
+practice", 2014, 9.6 (pre-vote).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from systems_under_test.paxos import group as groups
+from systems_under_test.paxos import names
+from systems_under_test.paxos.configuration import MS
+from systems_under_test.paxos.leadership import Leadership
+from systems_under_test.paxos.log import group_in
+from systems_under_test.paxos.messages import (
+    NO_BALLOT,
+    Ask,
+    Ballot,
+    Entry,
+    Prepare,
+    Promise,
+    Silent,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from systems_under_test.paxos.group import Group
+    from systems_under_test.paxos.node import Node
+    from systems_under_test.paxos.step import Step
+
+ELECTION: Final = "election"
+FIRST_AGAIN: Final = (40 * MS, 160 * MS)
+"""A follower looks again whether it hears a leader after so long, drawn: so candidates part."""
+
+
+@dataclass(slots=True)
+class Candidacy:
+    """Phase 1 of one ballot."""
+
+    ballot: Ballot
+    first: int
+    released: Ballot
+    deadline: int
+    promises: dict[str, Promise] = field(default_factory=dict)
+
+
+class Election:
+    """How one replica comes to lead."""
+
+    def __init__(self, node: Node, now: int) -> None:
+        self._node = node
+        self._began = now
+        self.round = 0
+        """The highest round heard of."""
+        self.candidacy: Candidacy | None = None
+        self._asked = 0
+        self._silent: dict[str, int] = {}
+
+    def arm(self, step: Step) -> None:
+        """Look again after a while."""
+        step.set_timer(ELECTION, step.rng.between(*FIRST_AGAIN))
+
+    def on_timer(self, step: Step) -> None:
+        """Go on with the candidacy, or ask the others if no leader was heard."""
+        self.arm(step)
+        node = self._node
+        if node.leadership is not None or not node.may_lead():
+            return
+        candidacy = self.candidacy
+        if candidacy is not None:
+            if step.mono < candidacy.deadline:
+                self._prepare(step, candidacy)
+                return
+            self.candidacy = None
+        if self.hears_leader(step.mono):
+            return
+        node.counters.suspicions += 1
+        if node.bug == names.ELECTS_WHILE_HEALTHY:
+            self.begin(step, NO_BALLOT)
+            return
+        self._asked += 1
+        self._silent = {}
+        node.broadcast(step, Ask(self._asked, node.learner.chosen))
+        if node.acceptor.free_for(node.name, step.mono):
+            self._count(step, node.name, node.acceptor.replica)
+
+    def hears_leader(self, now: int) -> bool:
+        """Whether a leader was heard lately, counting from the start of this life."""
+        heard = self._node.heard_at
+        since = self._began if heard is None and self._node.leader == NO_BALLOT else heard
+        return since is not None and now - since < self._node.configuration.suspect_ms * MS
+
+    # --- pre-vote ---
+
+    def on_ask(self, step: Step, sender: str, message: Ask) -> None:
+        """Does this replica hear a leader other than the asker, and could it promise?"""
+        node = self._node
+        hears = node.leadership is not None or (
+            self.hears_leader(step.mono) and node.leader.node != sender
+        )
+        if hears or message.held < node.log.start or not node.acceptor.free_for(sender, step.mono):
+            node.counters.pre_votes_refused += 1
+            return
+        promised = node.acceptor.promised.round
+        step.send(sender, Silent(message.number, node.acceptor.replica, promised))
+
+    def on_silent(self, step: Step, sender: str, message: Silent) -> None:
+        """One more who hears no leader."""
+        self.round = max(self.round, message.round)
+        node = self._node
+        idle = node.leadership is None and self.candidacy is None
+        if message.number == self._asked and idle and not self.hears_leader(step.mono):
+            self._count(step, sender, message.replica)
+
+    def _count(self, step: Step, voter: str, replica: int) -> None:
+        self._silent[voter] = replica
+        if self._has_quorum(self._node.groups.newest, self._silent):
+            self.begin(step, NO_BALLOT)
+
+    def _has_quorum(self, group: Group, votes: dict[str, int]) -> bool:
+        agreed = sum(votes.get(member.node) == member.replica for member in group.members)
+        return agreed >= self._node.quorum(group)
+
+    # --- phase 1 ---
+
+    def begin(self, step: Step, released: Ballot) -> None:
+        """Begin a ballot of this node, higher than any heard of."""
+        node = self._node
+        if node.leadership is not None or not node.may_lead():
+            return
+        if released != NO_BALLOT:
+            node.acceptor.release(released)
+        if not node.acceptor.free_for(node.name, step.mono):
+            if node.bug != names.ELECTS_WHILE_HEALTHY:
+                return
+        self.round = max(self.round, node.acceptor.promised.round) + 1
+        ballot = Ballot(self.round, node.name)
+        node.counters.elections_begun += 1
+        node.acceptor.promise(step, ballot)
+        first = node.learner.chosen + 1
+        deadline = step.mono + node.configuration.prepare_ms * MS
+        candidacy = self.candidacy = Candidacy(ballot, first, released, deadline)
+        candidacy.promises[node.name] = Promise(
+            ballot,
+            node.acceptor.replica,
+            node.log.accepted_from(first),
+            node.groups.base_slot,
+            groups.encode(node.groups.base),
+        )
+        step.log("candidate", round=ballot.round, first=first)
+        self._prepare(step, candidacy)
+        self._conclude(step)
+
+    def abandon(self) -> None:
+        """Somebody leads."""
+        self.candidacy = None
+
+    def on_rejected(self, step: Step, promised: Ballot) -> None:
+        """Somebody has promised more."""
+        self.round = max(self.round, promised.round)
+        if self.candidacy is not None and self.candidacy.ballot < promised:
+            self.candidacy = None
+
+    def _prepare(self, step: Step, candidacy: Candidacy) -> None:
+        """Ask whoever has not promised yet."""
+        message = Prepare(candidacy.ballot, candidacy.first, candidacy.released)
+        for peer in self._node.peers:
+            if peer not in candidacy.promises:
+                step.send(peer, message)
+
+    def on_promise(self, step: Step, sender: str, message: Promise) -> None:
+        """One more promise."""
+        candidacy = self.candidacy
+        if candidacy is not None and candidacy.ballot == message.ballot:
+            candidacy.promises[sender] = message
+            self._conclude(step)
+
+    def _conclude(self, step: Step) -> None:
+        """Lead, if every configuration that matters has promised with a quorum."""
+        node, candidacy = self._node, self.candidacy
+        assert candidacy is not None
+        if node.acceptor.promised != candidacy.ballot:
+            self.candidacy = None
+            return
+        promises = candidacy.promises
+        recovered = highest(promises.values())
+        if node.bug == names.SKIPS_HIGHEST_ACCEPTED:
+            recovered = dict(promises[node.name].accepted)
+        votes = {name: promise.replica for name, promise in promises.items()}
+        if not all(self._has_quorum(group, votes) for group in self._groups(recovered)):
+            return
+        self.candidacy = None
+        node.counters.elections_won += 1
+        node.leader = candidacy.ballot
+        node.heard_at = step.mono
+        step.log("leads", round=candidacy.ballot.round, recovered=len(recovered))
+        node.leadership = Leadership(node, candidacy.ballot)
+        node.leadership.begin(step, candidacy.first, recovered)
+
+    def _groups(self, recovered: dict[int, Entry]) -> list[Group]:
+        """The configurations in force in the slots to recover, and after them."""
+        assert self.candidacy is not None
+        newest = max(self.candidacy.promises.values(), key=lambda promise: promise.group_slot)
+        found = [groups.decode(newest.group)]
+        for _, entry in sorted(recovered.items()):
+            group = group_in(entry.payload)
+            if group is not None and group.id > found[-1].id:
+                found.append(group)
+        return found
+
+
+def highest(promises: Iterable[Promise]) -> dict[int, Entry]:
+    """In each slot what was accepted in the highest ballot: the rule for choosing a value."""
+    chosen: dict[int, Entry] = {}
+    for promise in promises:
+        for slot, entry in promise.accepted:
+            known = chosen.get(slot)
+            if known is None or known.ballot < entry.ballot:
+                chosen[slot] = entry
+    return chosen

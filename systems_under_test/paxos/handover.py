@@ -1,0 +1,46 @@
+"""Planned hand-over: a leader that stops on purpose leaves no lease to wait for (P9).
+
+It stops reading and proposing for good in its ballot, then sends every grantor a release bound to
+that ballot and asks the follower that holds most to take over; that one passes the release on with
+its `Prepare`, should the release itself be late. A late answer to an earlier renewal finds no
+leadership that it could revive; a release of another ballot, or a second one, is ignored
+(`Acceptor.release`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from systems_under_test.paxos.messages import Release, TakeOver
+
+if TYPE_CHECKING:
+    from systems_under_test.paxos.node import Node
+    from systems_under_test.paxos.step import Step
+
+
+def successor(node: Node, wanted: str) -> str | None:
+    """The node to lead next: the one that was asked for, else the one that holds most."""
+    leadership = node.leadership
+    assert leadership is not None
+    able = [
+        member.node
+        for member in node.groups.newest.storing()
+        if member.node != node.name and leadership.peers[member.node].replica == member.replica
+    ]
+    if wanted:
+        return wanted if wanted in able else None
+    return max(able, key=lambda name: leadership.peers[name].held, default=None)
+
+
+def hand_over(step: Step, node: Node, to: str) -> None:
+    """Stop leading, and tell everyone."""
+    leadership = node.leadership
+    assert leadership is not None
+    ballot = leadership.ballot
+    node.step_down(step, f"handing over to {to}")
+    node.acceptor.release(ballot)
+    node.counters.releases_sent += 1
+    step.send(to, TakeOver(ballot))
+    for peer in node.peers:
+        if peer != to:
+            step.send(peer, Release(ballot))

@@ -1,0 +1,250 @@
+"""The leader of a ballot: proposes values in slots, counts who holds them, and renews its lease.
+
+It makes a slot chosen when a quorum of the configuration in force there holds it in the leader's
+ballot (`acks-before-quorum`, `half-quorum`); a slot of an earlier ballot was proposed again in this
+one first. It begins with the values that phase 1 recovered and a no-op, and answers no strong read
+before it has applied that no-op (`serves-before-noop`): only then does its state hold everything
+that an earlier leader has acknowledged. Without answers of a quorum for one lease it steps down and
+falls silent, so that a one-way cut is no permanent outage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from systems_under_test.paxos import lease, names
+from systems_under_test.paxos.commands import NOOP
+from systems_under_test.paxos.configuration import MS
+from systems_under_test.paxos.lease import NEVER
+from systems_under_test.paxos.messages import Accept, Accepted, Answered, Entry
+from systems_under_test.paxos.reads import StrongReads
+from systems_under_test.paxos.reconfiguration import Reconfiguration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from systems_under_test.paxos.group import Member
+    from systems_under_test.paxos.messages import Ballot
+    from systems_under_test.paxos.node import Node
+    from systems_under_test.paxos.state_machine import Result
+    from systems_under_test.paxos.step import Step
+
+HEARTBEAT: Final = "heartbeat"
+UNCHOSEN_MAX: Final = 10_000
+"""So many proposed slots wait for a quorum; further commands are refused."""
+
+
+@dataclass(slots=True)
+class Peer:
+    """What the leader knows of another node, member or not."""
+
+    next: int
+    """The slot to send next."""
+    held: int = 0
+    replica: int = 0
+    checkpoint: int = 0
+    flying_since: int = NEVER
+    """When values were sent that it has not answered; one batch is under way at a time."""
+    heard_at: int = NEVER
+    answered: bool = False
+
+
+class Leadership:
+    """One node's time as the leader of one ballot."""
+
+    def __init__(self, node: Node, ballot: Ballot) -> None:
+        self._node = node
+        self.ballot = ballot
+        self.peers: dict[str, Peer] = {}
+        self.echoed: dict[str, int] = {}
+        """For each member the latest `sent_at` that it has answered under its id."""
+        self.noop = 0
+        self.began_at = 0
+        self.reads = StrongReads(node, self)
+        self.reconfiguration = Reconfiguration(node, self)
+        self._origins: dict[int, tuple[str, int]] = {}
+        """Slot -> who forwarded the command, and under which number."""
+
+    # --- start ---
+
+    def begin(self, step: Step, first: int, recovered: dict[int, Entry]) -> None:
+        """Propose again what may have been chosen, then a no-op."""
+        node = self._node
+        self.began_at = step.mono
+        self.peers = {peer: Peer(first, heard_at=step.mono) for peer in node.peers}
+        for slot in range(first, max(recovered, default=first - 1) + 1):
+            entry = recovered.get(slot)
+            if entry is None:
+                node.counters.holes_filled += 1
+                entry = Entry(self.ballot, node.learner.time, NOOP)
+            node.counters.slots_recovered += 1
+            node.log.put(step, slot, Entry(self.ballot, entry.time, entry.payload))
+        node.log.last = max(recovered, default=first - 1)
+        self.noop = node.log.last + 1
+        node.clients.leader_changed(step)
+        self.propose(step, NOOP)
+        self.beat(step)
+        step.set_timer(HEARTBEAT, node.configuration.heartbeat_ms * MS)
+
+    # --- phase 2 ---
+
+    def propose(self, step: Step, payload: bytes, origin: tuple[str, int] | None = None) -> int:
+        """Put a value into the next slot and send it; the slot."""
+        node = self._node
+        slot = node.log.last + 1
+        time = max(node.learner.time, step.wall)
+        node.counters.slots_proposed += 1
+        node.log.put(step, slot, Entry(self.ballot, time, payload))
+        node.acceptor.hold_as_leader(step, self.ballot)
+        if origin is not None:
+            self._origins[slot] = origin
+        self._send_values(step)
+        self.advance(step)
+        return slot
+
+    def _send_values(self, step: Step) -> None:
+        for name, peer in self.peers.items():
+            if peer.flying_since == NEVER and peer.next <= self._node.log.last:
+                self._send(step, name, peer)
+
+    def _send(self, step: Step, name: str, peer: Peer) -> None:
+        """Send what follows, as much as one message may carry; nothing is a heartbeat."""
+        node = self._node
+        values: list[tuple[int, bytes]] = []
+        size, slot = 0, peer.next
+        if peer.flying_since == NEVER:
+            while slot <= node.log.last and size < node.configuration.batch_bytes:
+                entry = node.log.entries.get(slot)
+                if entry is None:  # Truncated: a snapshot has to bring it.
+                    break
+                values.append((entry.time, entry.payload))
+                size += len(entry.payload)
+                slot += 1
+        first = peer.next
+        if values:
+            peer.flying_since = step.mono
+            peer.next = slot
+        step.send(
+            name,
+            Accept(
+                self.ballot,
+                node.groups.newest.id,
+                step.mono,
+                first,
+                tuple(values),
+                node.learner.chosen,
+                node.snapshots.floor,
+            ),
+        )
+
+    def on_accepted(self, step: Step, sender: str, message: Accepted) -> None:
+        """2b."""
+        peer = self.peers[sender]
+        node = self._node
+        peer.heard_at = step.mono
+        peer.answered = True
+        if peer.replica != message.replica:
+            peer.replica = message.replica
+            self.echoed.pop(sender, None)
+        peer.held = max(peer.held, message.held)
+        peer.checkpoint = max(peer.checkpoint, message.checkpoint)
+        echoed = message.sent_at
+        if node.bug == names.LATE_ACK_REVIVES_LEASE:
+            echoed = step.mono
+        member = node.groups.newest.member(sender)
+        if member is not None and member.replica == message.replica:
+            self.echoed[sender] = max(self.echoed.get(sender, NEVER), echoed)
+        if peer.flying_since != NEVER and message.sent_at >= peer.flying_since:
+            peer.flying_since = NEVER
+            peer.next = peer.held + 1
+        self.advance(step)
+        if node.leadership is not self:
+            return
+        if peer.flying_since == NEVER and peer.next <= node.log.last:
+            self._send(step, sender, peer)
+        self.reads.serve(step)
+
+    def advance(self, step: Step) -> None:
+        """Find how far a quorum holds the log, each slot by the configuration in force there."""
+        node = self._node
+        groups, last = node.groups, node.log.last
+        chosen = node.learner.chosen
+        while chosen < last:
+            group = groups.at(chosen + 1)
+            end = groups.ends(chosen + 1)
+            held = self._held_by_quorum(step, group.members, node.quorum(group))
+            upto = held if end is None else min(held, end)
+            if upto <= chosen:
+                break
+            chosen = upto
+        if chosen > node.learner.chosen:
+            node.learner.learn(step, chosen)
+            self.reads.serve(step)
+            self.reconfiguration.on_chosen(step)
+
+    def _held_by_quorum(self, step: Step, members: Iterable[Member], quorum: int) -> int:
+        node = self._node
+        if node.bug == names.ACKS_BEFORE_QUORUM:
+            return node.log.last
+        held = []
+        for member in members:
+            if member.node == node.name:
+                held.append(node.log.last)
+                continue
+            peer = self.peers[member.node]
+            votes = peer.replica == member.replica
+            held.append(peer.held if votes else 0)
+        held.sort(reverse=True)
+        return held[quorum - 1] if len(held) >= quorum else 0
+
+    def applied(self, step: Step, slot: int, result: Result) -> None:
+        """Tell whoever forwarded the command of this slot."""
+        origin = self._origins.pop(slot, None)
+        if origin is not None:
+            name, number = origin
+            step.send(name, Answered(number, result.status, result.results, result.slot))
+
+    # --- lease ---
+
+    def confirmed_at(self, step: Step) -> int:
+        """The latest reading from which on a quorum has answered this ballot."""
+        node = self._node
+        group = node.groups.newest
+        return lease.confirmed_at(group, node.quorum(group), node.name, step.mono, self.echoed)
+
+    def has_lease(self, step: Step) -> bool:
+        """Whether no other leader can have been elected yet."""
+        node = self._node
+        length = node.configuration.leader_lease
+        if node.bug == names.LEASE_IGNORES_DRIFT:
+            length = node.configuration.lease
+        if node.bug == names.DEPOSED_LEADER_READS:
+            return True
+        confirmed = self.confirmed_at(step)
+        return confirmed != NEVER and step.mono < confirmed + length
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything that an earlier leader has acknowledged is applied here."""
+        node = self._node
+        return node.learner.applied >= self.noop or node.bug == names.SERVES_BEFORE_NOOP
+
+    def beat(self, step: Step) -> None:
+        """Renew the lease, and tell everyone what is chosen."""
+        self._node.acceptor.grant(step, self.ballot)
+        for name, peer in self.peers.items():
+            self._send(step, name, peer)
+
+    def on_heartbeat(self, step: Step) -> None:
+        """Renew, or step down after a lease without a quorum."""
+        node = self._node
+        confirmed = max(self.confirmed_at(step), self.began_at)
+        patient = node.bug in (names.DEPOSED_LEADER_READS, names.LATE_ACK_REVIVES_LEASE)
+        if step.mono - confirmed >= node.configuration.lease and not patient:
+            node.step_down(step, "no quorum has answered for a lease")
+            return
+        step.set_timer(HEARTBEAT, node.configuration.heartbeat_ms * MS)
+        node.snapshots.on_heartbeat(step, self)
+        self.beat(step)
+        self.reconfiguration.on_heartbeat(step)

@@ -1,0 +1,91 @@
+"""The learner: which slots are known to be chosen, and the state after them.
+
+A slot is known to be chosen when a leader says so of a slot that this replica holds in the
+leader's ballot (or, for the leader, when a quorum holds it). Slots are applied in order, without
+holes; a log replica applies nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from systems_under_test.paxos import commands, names
+from systems_under_test.paxos.commands import COMMAND, REGROUP
+from systems_under_test.paxos.log import group_in
+
+if TYPE_CHECKING:
+    from systems_under_test.paxos.node import Node
+    from systems_under_test.paxos.step import Step
+
+
+class Learner:
+    """What one replica knows to be chosen."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.applied = node.head.applied
+        self.time = node.head.time
+        """The log's own time: the greatest stamp so far."""
+        self.chosen = max(node.head.applied, node.log.start)
+        node.groups.settle(self.chosen)
+
+    def learn(self, step: Step, upto: int) -> None:
+        """Slots up to this one are chosen, and held here."""
+        if upto <= self.chosen:
+            return
+        self.chosen = upto
+        node = self._node
+        if not node.stores:
+            before = node.groups.base_slot
+            node.groups.settle(upto)
+            if node.groups.base_slot != before:
+                self._store_head(step)
+            return
+        while self.applied < upto:
+            self._apply(step, self.applied + 1)
+        self._store_head(step)
+        node.snapshots.after_applying(step)
+
+    def put_in_place(self, applied: int, time: int) -> None:
+        """A snapshot is the state now."""
+        self.applied, self.time = applied, time
+        self.chosen = max(self.chosen, applied)
+
+    def _apply(self, step: Step, slot: int) -> None:
+        """Apply one slot and answer whoever waits for it."""
+        node = self._node
+        entry = node.log.entries.get(slot)
+        self.applied = slot
+        if entry is None:
+            assert node.bug is not None, f"slot {slot} is chosen and not held"
+            return
+        node.counters.slots_applied += 1
+        self.time = max(self.time, entry.time)
+        kind = entry.payload[:1]
+        if kind == COMMAND:
+            command = commands.decode(entry.payload)
+            result = node.state.apply(step, command, slot, self.time)
+            node.clients.applied(step, command, result)
+            if node.leadership is not None:
+                node.leadership.applied(step, slot, result)
+        elif kind == REGROUP:
+            node.groups.settle(slot)
+            group = group_in(entry.payload)
+            assert group is not None
+            step.log("group-chosen", id=group.id, members=[m.node for m in group.members])
+
+    def _store_head(self, step: Step) -> None:
+        """The head goes with the state that this input wrote."""
+        node = self._node
+        head = msgspec.structs.replace(
+            node.head,
+            applied=self.applied,
+            time=self.time,
+            group_slot=node.groups.base_slot,
+            group=node.groups.base,
+        )
+        node.store_head(step, head)
+
+

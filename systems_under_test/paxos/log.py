@@ -1,0 +1,96 @@
+"""The replicated log of one replica: what it has accepted in each slot, durable.
+
+Kept in the table `log`, ordered by slot, and as a copy in memory. Slots up to `start` are gone:
+they are chosen and lie in a snapshot. The slots held are consecutive.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from systems_under_test.paxos import group as groups
+from systems_under_test.paxos.commands import REGROUP
+from systems_under_test.paxos.messages import Entry
+
+if TYPE_CHECKING:
+    from systems_under_test.paxos.group import Group, Groups
+    from systems_under_test.paxos.step import Step
+
+LOG_TABLE: Final = "log"
+SLOT_BYTES: Final = 8
+TRUNCATED_AT_ONCE_MAX: Final = 1_000
+"""So many slots are deleted with one input, so that no input takes long."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Entry).decode
+
+
+def key_of(slot: int) -> bytes:
+    """The key of a slot: in the order of slots."""
+    return slot.to_bytes(SLOT_BYTES, "big")
+
+
+def group_in(payload: bytes) -> Group | None:
+    """The configuration in an entry, if it is one."""
+    return groups.decode(payload[1:]) if payload[:1] == REGROUP else None
+
+
+class Log:
+    """Entries by slot."""
+
+    def __init__(self, step: Step, start: int, configurations: Groups, *, durable: bool) -> None:
+        self.start = start
+        self.entries: dict[int, Entry] = {}
+        self.last = start
+        self._groups = configurations
+        self._durable = durable
+        for key, content in step.storage.scan(LOG_TABLE):
+            slot = int.from_bytes(key, "big")
+            if slot <= start:
+                continue
+            self.entries[slot] = entry = _decode(content)
+            self.last = slot
+            configurations.put(slot, group_in(entry.payload))
+
+    def put(self, step: Step, slot: int, entry: Entry) -> None:
+        """Accept an entry in a slot."""
+        self.entries[slot] = entry
+        self.last = max(self.last, slot)
+        self._groups.put(slot, group_in(entry.payload))
+        step.write(LOG_TABLE, key_of(slot), _encode(entry), durable=self._durable)
+
+    def accepted_from(self, slot: int) -> tuple[tuple[int, Entry], ...]:
+        """The entries from a slot on, in order."""
+        entries = self.entries
+        return tuple((s, entries[s]) for s in range(slot, self.last + 1) if s in entries)
+
+    def groups_after(self, slot: int) -> list[tuple[int, Group]]:
+        """The configurations in slots above this one."""
+        found = []
+        for at, entry in self.accepted_from(slot + 1):
+            group = group_in(entry.payload)
+            if group is not None:
+                found.append((at, group))
+        return found
+
+    def truncate(self, step: Step, upto: int) -> int:
+        """Forget slots up to this one, as many as one input may; how many there were."""
+        upto = min(upto, self.start + TRUNCATED_AT_ONCE_MAX)
+        count = 0
+        for slot in range(self.start + 1, upto + 1):
+            if self.entries.pop(slot, None) is not None:
+                step.write(LOG_TABLE, key_of(slot), None, durable=False)
+                count += 1
+        self.start = max(self.start, upto)
+        self.last = max(self.last, self.start)
+        return count
+
+    def begin_at(self, step: Step, slot: int) -> None:
+        """A snapshot up to this slot is in place: drop what it covers, and what hangs loose."""
+        for old in [s for s in self.entries if s <= slot]:
+            del self.entries[old]
+            step.write(LOG_TABLE, key_of(old), None, durable=False)
+        self.start = slot
+        self.last = max(self.entries, default=slot)

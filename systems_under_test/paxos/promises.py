@@ -1,0 +1,51 @@
+"""What the store claims in a configuration under a plan: the guarantees, as code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from checker.claims import Promises
+
+if TYPE_CHECKING:
+    from systems_under_test.paxos.configuration import Configuration
+    from systems_under_test.system import FaultPlanSummary
+
+SAFETY: Final = frozenset(
+    {
+        "linearizable",
+        "read-your-writes",
+        "monotonic-reads",
+        "monotonic-writes",
+        "writes-follow-reads",
+    }
+)
+LIVENESS: Final = frozenset({"did-not-recover", "node-died"})
+ENDS_PROCESS: Final = frozenset({"kill", "power", "disk", "damage"})
+
+
+def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
+    """What is claimed, and for each other claim the reason why it is not."""
+    withdrawn: dict[str, str] = {}
+    drift = _why_drift_is_too_much(configuration, plan)
+    if drift is not None and configuration.reads == "lease":
+        withdrawn.update(dict.fromkeys(sorted(SAFETY), drift))
+    if "damage" in plan.faults:
+        reason = "a replica that finds its store damaged stops, and stays down until someone acts"
+        withdrawn.update(dict.fromkeys(sorted(LIVENESS), reason))
+    deadly = sorted(plan.faults & ENDS_PROCESS)
+    if configuration.engine == "memory" and deadly:
+        reason = f"the memory engine forgets its vote at {', '.join(deadly)}: a majority may be gone"
+        withdrawn["did-not-recover"] = reason
+    return Promises((SAFETY | LIVENESS) - withdrawn.keys(), withdrawn)
+
+
+def _why_drift_is_too_much(configuration: Configuration, plan: FaultPlanSummary) -> str | None:
+    """A lease is safe only while no clock drifts more than its bound."""
+    if plan.drift_ppm is None:
+        return "the plan moves clocks and does not say how fast they may run"
+    if plan.drift_ppm > configuration.drift_ppm:
+        return (
+            f"the plan lets clocks drift by {plan.drift_ppm} ppm, and leases are safe up to "
+            f"drift_ppm={configuration.drift_ppm}"
+        )
+    return None

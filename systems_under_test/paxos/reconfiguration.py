@@ -1,0 +1,147 @@
+"""Membership change through the log: one member at a time, by the leader.
+
+A change is proposed only when the leader has chosen a slot in its own ballot (its no-op), and when
+no other change is open. A node is added once it holds the log as far as the leader has chosen it
+(`log-replica-counts-early`): it learns as a non-member before. With `repair`, the leader removes a
+member that has lost its vote, adds nodes of the storage part that are no members under a new id,
+and lets a waiting log replica stand in for a member that does not answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from systems_under_test.paxos import group as groups
+from systems_under_test.paxos import names
+from systems_under_test.paxos.commands import REGROUP
+from systems_under_test.paxos.configuration import MS
+from systems_under_test.paxos.group import LOG
+
+if TYPE_CHECKING:
+    from systems_under_test.paxos.group import Group
+    from systems_under_test.paxos.leadership import Leadership
+    from systems_under_test.paxos.node import Node
+    from systems_under_test.paxos.step import Step
+
+
+class Reconfiguration:
+    """What a leader does about the membership."""
+
+    def __init__(self, node: Node, leadership: Leadership) -> None:
+        self._node = node
+        self._leadership = leadership
+        self.wanted: list[tuple[str, str]] = []
+        """Orders of an operator: ("add" or "remove", node), oldest first."""
+
+    def possible(self) -> bool:
+        """Whether a change may be proposed now."""
+        node = self._node
+        return node.learner.chosen >= self._leadership.noop and not node.groups.pending
+
+    def order(self, order: str, name: str) -> str | None:
+        """Take an operator's order; why it cannot be, or None."""
+        node = self._node
+        member = node.groups.newest.member(name)
+        if order == "add" and member is not None:
+            return f"{name} is a member already"
+        if order == "remove" and member is None:
+            return f"{name} is no member"
+        if order == "remove" and len(node.groups.newest.members) == 1:
+            return f"{name} is the last member"
+        if (order, name) not in self.wanted:
+            self.wanted.append((order, name))
+        return None
+
+    def on_heartbeat(self, step: Step) -> None:
+        """Go on with what is wanted, or find what needs repair."""
+        if not self.possible():
+            return
+        for order, name in self.wanted:
+            if self._go_on(step, order, name):
+                return
+        if self._node.configuration.repair:
+            self._repair(step)
+
+    def on_chosen(self, step: Step) -> None:
+        """More is chosen; a leader that is no member any longer hands over."""
+        node = self._node
+        if not node.groups.pending and node.groups.base.member(node.name) is None:
+            node.clients.hand_over(step, "")
+
+    def _go_on(self, step: Step, order: str, name: str) -> bool:
+        member = self._node.groups.newest.member(name)
+        if (member is not None) == (order == "add"):
+            self.wanted.remove((order, name))
+            return True
+        if order == "remove":
+            self._remove(step, name)
+            return True
+        if self._caught_up(name):
+            self._add(step, name)
+            return True
+        return False
+
+    def _caught_up(self, name: str) -> bool:
+        node = self._node
+        if node.bug == names.LOG_REPLICA_COUNTS_EARLY:
+            return True
+        return self._leadership.peers[name].held >= node.learner.chosen
+
+    def _add(self, step: Step, name: str) -> None:
+        node = self._node
+        node.counters.members_added += 1
+        self._propose(step, node.groups.newest.with_member(name, node.role_of(name)))
+
+    def _remove(self, step: Step, name: str) -> None:
+        self._node.counters.members_removed += 1
+        self._propose(step, self._node.groups.newest.without(name))
+
+    def _propose(self, step: Step, group: Group) -> None:
+        step.log("group-proposed", id=group.id, members=[m.node for m in group.members])
+        self._leadership.propose(step, REGROUP + groups.encode(group))
+
+    # --- repair ---
+
+    def _repair(self, step: Step) -> None:
+        """One repair at a time: amnesiacs, absent storage nodes, silent members, stand-ins."""
+        node = self._node
+        group = node.groups.newest
+        alive = {name for name in node.peers if self._answers(step, name)} | {node.name}
+        for member in group.members:
+            if member.node in alive and self._lost_vote(member.node, member.replica):
+                self._remove(step, member.node)
+                return
+        absent = [name for name in node.nodes if group.member(name) is None and name in alive]
+        for name in absent:
+            if node.role_of(name) != LOG and self._caught_up(name):
+                self._add(step, name)
+                return
+        voting = [member for member in group.members if member.node in alive]
+        silent = [member for member in group.members if self._silent(step, member.node)]
+        storing = len(node.nodes) - node.configuration.log_replicas
+        spare = [name for name in absent if node.role_of(name) == LOG]
+        if silent and spare and len(group.members) == storing:
+            if self._caught_up(spare[0]):
+                self._add(step, spare[0])
+        elif len(group.members) > storing and len(voting) > len(group.members) // 2:
+            standing_in = [m.node for m in group.members if m.role == LOG]
+            gone = silent[0].node if silent else standing_in[-1] if standing_in else None
+            if gone is not None:
+                self._remove(step, gone)
+
+    def _answers(self, step: Step, name: str) -> bool:
+        limit = self._node.configuration.suspect_ms * MS
+        return step.mono - self._leadership.peers[name].heard_at < limit
+
+    def _silent(self, step: Step, name: str) -> bool:
+        if name == self._node.name:
+            return False
+        limit = self._node.configuration.replace_after_ms * MS
+        return step.mono - self._leadership.peers[name].heard_at >= limit
+
+    def _lost_vote(self, name: str, replica: int) -> bool:
+        """Whether a member has answered that it may not vote under its id."""
+        if name == self._node.name:
+            return False
+        peer = self._leadership.peers[name]
+        return peer.replica != replica and peer.answered

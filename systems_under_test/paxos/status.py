@@ -1,0 +1,71 @@
+"""What a replica shows of itself: `/status` and `/dump`. Looking changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from systems_under_test.paxos.messages import NO_BALLOT
+from systems_under_test.paxos.state_machine import VALUES
+
+if TYPE_CHECKING:
+    from systems_under_test.paxos.node import Node
+    from systems_under_test.paxos.step import Step
+
+_decode = msgspec.json.Decoder().decode
+
+
+def ready(node: Node, step: Step) -> bool:
+    """Whether requests that are taken in here can be expected to be carried out."""
+    if node.leadership is not None:
+        return node.leadership.ready and node.leadership.has_lease(step)
+    return node.leader != NO_BALLOT and node.election.hears_leader(step.mono)
+
+
+def status(node: Node, step: Step) -> dict[str, Any]:
+    """How the node is: everything that quiescence is judged by, and what it has counted."""
+    newest = node.groups.newest
+    return {
+        "node": node.name,
+        "incarnation": node.incarnation,
+        "nodes": list(node.nodes),
+        "bug": node.bug,
+        "options": options(node),
+        "role": "leader" if node.leadership is not None else "follower",
+        "ready": ready(node, step),
+        "leader": node.leader.node or None,
+        "ballot": list(node.leader),
+        "promised": list(node.acceptor.promised),
+        "replica": node.acceptor.replica,
+        "stores": node.stores,
+        "group": {
+            "id": newest.id,
+            "since": node.groups.pending[-1][0] if node.groups.pending else node.groups.base_slot,
+            "chosen": not node.groups.pending,
+            "members": [[member.node, member.replica, member.role] for member in newest.members],
+        },
+        "chosen": node.learner.chosen,
+        "applied": node.learner.applied,
+        "last": node.log.last,
+        "log_start": node.log.start,
+        "checkpoint": node.snapshots.checkpoint,
+        "log_time": node.learner.time,
+        "sessions": len(node.state.sessions),
+        "open_requests": len(node.clients.open),
+        "counters": msgspec.to_builtins(node.counters),
+    }
+
+
+def options(node: Node) -> dict[str, Any]:
+    """Every option with its value."""
+    names = node.configuration.__dataclass_fields__
+    return {name: getattr(node.configuration, name) for name in names}
+
+
+def dump(node: Node, step: Step) -> dict[str, Any]:
+    """The state of this replica, and the slot that it stands for."""
+    values = {
+        key.decode(): _decode(value) for key, value in step.scan(node.state.table(VALUES))
+    }
+    return {"node": node.name, "slot": node.learner.applied, "keys": values}

@@ -1,0 +1,65 @@
+"""One input being handled: what it may read, and the effects that it has gathered so far."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from systems_under_test.paxos.messages import AnyMessage, seal
+from systems_under_test.replica import Diagnostic, Respond, Send, SetTimer, Write, WriteLater
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from systems_under_test.replica import Effect, Turn, Wire
+
+
+class Step:
+    """Reads through its own writes: the storage does not see what this input is about to write."""
+
+    __slots__ = ("_written", "effects", "mono", "rng", "storage", "wall")
+
+    def __init__(self, turn: Turn) -> None:
+        self.mono = turn.now.mono
+        self.wall = turn.now.wall
+        self.rng = turn.rng
+        self.storage = turn.storage
+        self.effects: list[Effect] = []
+        self._written: dict[tuple[str, bytes], bytes | None] = {}
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        """The value under a key as it will be after this input."""
+        if self._written and (table, key) in self._written:
+            return self._written[table, key]
+        return self.storage.get(table, key)
+
+    def scan(self, table: str) -> Iterator[tuple[bytes, bytes]]:
+        """All entries of a table in order; only while this input has written none of them."""
+        assert not any(written == table for written, _ in self._written), (
+            f"a scan of {table} would not see what this input writes to it"
+        )
+        return self.storage.scan(table)
+
+    def wrote(self, table: str) -> bool:
+        """Whether this input has written to a table, so that it cannot be scanned."""
+        return any(written == table for written, _ in self._written)
+
+    def write(self, table: str, key: bytes, value: bytes | None, *, durable: bool = True) -> None:
+        """Put a value, None deletes. Durable before any later effect leaves, unless told not."""
+        self._written[table, key] = value
+        self.effects.append((Write if durable else WriteLater)(table, key, value))
+
+    def send(self, to: str, message: AnyMessage) -> None:
+        """Send a message to another node."""
+        self.effects.append(Send(to, seal(message)))
+
+    def respond(self, request: int, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Answer a client."""
+        self.effects.append(Respond(request, status, headers, body))
+
+    def set_timer(self, name: str, delay: int) -> None:
+        """Fire after so many nanoseconds of the node's monotonic clock."""
+        self.effects.append(SetTimer(name, delay))
+
+    def log(self, event: str, **fields: Wire) -> None:
+        """A line for the node's log."""
+        self.effects.append(Diagnostic(event, fields))
