@@ -145,7 +145,7 @@ class Leadership:
         peer.heard_at = step.mono
         peer.answered = True
         if peer.replica != message.replica:
-            peer.replica = message.replica
+            peer.replica, peer.held = message.replica, 0
             self.echoed.pop(sender, None)
         peer.held = max(peer.held, message.held)
         peer.checkpoint = max(peer.checkpoint, message.checkpoint)
@@ -155,9 +155,11 @@ class Leadership:
         member = node.groups.newest.member(sender)
         if member is not None and member.replica == message.replica:
             self.echoed[sender] = max(self.echoed.get(sender, NEVER), echoed)
-        if peer.flying_since != NEVER and message.sent_at >= peer.flying_since:
+        if message.sent_at >= peer.flying_since:
+            # Not `peer.held`: one that was started again holds less in this ballot than it has
+            # accepted, until it is told so again.
             peer.flying_since = NEVER
-            peer.next = peer.held + 1
+            peer.next = message.held + 1
         self.advance(step)
         if node.leadership is not self:
             return
