@@ -17,6 +17,7 @@ from systems_under_test.dynamo import messages as m
 from systems_under_test.dynamo import status as shown
 from systems_under_test.dynamo.anti_entropy import AntiEntropy
 from systems_under_test.dynamo.api import Page, Put, Read, Refused, page, parse
+from systems_under_test.dynamo.bugs import BUGS
 from systems_under_test.dynamo.configuration import configure
 from systems_under_test.dynamo.forwarding import Forwarding
 from systems_under_test.dynamo.hinted_handoff import HintedHandoff
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
 
 
 def make_replica(place: Place, options: Mapping[str, Any], bug: str | None) -> DynamoReplica:
-    """A new life of a node. Raises ValueError naming every problem of the options."""
+    """A new life of a node. Raises ValueError naming every problem of options and bug."""
+    if bug is not None and bug not in BUGS:
+        raise ValueError(f"dynamo has no bug {bug!r}; it has {', '.join(BUGS)}")
     return DynamoReplica(place, configure(options), bug)
 
 

@@ -91,9 +91,12 @@ class Ring:
         """All physical nodes in the order in which they are met clockwise from the range's end."""
         found = self._orders.get(range_index)
         if found is None:
-            around = self.tokens[range_index:] + self.tokens[:range_index]
-            found = tuple(dict.fromkeys(token.node for token in around))
-            self._orders[range_index] = found
+            met: dict[str, None] = {}
+            for i in range(range_index, range_index + len(self.tokens)):
+                met[self.tokens[i % len(self.tokens)].node] = None
+                if len(met) == len(self.nodes):
+                    break
+            found = self._orders[range_index] = tuple(met)
         return found
 
     def scans(self, range_index: int) -> list[tuple[bytes, bytes | None]]:

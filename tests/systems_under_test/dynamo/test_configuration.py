@@ -13,6 +13,8 @@ from systems_under_test.dynamo.configuration import (
     option_docs,
     problems_of,
 )
+from systems_under_test.dynamo.replica import make_replica
+from systems_under_test.replica import Place
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
 
@@ -72,3 +74,11 @@ def test_every_option_says_what_it_means_in_which_unit_and_by_default() -> None:
     assert docs["quorum"].endswith(" One of sloppy, strict; default sloppy.")
     assert docs["read_repair"].endswith(" On or off; default on.")
     assert docs["probe_interval_ms"].endswith(" In ms; default 500.")
+
+
+def test_a_node_is_not_made_with_unknown_options_or_bugs() -> None:
+    place = Place("n1", NODES)
+    with pytest.raises(ValueError, match=r"no option 'x'.*; n must be a whole number"):
+        make_replica(place, {"x": 1, "n": "y"}, None)
+    with pytest.raises(ValueError, match="no bug 'lww'; it has drop-siblings"):
+        make_replica(place, {}, "lww")
