@@ -139,7 +139,6 @@ def _build(
                     rm=True,
                     forcerm=True,
                     buildargs={"BASE_IMAGE": base},
-                    labels={LABEL: "image"},
                 )
         except docker.errors.BuildError as error:
             said = "".join(str(line.get("stream", "")) for line in error.build_log)

@@ -16,8 +16,7 @@ from systems_under_test.environments.local.launch import child_environment
 from systems_under_test.environments.local.loop_thread import LoopThread
 from systems_under_test.environments.local.node import LocalNode, Site
 from systems_under_test.environments.local.ports import LOOPBACK, HeldPort
-from systems_under_test.environments.local.proxy import CLEAR, LinkProxy
-from systems_under_test.rng import Rng
+from systems_under_test.environments.local.proxied_links import ProxiedLinks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,7 +30,6 @@ READY_S_MAX: Final = 15.0
 LINKS_S_MAX: Final = 5.0
 PROBE_S: Final = 0.15
 VERB_S_MAX: Final = 10.0
-BILLION: Final = 1_000_000_000
 
 
 class LocalCluster:
@@ -46,7 +44,7 @@ class LocalCluster:
         self._guardian: Guardian | None = None
         self._loop: LoopThread | None = None
         self._ports: list[HeldPort] = []
-        self._links: dict[Link, LinkProxy] = {}
+        self._links: ProxiedLinks | None = None
         self._nodes: dict[str, LocalNode] = {}
 
     def __enter__(self) -> Self:
@@ -102,7 +100,7 @@ class LocalCluster:
             self._build()
             for node in self._nodes.values():
                 node.start()
-            self._running.run(
+            self._running[0].run(
                 self._wait_ready(), timeout_s=READY_S_MAX + VERB_S_MAX, what="starting nodes"
             )
             self._check_links()
@@ -124,43 +122,34 @@ class LocalCluster:
                 self._guardian = None
             if self._loop is not None:
                 steps.callback(self._loop.stop)
-                steps.callback(self._loop.do, self._close_links, what="closing links")
+                if self._links is not None:
+                    steps.callback(self._links.close)
                 self._loop = None
             for node in self._nodes.values():
                 steps.callback(node.kill)
 
     def set_cut(self, links: Iterable[Link]) -> None:
         """Cut exactly these directed links and mend all others."""
-        cut = self._known(links)
-
-        def act() -> None:
-            for link, proxy in self._links.items():
-                proxy.set_cut(link in cut)
-
-        self._running.do(act, what="cutting links")
+        wanted = self._known(links)
+        self._running[1].set_cut(wanted)
 
     def shape(self, qualities: Mapping[Link, LinkQuality]) -> None:
         """Give exactly these links these qualities, and all others none."""
         self._known(qualities)
-
-        def act() -> None:
-            for link, proxy in self._links.items():
-                proxy.set_quality(qualities.get(link, CLEAR))
-
-        self._running.do(act, what="shaping links")
+        self._running[1].shape(qualities)
 
     def link_qualities(self) -> Mapping[Link, LinkQuality]:
         """The qualities of all links now."""
-        return {link: proxy.quality for link, proxy in self._links.items()}
+        return {} if self._links is None else self._links.qualities()
 
     def probe(self, links: Iterable[Link]) -> Mapping[Link, bool]:
         """Whether a message passes each link now: every sender sends one, all at the same time."""
         wanted = self._known(links)
+        loop, network = self._running
         waits: dict[str, dict[str, float]] = {}
-        for link, proxy in self._links.items():
+        for link in network.proxies:
             if link in wanted:
-                slow_ns = proxy.quality.delay_ns + proxy.quality.jitter_ns
-                waits.setdefault(link[0], {})[link[1]] = PROBE_S + slow_ns / BILLION
+                waits.setdefault(link[0], {})[link[1]] = PROBE_S + network.slowness_s(link)
 
         async def asking() -> list[Mapping[str, bool]]:
             return await asyncio.gather(
@@ -168,9 +157,7 @@ class LocalCluster:
             )
 
         longest_s = max((s for receivers in waits.values() for s in receivers.values()), default=0)
-        answers = self._running.run(
-            asking(), timeout_s=longest_s + VERB_S_MAX, what="probing links"
-        )
+        answers = loop.run(asking(), timeout_s=longest_s + VERB_S_MAX, what="probing links")
         return {
             (sender, receiver): passed
             for sender, answer in zip(waits, answers, strict=True)
@@ -179,17 +166,17 @@ class LocalCluster:
 
     def link_counters(self) -> Mapping[Link, Mapping[str, int]]:
         """`passed`, `dropped`, `delayed`, `duplicated` of each link since the start of the run."""
-        return {link: dict(proxy.counters) for link, proxy in self._links.items()}
+        return {} if self._links is None else self._links.counters()
 
     def unprovoked_deaths(self) -> list[str]:
         """Nodes that are dead though no verb of ours killed them, each reported once."""
         return [name for name, node in self._nodes.items() if node.died_unprovoked()]
 
     @property
-    def _running(self) -> LoopThread:
-        if self._loop is None:
+    def _running(self) -> tuple[LoopThread, ProxiedLinks]:
+        if self._loop is None or self._links is None:
             raise EnvironmentFailed("the local cluster is not up")
-        return self._loop
+        return self._loop, self._links
 
     def _build(self) -> None:
         spec = self._spec
@@ -203,10 +190,10 @@ class LocalCluster:
         guardian = self._guardian = Guardian(environment)
         loop = self._loop = LoopThread("local-cluster")
         self._nodes.clear()
-        self._links.clear()
+        links = self._links = ProxiedLinks(loop, seed=spec.seed)
         client = {name: self._port() for name in spec.nodes}
         listen = {name: self._port() for name in spec.nodes}
-        entrances = loop.run(self._listen(listen), timeout_s=VERB_S_MAX, what="opening proxies")
+        entrances = links.listen(LOOPBACK, listen)
         for name in spec.nodes:
             site = Site(
                 spec=spec,
@@ -224,18 +211,6 @@ class LocalCluster:
         self._ports.append(port)
         return port.address
 
-    async def _listen(self, receivers: Mapping[str, Address]) -> dict[Link, Address]:
-        """A proxy for each directed link; where its sender enters."""
-        entrances: dict[Link, Address] = {}
-        for sender in self._spec.nodes:
-            for receiver in self._spec.nodes:
-                if sender != receiver:
-                    rng = Rng(f"{self._spec.seed}/net/{sender}->{receiver}")
-                    proxy = LinkProxy(receiver=receivers[receiver], rng=rng)
-                    self._links[sender, receiver] = proxy
-                    entrances[sender, receiver] = await proxy.listen(LOOPBACK)
-        return entrances
-
     async def _wait_ready(self) -> None:
         waits = [asyncio.create_task(n.wait_ready(READY_S_MAX)) for n in self._nodes.values()]
         try:
@@ -247,7 +222,7 @@ class LocalCluster:
     def _check_links(self) -> None:
         broken: list[str] = []
         for _ in range(int(LINKS_S_MAX / PROBE_S)):
-            passed = self.probe(self._links)
+            passed = self.probe(self._running[1].proxies)
             broken = [f"{sender}->{to}" for (sender, to), passes in passed.items() if not passes]
             if not broken:
                 return
@@ -256,13 +231,9 @@ class LocalCluster:
             f"their logs are in {self._directory}"
         )
 
-    def _close_links(self) -> None:
-        for proxy in self._links.values():
-            proxy.close()
-
     def _known(self, links: Iterable[Link]) -> frozenset[Link]:
         known = frozenset(links)
-        strange = sorted(known - self._links.keys())
+        strange = sorted(known - self._running[1].proxies.keys())
         if strange:
             raise ValueError(f"there are no such links: {strange}; nodes: {list(self._nodes)}")
         return known

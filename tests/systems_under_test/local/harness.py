@@ -28,7 +28,7 @@ def main() -> None:
         ports = [port.address[1] for port in cluster._ports]
         ports += [
             proxy._server.sockets[0].getsockname()[1]
-            for proxy in cluster._links.values()
+            for proxy in cluster._running[1].proxies.values()
             if proxy._server is not None
         ]
         pids = [node.pid for node in cluster.nodes.values()]

@@ -1,0 +1,295 @@
+"""A node of the Docker environment: a process in a container that outlives it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from systems_under_test.environments.cluster import (
+    ClockReading,
+    DiskQuality,
+    EnvironmentFailed,
+    NodeState,
+)
+from systems_under_test.environments.docker.options import CONTAINER
+from systems_under_test.environments.docker.supervised import Supervised, Unreachable
+from systems_under_test.environments.local.launch import LOG, node_command, tail
+from systems_under_test.environments.local.ports import LOOPBACK
+from systems_under_test.environments.local.steering import Steering
+from systems_under_test.host.incarnation import read_incarnation
+from systems_under_test.replica import StorageDamaged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from systems_under_test.environments.cluster import ClusterSpec
+    from systems_under_test.environments.docker.container import Container
+    from systems_under_test.environments.docker.disks import LoopDisk
+    from systems_under_test.environments.docker.options import DockerOptions
+    from systems_under_test.environments.local.loop_thread import LoopThread
+
+Address = tuple[str, int]
+
+INSIDE: Final = PurePosixPath("/node")
+"""Where a node's directory is seen in its container."""
+RECORD: Final = "lives.jsonl"
+CLIENT_PORT: Final = 8000
+PEER_PORT: Final = 9000
+HELLO_S_MAX: Final = 15.0
+ANYWHERE: Final = "0.0.0.0"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a node stands: what it is told at every start."""
+
+    spec: ClusterSpec
+    options: DockerOptions
+    name: str
+    directory: Path
+    token: str
+    peers: Mapping[str, Address]
+    disk: LoopDisk | None
+    began_again: Callable[[str], None]
+    """Called when its container has been started anew, before the node in it is."""
+
+
+class DockerNode:
+    """One node. Its verbs may be called from any thread, one at a time for each node."""
+
+    def __init__(self, place: Place, container: Container, loop: LoopThread) -> None:
+        self._place = place
+        self.container = container
+        self._supervised = Supervised(place.name, container.control, place.token)
+        self._steering = Steering(place.name, loop)
+        self._lock = threading.RLock()
+        self._pid_of_container = 0
+        self._frozen = False
+        self._incarnation = 0
+        self._started = False
+        self._killed = False
+        self._death_told = False
+
+    @property
+    def name(self) -> str:
+        """Its name, as `n1`."""
+        return self._place.name
+
+    @property
+    def log(self) -> Path:
+        """Where its process writes its log."""
+        return self._place.directory / LOG
+
+    @property
+    def client_address(self) -> Address:
+        """Where clients reach it, in every life."""
+        return LOOPBACK, self.container.recipe.ports[CLIENT_PORT]
+
+    @property
+    def address(self) -> str:
+        """Where other nodes reach it, in every life."""
+        return self.container.recipe.address
+
+    @property
+    def supervised(self) -> Supervised:
+        """Its container's supervisor."""
+        return self._supervised
+
+    @property
+    def container_pid(self) -> int:
+        """The number of its container's process 1 on this machine, in this life of it."""
+        return self._pid_of_container
+
+    def make(self) -> None:
+        """Make its container and wait until its supervisor answers. Raises EnvironmentFailed."""
+        self.container.make()
+        self._greet()
+
+    def state(self) -> NodeState:
+        """What the kernel says of its process, asked now."""
+        if not self._frozen:
+            try:
+                said: NodeState = self._supervised.ask("state")["state"]
+            except Unreachable:
+                pass
+            else:
+                return said
+        seen = self.container.look()
+        if seen["Paused"]:
+            return "paused"
+        if seen["Running"] and not seen["Dead"]:
+            raise self.failure("runs, and its supervisor does not answer")
+        return "dead"
+
+    def incarnation(self) -> int:
+        """How often it has been started; the number of its latest life."""
+        return self._incarnation
+
+    def start(self) -> None:
+        """Start it on what it had stored; does not wait until it is ready. Alive: no change."""
+        with self._lock:
+            if self.state() != "dead":
+                return
+            if not self.container.look()["Running"]:
+                self.container.start()
+                self._greet()
+                self._place.began_again(self.name)
+            self._steering.let_go()
+            self._incarnation = self._next_incarnation()
+            command = node_command(
+                self._place.spec,
+                node=self.name,
+                directory=INSIDE / "data",
+                client=(ANYWHERE, CLIENT_PORT),
+                listen=(ANYWHERE, PEER_PORT),
+                peers=self._place.peers,
+                clock=self._steering.clock,
+                interpreter="python3",
+            )
+            _, connection = self._supervised.start(command, log=str(INSIDE / LOG))
+            self._started, self._killed, self._death_told = True, False, False
+            self._steering.begin(lambda control: control.open_socket(connection))
+
+    async def wait_ready(self, timeout_s: float) -> None:
+        """Wait until it serves, in the loop's thread. Raises EnvironmentFailed if it does not."""
+        try:
+            if await self._steering.ready(timeout_s):
+                return
+            reason = "ended before it was ready"
+        except TimeoutError:
+            reason = f"was not ready within {timeout_s:g} s"
+        raise self.failure(reason)
+
+    def failure(self, reason: str) -> EnvironmentFailed:
+        """An error that names the node and shows the end of its log."""
+        return EnvironmentFailed(
+            f"node {self.name} {reason}; its log {self.log} ends:\n{tail(self.log)}"
+        )
+
+    def kill(self) -> None:
+        """SIGKILL to its process, or to its container by option. Dead: no change."""
+        with self._lock:
+            if self.state() == "dead":
+                return
+            self._killed = True
+            if self._place.options.kill == CONTAINER or self._frozen:
+                self._kill_container()
+            else:
+                self._supervised.ask("kill")
+            self._steering.let_go()
+
+    def pause(self) -> None:
+        """SIGSTOP to its process, or `docker pause` by option. Dead: no change."""
+        with self._lock:
+            if self.state() != "running":
+                return
+            if self._place.options.pause == CONTAINER:
+                self.container.pause()
+                self._frozen = True
+            else:
+                self._supervised.ask("pause")
+
+    def resume(self) -> None:
+        """Let it go on. Dead: no change."""
+        with self._lock:
+            if self.state() != "paused":
+                return
+            if self._frozen:
+                self.container.unpause()
+                self._frozen = False
+            else:
+                self._supervised.ask("resume")
+
+    def power_off(self) -> None:
+        """Kill its container, and take away what had not reached its disk."""
+        disk = self._place.disk
+        if disk is None:
+            raise self._not_carried("power")
+        with self._lock:
+            self._killed = True
+            self._kill_container()
+            self._steering.let_go()
+            disk.lose_power()
+
+    def set_clock(self, *, wall_offset_ns: int | None = None, rate_ppm: int | None = None) -> None:
+        """Set the wall clock's offset, or how much faster both clocks run: the node's own alone."""
+        self._steering.set_clock(self.state(), wall_offset_ns=wall_offset_ns, rate_ppm=rate_ppm)
+
+    def read_clock(self) -> ClockReading:
+        """The node's clocks as it reads them, against ours."""
+        return self._steering.read_clock()
+
+    def set_disk(self, quality: DiskQuality) -> None:
+        """Not carried here."""
+        raise self._not_carried("disk")
+
+    def disk_quality(self) -> DiskQuality:
+        """Not carried here."""
+        raise self._not_carried("disk")
+
+    def disk_counters(self) -> Mapping[str, int]:
+        """What its storage did in this life, and how many pages it `lost` with the power."""
+        lost = {} if self._place.disk is None else {"lost": self._place.disk.pages_lost}
+        if self.state() != "running":
+            return lost
+        return self._steering.storage_counters() | lost
+
+    def damage_disk(self, kind: Literal["torn", "flip"]) -> Mapping[str, Any]:
+        """Not carried here."""
+        raise self._not_carried("disk")
+
+    def counters(self) -> Mapping[str, Any]:
+        """Everything that the node's host counts in this life."""
+        return self._steering.counters()
+
+    async def passes(self, waits: Mapping[str, float], state: NodeState) -> Mapping[str, bool]:
+        """Which nodes a message of this one reaches within so many seconds; in the loop's thread.
+
+        `state` is the node's own, looked at before.
+        """
+        return await self._steering.passes(waits, state)
+
+    def died_unprovoked(self) -> bool:
+        """Whether its process has died and no verb of ours killed it; True once for each death."""
+        with self._lock:
+            if self._killed or self._death_told or not self._started or self.state() != "dead":
+                return False
+            self._death_told = True
+            return True
+
+    def let_go(self) -> None:
+        """Close its control, before its container is removed."""
+        self._steering.let_go()
+
+    def _greet(self) -> None:
+        try:
+            self._supervised.await_hello(HELLO_S_MAX)
+        except Unreachable as error:
+            said = self.container.said().decode("utf-8", "replace")[-2000:]
+            raise EnvironmentFailed(f"{error}; its container says: {said or 'nothing'}") from error
+        self._pid_of_container = self.container.pid()
+
+    def _kill_container(self) -> None:
+        self.container.kill()
+        self._frozen = False
+
+    def _next_incarnation(self) -> int:
+        try:
+            return read_incarnation(self._place.directory / "data") + 1
+        except (StorageDamaged, OSError):
+            return self._incarnation + 1  # The node will say what is wrong, and not start.
+
+    def _not_carried(self, capability: str) -> EnvironmentFailed:
+        how = "; it takes the option disk=loop, and root" if capability == "power" else ""
+        return EnvironmentFailed(
+            f"node {self.name}: the docker environment does not carry `{capability}`{how}"
+        )
+
+
+def node_user(options: DockerOptions, user: str | None) -> str | None:
+    """A file system of its own belongs to root, whoever the harness is: it must be root for it."""
+    return user if os.geteuid() or options.disk != "loop" else None

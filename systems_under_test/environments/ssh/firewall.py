@@ -1,0 +1,139 @@
+"""A chain of our own in the packet filter of a node's machine, and nobody else's.
+
+There is a rule for each other node: what it sends to the port on which this node listens for nodes
+is dropped, or passed on and counted. Messages of a node travel only on connections that it opened
+itself, so to drop these packets cuts one direction and leaves the other, acknowledgements
+included. Clients come to another port and are spared.
+
+Runs on the machine of the node; imports the standard library only.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import subprocess
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+RUN_S_MAX = 10.0
+WAIT_S = "5"
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+HEADER_LINES = 2
+
+
+class Refused(Exception):
+    """What was asked cannot be done here; the message says why."""
+
+
+class Firewall:
+    """The chain of one run on this machine; its name is `LINEAL-<run id>`."""
+
+    def __init__(self, chain: str) -> None:
+        self.chain = chain
+        self._rules: list[tuple[str, int]] = []
+        self._targets: list[str] = []
+        self._passed: list[int] = []
+        self._dropped: list[int] = []
+
+    def open(self, peers: Iterable[tuple[str, int]]) -> None:
+        """Make the chain, with nothing cut. Raises Refused."""
+        self._rules = list(peers)
+        self._targets = ["RETURN"] * len(self._rules)
+        self._passed = [0] * len(self._rules)
+        self._dropped = [0] * len(self._rules)
+        run(["iptables", "-w", WAIT_S, "-N", self.chain])
+        self._restore()
+        run(["iptables", "-w", WAIT_S, "-I", "INPUT", "1", "-j", self.chain])
+
+    def cut(self, addresses: Iterable[str]) -> None:
+        """Drop what comes from exactly these addresses, in one step. Raises Refused."""
+        silenced = frozenset(addresses)
+        self.count()
+        self._targets = [
+            "DROP" if address in silenced else "RETURN" for address, _ in self._rules
+        ]
+        self._restore()
+
+    def count(self) -> dict[str, dict[str, int]]:
+        """Packets of each address since the chain was made. Raises Refused."""
+        lines = run(["iptables", "-w", WAIT_S, "-Z", "-nvxL", self.chain]).splitlines()
+        for place, line in enumerate(lines[HEADER_LINES:]):
+            packets, _, target = line.split()[:3]
+            counted = self._dropped if target == "DROP" else self._passed
+            counted[place] += int(packets)
+        return {
+            address: {"passed": passed, "dropped": dropped}
+            for (address, _), passed, dropped in zip(
+                self._rules, self._passed, self._dropped, strict=True
+            )
+        }
+
+    def _restore(self) -> None:
+        """The whole chain anew in one transaction; `--noflush` leaves all others as they are."""
+        lines = ["*filter", f":{self.chain} - [0:0]"]
+        for (address, port), target in zip(self._rules, self._targets, strict=True):
+            lines.append(
+                f"-A {self.chain} -s {address} -p tcp -m tcp --dport {port} -j {target}"
+            )
+        run(["iptables-restore", "-w", WAIT_S, "--noflush"], "\n".join([*lines, "COMMIT", ""]))
+
+
+def remove(chain: str) -> None:
+    """Take the chain away, as far as it is there. Raises Refused if it stays."""
+    for step in (["-D", "INPUT", "-j", chain], ["-F", chain], ["-X", chain]):
+        try:
+            run(["iptables", "-w", WAIT_S, *step])
+        except Refused:
+            continue
+    if f"-N {chain}\n" in run(["iptables", "-w", WAIT_S, "-S"]):
+        raise Refused(f"the chain {chain} could not be removed")
+
+
+def reset(peers: Iterable[tuple[str, int]]) -> bool:
+    """Reset connections from here to these addresses and ports; False where that is not known.
+
+    After a cut a connection would wait out what is left of its back-off, as long again as the cut.
+    """
+    wanted = " or ".join(f"dst {address}:{port}" for address, port in peers)
+    try:
+        run(["ss", "-K", "-t", "-n", "state", "connected", f"( {wanted} )"])
+    except Refused:
+        return False
+    return True
+
+
+def run(command: Sequence[str], fed: str = "") -> str:
+    """What a program prints that needs root. Raises Refused with what it complained of."""
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    try:
+        done = subprocess.run(
+            [*sudo, *command],
+            input=fed,
+            capture_output=True,
+            text=True,
+            timeout=RUN_S_MAX,
+            check=False,
+            env={**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{PATH}", "LC_ALL": "C"},
+        )
+    except FileNotFoundError as error:
+        if sudo and error.filename == "sudo":
+            raise Refused(_needs_root("there is no sudo here")) from error
+        raise Refused(f"there is no {command[0]} here: install it") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Refused(f"{command[0]}: {error}") from error
+    if done.returncode:
+        said = " ".join(done.stderr.split()) or f"ended with status {done.returncode}"
+        if sudo and said.startswith("sudo:"):
+            raise Refused(_needs_root(said))
+        raise Refused(f"{' '.join(command[:1])}: {said}")
+    return done.stdout
+
+
+def _needs_root(said: str) -> str:
+    return (
+        f"packet filters need root, and {said}; log in as root, or let {getpass.getuser()} run "
+        "iptables, iptables-restore and ss by sudo without a password"
+    )
