@@ -74,6 +74,9 @@ class Container:
                 restart_policy={"Name": "no"},
             )
             endpoint = api.create_endpoint_config(ipv4_address=recipe.address)
+            # By the stubs an endpoint stands here without the name of its network.
+            endpoints: Any = {recipe.network: endpoint}
+            networking = api.create_networking_config(endpoints)
             api.create_container(
                 recipe.image,
                 name=self.name,
@@ -83,7 +86,7 @@ class Container:
                 environment=dict(recipe.environment),
                 ports=list(recipe.ports),
                 host_config=host,
-                networking_config=api.create_networking_config({recipe.network: endpoint}),
+                networking_config=networking,
             )
         self.start()
 

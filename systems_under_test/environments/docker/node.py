@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -288,8 +287,3 @@ class DockerNode:
         return EnvironmentFailed(
             f"node {self.name}: the docker environment does not carry `{capability}`{how}"
         )
-
-
-def node_user(options: DockerOptions, user: str | None) -> str | None:
-    """A file system of its own belongs to root, whoever the harness is: it must be root for it."""
-    return user if os.geteuid() or options.disk != "loop" else None

@@ -1,0 +1,263 @@
+"""The Docker environment: every node a container on one bridge, its links cut by the kernel.
+
+Clients reach nodes by ports of loopback, so a cut between nodes never touches them. A guardian
+process removes everything if the harness ends without taking it down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from typing import TYPE_CHECKING, Final, Self
+
+from systems_under_test.environments.cluster import EnvironmentFailed
+from systems_under_test.environments.docker.construction import Site, build
+from systems_under_test.environments.docker.datagrams import passed_datagrams
+from systems_under_test.environments.docker.engine import Engine
+from systems_under_test.environments.docker.options import CONTAINER, LOOP, PROXY, DockerOptions
+from systems_under_test.environments.docker.partitions import reset_connections
+from systems_under_test.environments.local.guarded import Guardian
+from systems_under_test.environments.local.launch import child_environment
+from systems_under_test.environments.local.loop_thread import LoopThread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import TracebackType
+
+    from systems_under_test.environments.cluster import ClusterSpec, Link, LinkQuality
+    from systems_under_test.environments.docker.node import DockerNode
+
+Address = tuple[str, int]
+
+READY_S_MAX: Final = 15.0
+LINKS_S_MAX: Final = 5.0
+PROBE_S: Final = 0.15
+VERB_S_MAX: Final = 10.0
+DEFAULT: Final = DockerOptions()
+CLEANER: Final = "systems_under_test.environments.docker.cleanup:remove_run"
+
+
+class DockerCluster:
+    """A cluster of containers; use it in a `with` statement, or call `up` and `down`."""
+
+    def __init__(self, spec: ClusterSpec, options: DockerOptions = DEFAULT) -> None:
+        """Nothing happens before `up`."""
+        if spec.directory is None:
+            raise ValueError("the docker environment needs a directory for its nodes' files")
+        problems = options.problems()
+        if problems:
+            raise ValueError("; ".join(problems))
+        self._spec = spec
+        self._options = options
+        self._guardian: Guardian | None = None
+        self._loop: LoopThread | None = None
+        self._engine: Engine | None = None
+        self._site: Site | None = None
+        self._cut: frozenset[Link] = frozenset()
+        self.run_id = secrets.token_hex(5)
+        """The value of the label `lineal` on everything that this cluster makes."""
+
+    def __enter__(self) -> Self:
+        self.up()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.down()
+
+    @property
+    def environment(self) -> str:
+        """`docker`."""
+        return "docker"
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Which of `CAPABILITIES` it carries."""
+        return frozenset(self.method)
+
+    @property
+    def nodes(self) -> Mapping[str, DockerNode]:
+        """The nodes by name, in order."""
+        return {} if self._site is None else self._site.nodes
+
+    @property
+    def method(self) -> Mapping[str, str]:
+        """How each capability is carried here."""
+        options = self._options
+        cutting = PROXY if self._site is None else self._site.cutting
+        methods = {
+            "partition": cutting,
+            "kill": "docker kill" if options.kill == CONTAINER else "SIGKILL",
+            "pause": "docker pause" if options.pause == CONTAINER else "SIGSTOP",
+            "clock": "host",
+        }
+        if options.links == PROXY:
+            methods["link"] = PROXY
+        if options.disk == LOOP:
+            methods["power"] = "copy of the disk"
+        return methods
+
+    def client_address(self, node: str) -> Address:
+        """Where clients reach a node, in every life of it."""
+        return self.nodes[node].client_address
+
+    def up(self) -> None:
+        """Make every node and wait until each serves and reaches every other one.
+
+        Raises EnvironmentFailed; then everything is down again.
+        """
+        if self._engine is not None:
+            raise RuntimeError("this cluster is up already")
+        spec = self._spec
+        try:
+            guardian = self._guardian = Guardian(child_environment(spec.replica_path))
+            loop = self._loop = LoopThread("docker-cluster")
+            engine = self._engine = Engine()
+            site = self._site = Site(run=self.run_id, spec=spec, options=self._options)
+            build(site, engine, loop, before_first=lambda: guardian.clean(CLEANER, self.run_id))
+            engine.side_by_side(lambda node: node.start(), site.nodes.values())
+            loop.run(self._wait_ready(), timeout_s=READY_S_MAX + VERB_S_MAX, what="starting nodes")
+            self._check_links()
+        except BaseException:
+            self.down()
+            raise
+
+    def down(self) -> None:
+        """Remove everything that was made. Can be called twice.
+
+        Whatever goes wrong on the way, the rest is still taken down; then an error is raised.
+        """
+        site, engine, guardian, loop = self._site, self._engine, self._guardian, self._loop
+        self._guardian = self._loop = self._engine = None
+        with contextlib.ExitStack() as steps:  # The last one that is entered is the first done.
+            if guardian is not None:
+                steps.callback(guardian.end)
+            if engine is not None:
+                steps.callback(engine.close)
+            if loop is not None:
+                steps.callback(loop.stop)
+            if site is not None and engine is not None:
+                if guardian is not None:
+                    steps.callback(self._spare_if_gone, guardian, site)
+                steps.callback(site.remove, engine)
+
+    def set_cut(self, links: Iterable[Link]) -> None:
+        """Cut exactly these directed links and mend all others.
+
+        Connections over links that are mended are reset, to be made anew at once.
+        """
+        cut = self._known(links)
+        site = self._running[0]
+        mended, self._cut = self._cut - cut, cut
+        if site.proxied is not None:
+            site.proxied.set_cut(cut)
+            return
+        site.cutter.cut(cut)
+        if mended:
+            alive = {name for name, node in site.nodes.items() if node.container_pid}
+            whole = [link for link in mended if alive.issuperset(link)]
+            reset_connections(site.entrance, whole, site.addresses)
+
+    def shape(self, qualities: Mapping[Link, LinkQuality]) -> None:
+        """Give exactly these links these qualities, and all others none. Option links=proxy."""
+        self._known(qualities)
+        site = self._running[0]
+        if site.proxied is None:
+            raise EnvironmentFailed("the docker environment shapes links with links=proxy only")
+        site.proxied.shape(qualities)
+
+    def link_qualities(self) -> Mapping[Link, LinkQuality]:
+        """The qualities of all links now. Option links=proxy."""
+        site = self._running[0]
+        return {} if site.proxied is None else site.proxied.qualities()
+
+    def probe(self, links: Iterable[Link]) -> Mapping[Link, bool]:
+        """Whether something passes each link now, and both its ends run.
+
+        Where the kernel cuts, a datagram is tried: TCP needs both directions, so it would make a
+        one-way cut look like one both ways. Where links are proxied, a message is.
+        """
+        wanted = self._known(links)
+        site, engine, _ = self._running
+        if site.proxied is not None:
+            return self.try_messages(wanted)
+        return passed_datagrams(engine, site.nodes, wanted, within_s=PROBE_S)
+
+    def try_messages(self, links: Iterable[Link]) -> Mapping[Link, bool]:
+        """Whether a message of a node's own passes each link now, there and its answer back."""
+        wanted = self._known(links)
+        site, engine, loop = self._running
+        waits: dict[str, dict[str, float]] = {}
+        for sender, receiver in sorted(wanted):
+            slow_s = 0.0 if site.proxied is None else site.proxied.slowness_s((sender, receiver))
+            waits.setdefault(sender, {})[receiver] = PROBE_S + slow_s
+        states = dict(
+            zip(waits, engine.side_by_side(lambda n: site.nodes[n].state(), waits), strict=True)
+        )
+
+        async def asking() -> list[Mapping[str, bool]]:
+            return await asyncio.gather(
+                *(site.nodes[name].passes(to, states[name]) for name, to in waits.items())
+            )
+
+        longest_s = max((s for receivers in waits.values() for s in receivers.values()), default=0)
+        answers = loop.run(asking(), timeout_s=longest_s + VERB_S_MAX, what="probing links")
+        return {
+            (sender, receiver): passed
+            for sender, answer in zip(waits, answers, strict=True)
+            for receiver, passed in answer.items()
+        }
+
+    def link_counters(self) -> Mapping[Link, Mapping[str, int]]:
+        """`passed` and `dropped` of each link: packets where the kernel cuts, else messages."""
+        site = self._running[0]
+        return site.cutter.counters() if site.proxied is None else site.proxied.counters()
+
+    def unprovoked_deaths(self) -> list[str]:
+        """Nodes that are dead though no verb of ours killed them, each reported once."""
+        return [name for name, node in self.nodes.items() if node.died_unprovoked()]
+
+    @property
+    def _running(self) -> tuple[Site, Engine, LoopThread]:
+        if self._site is None or self._engine is None or self._loop is None:
+            raise EnvironmentFailed("the docker cluster is not up")
+        return self._site, self._engine, self._loop
+
+    def _spare_if_gone(self, guardian: Guardian, site: Site) -> None:
+        if site.removed:
+            guardian.spare(CLEANER, self.run_id)
+
+    async def _wait_ready(self) -> None:
+        waits = [asyncio.create_task(n.wait_ready(READY_S_MAX)) for n in self.nodes.values()]
+        try:
+            await asyncio.gather(*waits)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def _check_links(self) -> None:
+        links = self._running[0].links
+        deadline = time.monotonic() + LINKS_S_MAX
+        broken: list[str] = []
+        while time.monotonic() < deadline:
+            passed = self.try_messages(links)
+            broken = [f"{sender}->{to}" for (sender, to), passes in passed.items() if not passes]
+            if not broken:
+                return
+        raise EnvironmentFailed(
+            f"nodes do not reach each other within {LINKS_S_MAX:g} s: {', '.join(broken)}; "
+            f"their logs are in {self._spec.directory}"
+        )
+
+    def _known(self, links: Iterable[Link]) -> frozenset[Link]:
+        known = frozenset(links)
+        strange = sorted(known.difference(self._running[0].links))
+        if strange:
+            raise ValueError(f"there are no such links: {strange}; nodes: {list(self.nodes)}")
+        return known

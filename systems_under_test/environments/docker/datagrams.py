@@ -1,0 +1,57 @@
+"""Whether packets pass between nodes, tried with datagrams from supervisor to supervisor."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING, Final
+
+from systems_under_test.environments.cluster import EnvironmentFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from typing import Any
+
+    from systems_under_test.environments.cluster import Link
+    from systems_under_test.environments.docker.engine import Engine
+    from systems_under_test.environments.docker.node import DockerNode
+
+LOOK_S: Final = 0.005
+
+
+def passed_datagrams(
+    engine: Engine, nodes: Mapping[str, DockerNode], links: Collection[Link], *, within_s: float
+) -> dict[Link, bool]:
+    """For each link whether both ends run and a datagram came through in time."""
+    probe = secrets.token_hex(8)
+    ends = sorted({end for link in links for end in link})
+    states = engine.side_by_side(lambda name: nodes[name].state(), ends)
+    running = {name for name, state in zip(ends, states, strict=True) if state == "running"}
+    wanted = {link for link in links if running.issuperset(link)}
+    heard: set[Link] = set()
+
+    def send(sender: str) -> None:
+        to = {b: nodes[b].address for a, b in sorted(wanted) if a == sender}
+        _or_nothing(lambda: nodes[sender].supervised.ask("send", probe=probe, to=to))
+
+    def listen(receiver: str) -> None:
+        answer = _or_nothing(lambda: nodes[receiver].supervised.ask("heard", probe=probe))
+        heard.update((sender, receiver) for sender in answer.get("from", ()))
+
+    engine.side_by_side(send, sorted({sender for sender, _ in wanted}))
+    deadline = time.monotonic() + within_s
+    while True:
+        late = time.monotonic() > deadline
+        missing = wanted - heard
+        engine.side_by_side(listen, sorted({receiver for _, receiver in missing}))
+        if late or not wanted - heard:
+            return {link: link in wanted and link in heard for link in links}
+        time.sleep(LOOK_S)
+
+
+def _or_nothing(ask: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """A container that is killed or paused meanwhile hears and sends nothing."""
+    try:
+        return ask()
+    except EnvironmentFailed:
+        return {}
