@@ -33,7 +33,7 @@ from systems_under_test.environments.ssh.firewall import Firewall, Refused, remo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 LEASE_S = 15.0
@@ -64,7 +64,8 @@ class Attendant:
         self._ports: list[socket.socket] = []
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._reaper = os.getppid()
-        self._acts = {
+        self._heard = time.monotonic()
+        self._acts: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
             "beat": lambda request: {},
             "now": lambda request: {"mono": time.monotonic_ns(), "wall": time.time_ns()},
             "listen": self._listen,
@@ -98,6 +99,7 @@ class Attendant:
                 return
             if any(fd != 0 for fd in ready):
                 self._hear()
+            self._reap()
             self._show_log()
 
     def end(self) -> None:
@@ -107,11 +109,12 @@ class Attendant:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        with contextlib.suppress(OSError):
+            self._show_log()
 
     # What the harness asks for.
 
     def _hello(self) -> None:
-        self._heard = time.monotonic()
         client, _, server, _ = os.environ.get("SSH_CONNECTION", "- 0 - 0").split()
         self._tell(
             event="hello",
@@ -132,7 +135,7 @@ class Attendant:
             answer = self._acts[request["do"]](request)
         except Refused as error:
             self._tell(id=number, error=str(error))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:
             self._tell(id=number, error=f"{type(error).__name__}: {error}")
         else:
             if request["do"] != "beat":
@@ -238,32 +241,30 @@ class Attendant:
 
     # What the node says and does.
 
-    def _hear(self) -> None:
-        """Tell what the node has said, and its end."""
+    def _hear(self) -> bool:
+        """Tell what the node has said; False when it will say no more."""
         process = self._process
-        if process is None or process.stdout is None:
-            return
-        data = process.stdout.read(LOG_CHUNK_BYTES)
-        if data:
-            *lines, self._said = (self._said + data).split(b"\n")
-            for line in lines:
-                self._tell(event="node", message=json.loads(line))
-        elif data == b"":
+        if process is None or process.stdout is None or process.stdout.closed:
+            return False
+        data: bytes | None = process.stdout.read(LOG_CHUNK_BYTES)
+        if not data and (data == b"" or process.poll() is not None):
             self._selector.unregister(process.stdout)
             process.stdout.close()
-            self._reap()
+            return False
+        *lines, self._said = (self._said + (data or b"")).split(b"\n")
+        for line in lines:
+            self._tell(event="node", message=json.loads(line))
+        return True
 
     def _reap(self) -> None:
         """If the node has ended: its last words, its log, and that."""
         process = self._process
         if process is None or process.poll() is None:
             return
-        assert process.stdin is not None
-        while process.stdout is not None and not process.stdout.closed:
-            self._hear()
-            if self._process is None:
-                return
-        process.stdin.close()
+        while self._hear():
+            continue
+        if process.stdin is not None:
+            process.stdin.close()
         self._process = None
         self._show_log()
         self._tell(event="ended", life=self._life, status=process.returncode)
@@ -302,7 +303,7 @@ def clean(directory: str, chain: str) -> bool:
         try:
             remove(chain)
         except Refused as error:
-            print(error, file=sys.stderr)
+            sys.stderr.write(f"{error}\n")
             cleaned = False
     shutil.rmtree(directory, ignore_errors=True)
     return cleaned and not os.path.exists(directory)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 RUN_S_MAX = 10.0
 WAIT_S = "5"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-HEADER_LINES = 2
 
 
 class Refused(Exception):
@@ -52,16 +51,14 @@ class Firewall:
         """Drop what comes from exactly these addresses, in one step. Raises Refused."""
         silenced = frozenset(addresses)
         self.count()
-        self._targets = [
-            "DROP" if address in silenced else "RETURN" for address, _ in self._rules
-        ]
+        self._targets = ["DROP" if address in silenced else "RETURN" for address, _ in self._rules]
         self._restore()
 
     def count(self) -> dict[str, dict[str, int]]:
         """Packets of each address since the chain was made. Raises Refused."""
-        lines = run(["iptables", "-w", WAIT_S, "-Z", "-nvxL", self.chain]).splitlines()
-        for place, line in enumerate(lines[HEADER_LINES:]):
-            packets, _, target = line.split()[:3]
+        said = run(["iptables", "-w", WAIT_S, "-Z", "-nvxL", self.chain]).splitlines()
+        rules = [words for line in said if (words := line.split()) and words[0].isdecimal()]
+        for place, (packets, _, target, *_) in enumerate(rules):
             counted = self._dropped if target == "DROP" else self._passed
             counted[place] += int(packets)
         return {
@@ -75,9 +72,7 @@ class Firewall:
         """The whole chain anew in one transaction; `--noflush` leaves all others as they are."""
         lines = ["*filter", f":{self.chain} - [0:0]"]
         for (address, port), target in zip(self._rules, self._targets, strict=True):
-            lines.append(
-                f"-A {self.chain} -s {address} -p tcp -m tcp --dport {port} -j {target}"
-            )
+            lines.append(f"-A {self.chain} -s {address} -p tcp -m tcp --dport {port} -j {target}")
         run(["iptables-restore", "-w", WAIT_S, "--noflush"], "\n".join([*lines, "COMMIT", ""]))
 
 
