@@ -7,6 +7,7 @@ without the operation, so a history that is not linearizable without it was not 
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from checker.linearizability.automaton import Automaton
 
-STEPS_MAX: Final = 20_000
+STEPS_MAX: Final = 3_000
 """At most so many transitions are looked at."""
 
 
@@ -36,9 +37,9 @@ Rows = dict[int, dict[int, int]]
 
 def _closure(automaton: Automaton, actions: list[int]) -> Rows | None:
     table: Rows = {}
-    todo = [0]
+    todo = deque([0])
     while todo:
-        state = todo.pop()
+        state = todo.popleft()
         if state in table:
             continue
         if (len(table) + 1) * len(actions) > STEPS_MAX:

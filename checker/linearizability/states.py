@@ -8,6 +8,7 @@ alike in the types inside too; taking equal states for two costs time and never 
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,13 +34,22 @@ def _identity(value: Any) -> Any:
     kind: Any = type(value)
     if kind in _PLAIN:
         return value
+    if kind is tuple:
+        return value if _PLAIN.issuperset(map(type, value)) else tuple(map(_identity, value))
     if kind in (bool, int, float):
         return kind, value
-    if kind is tuple:
-        return tuple(map(_identity, value))
     if kind is frozenset:
-        return kind, frozenset(map(_identity, value))
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = (_identity(getattr(value, field.name)) for field in fields(value) if field.compare)
-        return kind, value, *parts
-    return kind, value
+        plain = _PLAIN.issuperset(map(type, value))
+        return kind, value if plain else frozenset(map(_identity, value))
+    names = _compared(kind)
+    if names is None:
+        return kind, value
+    return kind, value, *(_identity(getattr(value, name)) for name in names)
+
+
+@cache
+def _compared(kind: Any) -> tuple[str, ...] | None:
+    """The fields by which values of a dataclass are compared; None for what is none."""
+    if not is_dataclass(kind):
+        return None
+    return tuple(field.name for field in fields(kind) if field.compare)

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 OPERATIONS_MAX: Final = 20_000
 """A longer history before the culprit is not made smaller."""
-PROBES_MAX: Final = 400
-PROBE_STEPS: Final = 20_000
-TWIN_STEPS: Final = 100_000
+PROBES_MAX: Final = 200
+PROBE_STEPS: Final = 10_000
+TWIN_STEPS: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,188 @@
+"""The native search answers what the twin answers, whatever it leaves out."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from checker.history.columns import History
+from checker.history.events import Event
+from checker.history.notation import parse
+from checker.linearizability import twin
+from checker.linearizability.problem import problem_of
+from checker.linearizability.search import PRUNINGS, budget_of, search
+from checker.models import MODELS
+from checker.verdict import Budget
+from tests.checker.linearizability.histories import ASKED, random_history
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from checker._core import SearchResult
+
+ALL_BUT_ONE = [tuple(sorted(PRUNINGS.keys() - {name})) for name in PRUNINGS]
+PAIRS = list(combinations(sorted(PRUNINGS), 2))
+
+
+def outcomes(
+    history: History, model: str, *, prune: Iterable[str] = PRUNINGS, budget: Budget | None = None
+) -> list[SearchResult]:
+    problem = problem_of(history, MODELS[model]())
+    return search(problem, budget_of(budget or Budget()), prune=prune)
+
+
+def is_legal(history: History, model: str, *, prune: Iterable[str] = PRUNINGS) -> bool:
+    found = {result.outcome for result in outcomes(history, model, prune=prune)}
+    assert found <= {"legal", "illegal"}
+    return "illegal" not in found
+
+
+@pytest.mark.parametrize("model", ASKED)
+def test_agrees_with_the_twin_under_every_pruning(model: str) -> None:
+    verdicts = set()
+    for seed in range(80):
+        rng = Random(f"{model} {seed}")
+        history = random_history(
+            rng,
+            model,
+            operations=rng.randint(1, 10),
+            processes=rng.randint(1, 6),
+            stamps=rng.choice([3, 9, 30]),
+            crash_share=rng.choice([0, 0.2, 0.5]),
+        )
+        expected = twin.search(history, MODELS[model](), steps_max=20_000)
+        if expected is None:
+            continue
+        verdicts.add(expected)
+        for prune in [(), (*PRUNINGS,), *ALL_BUT_ONE, rng.choice(PAIRS)]:
+            assert is_legal(history, model, prune=prune) is expected, (seed, prune)
+    assert verdicts == {True, False}
+
+
+@pytest.mark.parametrize("model", ["register", "cas-register", "kv", "mutex"])
+def test_agrees_with_the_twin_where_many_are_open(model: str) -> None:
+    for seed in range(40):
+        rng = Random(f"wide {model} {seed}")
+        history = random_history(
+            rng, model, operations=9, processes=8, stamps=8, crash_share=rng.choice([0, 0.3])
+        )
+        expected = twin.search(history, MODELS[model](), steps_max=20_000)
+        if expected is not None:
+            assert is_legal(history, model) is expected, seed
+
+
+def test_more_than_64_operations_may_be_open_at_once() -> None:
+    writes = [f"p{n}: write {n}" for n in range(150)]
+    answers = [f"p{n}: -> ok" for n in range(150)]
+    read = "p200: read -> {}"
+    assert is_legal(parse("\n".join([*writes, read.format(149), *answers])), "register")
+    assert is_legal(parse("\n".join([*writes, *answers, read.format(3)])), "register")
+    assert not is_legal(parse("\n".join([*writes, *answers, read.format(150)])), "register")
+
+
+@pytest.mark.parametrize("count", [100, 254, 255, 256, 1000, 70_000])
+def test_any_number_of_equal_operations_may_have_crashed(count: int) -> None:
+    events = [
+        Event(index=n, time=n, process=n, type="invoke", f="add", input=1) for n in range(count)
+    ]
+    read: dict[str, Any] = {"process": count, "f": "read"}
+    events.append(Event(index=count, time=count, type="invoke", **read))
+
+    def with_answer(answer: int) -> History:
+        end = Event(index=count + 1, time=count + 1, type="ok", output=answer, **read)
+        return History.of([*events, end])
+
+    assert is_legal(with_answer(min(count, 300)), "counter")
+    if count <= 1000:
+        assert is_legal(with_answer(count), "counter")
+        assert not is_legal(with_answer(count + 1), "counter")
+
+
+def test_all_stamps_may_be_equal() -> None:
+    def history(answers: list[int]) -> History:
+        writes = [f"p{n}: write {n} @5 -> ok @5" for n in range(6)]
+        reads = [f"p{n}: read @5 -> {answer} @5" for n, answer in enumerate(answers)]
+        return parse("\n".join([*writes, *reads]))
+
+    assert is_legal(history([0, 1, 2, 3, 4, 5]), "register")
+    assert is_legal(history([3, 3, 3, 3, 3, 3]), "register")
+    # Process 0 read what 5 had written after its own write, and the other way round.
+    assert not is_legal(history([5, 1, 2, 3, 4, 0]), "register")
+
+
+def test_an_operation_may_overlap_everything() -> None:
+    middle = [f"p1: write {n} -> ok\np1: read -> {n}" for n in range(200)]
+    history = parse("\n".join(["p0: write 1000", *middle, "p1: read -> 1000", "p0: -> ok"]))
+    assert is_legal(history, "register")
+
+
+def test_a_failed_operation_did_not_happen() -> None:
+    assert not is_legal(parse("p0: write 1 -> fail\np1: read -> 1"), "register")
+    assert is_legal(parse("p0: write 1 -> fail\np1: read -> null"), "register")
+
+
+def test_keys_are_judged_apart() -> None:
+    history = parse("p0: write x 1 -> ok\np0: read y -> null\np0: read x -> 2")
+    assert [result.outcome for result in outcomes(history, "register")] == ["illegal", "legal"]
+
+
+@pytest.mark.parametrize(
+    ("budget", "spent"),
+    [(Budget(steps=2), "steps"), (Budget(seconds=0), "seconds"), (Budget(memory_mb=0), "memory")],
+)
+def test_a_spent_budget_is_told(budget: Budget, spent: str) -> None:
+    history = parse("p0: write 1 -> ok\np0: read -> 1\np0: read -> 1")
+    [result] = outcomes(history, "register", budget=budget)
+    assert result.outcome == spent
+    assert result.returns == 3
+    assert result.row is not None
+
+
+def test_steps_are_the_same_every_time() -> None:
+    history = random_history(Random(4), "cas-register", operations=40, processes=8, stamps=60)
+    steps = {tuple(r.steps for r in outcomes(history, "cas-register")) for _ in range(3)}
+    assert len(steps) == 1
+
+
+def test_a_budget_is_shared_by_the_searches_that_take_from_it() -> None:
+    problem = problem_of(parse("p0: write 1 -> ok\np0: read -> 1"), MODELS["register"]())
+    budget = budget_of(Budget(steps=5))
+    first = search(problem, budget)
+    assert first[0].outcome == "legal"
+    assert budget.spent() is None
+    assert budget.steps == first[0].steps
+    while budget.spent() is None:
+        [last] = search(problem, budget)
+    assert last.outcome == "steps"
+    assert budget.spent() == "steps"
+    assert budget.steps == 5
+
+
+def test_the_model_is_asked_once_for_a_state_and_an_action() -> None:
+    lines = [f"p0: write {n % 3} -> ok\np0: read -> {n % 3}" for n in range(500)]
+    problem = problem_of(parse("\n".join(lines)), MODELS["register"]())
+    [result] = search(problem, budget_of(Budget()))
+    assert result.outcome == "legal"
+    assert problem.automaton.table.misses <= 4 * 6
+
+
+def test_refuses_columns_that_do_not_belong_together() -> None:
+    problem = problem_of(parse("p0: write 1 -> ok\np0: read -> 1"), MODELS["register"]())
+    columns = problem.history.columns
+    with pytest.raises(ValueError, match="do not belong together"):
+        problem.automaton.table.search(
+            columns.call,
+            columns.ret[:1],
+            columns.process,
+            problem.action,
+            problem.rows,
+            problem.ends,
+            0,
+            prune=[],
+            budget=budget_of(Budget()),
+        )
+    with pytest.raises(ValueError, match="no pruning"):
+        search(problem, budget_of(Budget()), prune=["everything"])

@@ -1,0 +1,108 @@
+"""A witness is a history of its own that is not linearizable, and was not made so."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from checker.history.notation import parse
+from checker.linearizability import twin
+from checker.linearizability.observable import unobservable
+from checker.linearizability.problem import problem_of
+from checker.linearizability.search import budget_of, search
+from checker.linearizability.witness import Witness, witness
+from checker.models import MODELS
+from checker.verdict import Budget
+from tests.checker.linearizability.histories import ASKED, random_history
+
+
+@pytest.mark.parametrize("model", ASKED)
+def test_the_small_history_of_every_violation_is_a_violation(model: str) -> None:
+    seen = 0
+    for seed in range(40):
+        rng = Random(f"{model} {seed}")
+        history = random_history(rng, model, operations=9, processes=4, stamps=20)
+        problem = problem_of(history, MODELS[model]())
+        budget = budget_of(Budget())
+        for number, result in enumerate(search(problem, budget)):
+            if result.outcome != "illegal":
+                continue
+            found = witness(problem, number, result, budget)
+            assert not found.refuted
+            assert found.culprit in found.operations
+            assert twin.search(found.operations, MODELS[model]()) is False
+            seen += 1
+    assert seen > 5
+
+
+FORGETFUL = ("register", "cas-register", "multi-register", "set", "kv")
+"""Models in which something can be overwritten before anybody has seen it."""
+
+
+@pytest.mark.parametrize("model", ASKED)
+def test_leaving_out_what_is_unobservable_invents_no_violation(model: str) -> None:
+    left_out = 0
+    for seed in range(40):
+        rng = Random(f"{model} {seed}")
+        history = random_history(rng, model, operations=7, processes=3, wrong_share=0)
+        problem = problem_of(history, MODELS[model]())
+        if not twin.search(history, MODELS[model]()):
+            continue
+        rows = range(len(history))
+        free = unobservable(problem.automaton, (problem.action[row] for row in rows))
+        for row in rows:
+            if problem.action[row] in free:
+                rest = [history[other] for other in rows if other != row]
+                assert twin.search(rest, MODELS[model]()), (seed, row)
+                left_out += 1
+    assert left_out > 0 or model not in FORGETFUL
+
+
+def _witness(text: str, model: str, *, budget: Budget | None = None) -> Witness:
+    problem = problem_of(parse(text), MODELS[model]())
+    spent = budget_of(budget or Budget())
+    [result] = search(problem, spent)
+    assert result.outcome == "illegal"
+    return witness(problem, 0, result, spent)
+
+
+def test_what_was_called_too_late_is_cut_off() -> None:
+    found = _witness(
+        "p0: write 1 -> ok\np0: read -> 2\np1: write 2 -> ok\np0: read -> 2", "register"
+    )
+    assert [op.index for op in found.operations] == [2]
+
+
+def test_a_write_that_was_read_is_kept() -> None:
+    found = _witness(
+        "p0: write 1 -> ok\np0: read -> 1\np0: write 2 -> ok\np0: read -> 1", "register"
+    )
+    assert [op.input or op.output for op in found.operations] == [1, 2, 1]
+
+
+def test_a_write_that_returned_after_the_culprit_need_not_have_happened() -> None:
+    found = _witness(
+        "p0: write 1 -> ok\np1: write 2\np0: read -> 2\np0: read -> 1\np1: -> ok", "register"
+    )
+    assert {op.f for op in found.operations} == {"write", "read"}
+    assert found.reasons == ("1 was read, but the register held 2",)
+
+
+def test_nothing_is_left_out_of_what_only_counts() -> None:
+    found = _witness("p0: add 1 -> ok\np1: add 2 -> ok\np0: read -> 3\np0: read -> 4", "counter")
+    assert [op.f for op in found.operations] == ["add", "add", "read"]
+
+
+def test_a_spent_budget_leaves_the_culprit() -> None:
+    text = "p0: write 1 -> ok\np0: read -> 1\np0: read -> 2"
+    problem = problem_of(parse(text), MODELS["register"]())
+    [result] = search(problem, budget_of(Budget()))
+    found = witness(problem, 0, result, budget_of(Budget(steps=1)))
+    assert found.culprit.output == 2
+    assert found.operations == ()
+
+
+def test_an_endless_alphabet_leaves_everything_observable() -> None:
+    problem = problem_of(parse("p0: push 1 -> ok\np0: pop -> 2"), MODELS["stack"]())
+    assert unobservable(problem.automaton, range(2)) == frozenset()
