@@ -13,6 +13,8 @@ from lineal import registry
 from lineal.registry import UsageProblem
 from nemesis.plan import FaultPlan
 from nemesis.plans import missing_capabilities, parse
+from systems_under_test.environments.docker.options import CARRIED as DOCKER_CARRIES
+from systems_under_test.environments.docker.options import options_of as docker_options_of
 from systems_under_test.environments.ssh.places import names_of, options_of, places_of, sharing
 from systems_under_test.system import FaultPlanSummary
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 CAPABILITIES_BY_ENVIRONMENT: Mapping[str, frozenset[str]] = {
     "local": frozenset({"partition", "link", "kill", "pause", "clock"}),
+    "docker": DOCKER_CARRIES,
     "ssh": frozenset({"partition", "kill", "pause", "clock"}),
     "simulated": frozenset({"partition", "link", "kill", "pause", "power", "clock", "disk"}),
 }
@@ -160,7 +163,7 @@ class Test:
                 f"unknown option {hyphenated(name)!r}; there are: {valid}" for name in unknown
             ]
             return found
-        found += self._problems_of_sharing()
+        found += self._problems_of_sharing() + self._problems_of_containers()
         found += missing_capabilities(self.plan, self.environment, self.capabilities, self.nodes)
         return found + self.system.problems(self.system_options, self.nodes)
 
@@ -176,6 +179,7 @@ class Test:
             ] + [
                 f"the environment {self.environment} has no option {key!r}"
                 for key in self.environment_options
+                if self.environment != "docker"
             ]
         if not self.addresses:
             return ["the environment ssh needs machines: --nodes user@host:port,..."]
@@ -189,6 +193,15 @@ class Test:
             except ValueError as error:
                 found += str(error).splitlines()
         return found
+
+    def _problems_of_containers(self) -> list[str]:
+        if self.environment != "docker":
+            return []
+        try:
+            options = docker_options_of(self.environment_options)
+        except ValueError as error:
+            return str(error).splitlines()
+        return options.problems(self.plan.nemesis.needs)
 
     def _problems_of_sharing(self) -> list[str]:
         if self.environment != "ssh" or "partition" not in self.plan.nemesis.needs:

@@ -18,6 +18,7 @@ SYSTEMS: Final = {
     "paxos": "systems_under_test.paxos.system:SYSTEM",
 }
 ENVIRONMENTS: Final = {
+    "docker": "containers on one bridge, cut by the kernel; power losses where the harness is root",
     "local": "processes on loopback, every link through the harness's own proxy",
     "ssh": "machines that are reached by SSH, cut by iptables in a chain of our own",
     "simulated": "replicas in one process, virtual time, every fault, the same from the same seed",

@@ -273,6 +273,12 @@ def _live_cluster(test: Test, spec: ClusterSpec) -> AbstractContextManager[LiveC
             options_of(test.environment_options),
             needs=test.plan.nemesis.needs,
         )
+    if test.environment == "docker":
+        from systems_under_test.environments.docker.cluster import DockerCluster
+        from systems_under_test.environments.docker.options import options_of as docker_options_of
+
+        options = docker_options_of(test.environment_options)
+        return DockerCluster(spec, options, needs=test.plan.nemesis.needs)
     from systems_under_test.environments.local.cluster import LocalCluster
 
     return LocalCluster(spec)

@@ -38,7 +38,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Try everything; a line each."""
+    """Try everything; a line each. What only some runs need is never an error."""
     missing = 0
     for what, check in CHECKS.items():
         try:
@@ -47,6 +47,12 @@ def main(args: argparse.Namespace) -> int:
             # Whatever goes wrong here is just what the doctor is asked for.
             missing += 1
             print(f"missing  {what}: {error}")
+    for what, check in OPTIONAL.items():
+        try:
+            print(f"ok       {what}: {check()}")
+        except Exception as error:
+            print(f"absent   {what}: {error}")
+            break  # Each needs the one before.
     return exit_status.FAILED if missing else exit_status.VALID
 
 
@@ -96,4 +102,24 @@ CHECKS: Final[dict[str, Callable[[], str]]] = {
     "loopback": _loopback,
     "signals": _signals,
     "disk": _durable,
+}
+
+
+def _docker(name: str) -> Callable[[], str]:
+    """A line about the Docker environment, whose library is loaded only when it is asked for."""
+
+    def check() -> str:
+        from systems_under_test.environments.docker import survey
+
+        said: str = getattr(survey, name)()
+        return said
+
+    return check
+
+
+OPTIONAL: Final[dict[str, Callable[[], str]]] = {
+    "docker": _docker("engine"),
+    "docker image": _docker("base_image"),
+    "docker partitions": _docker("partitions"),
+    "docker power losses": _docker("power"),
 }

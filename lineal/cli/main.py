@@ -40,7 +40,9 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     from lineal.cli import (
         check_command,
+        cleanup_command,
         doctor_command,
+        image_command,
         list_command,
         recheck_command,
         run_command,
@@ -61,6 +63,8 @@ def parser() -> argparse.ArgumentParser:
         sweep_command,
         list_command,
         doctor_command,
+        image_command,
+        cleanup_command,
     ):
         module.add(commands)
     return top

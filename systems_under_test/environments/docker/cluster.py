@@ -23,7 +23,7 @@ from systems_under_test.environments.local.launch import child_environment
 from systems_under_test.environments.local.loop_thread import LoopThread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from types import TracebackType
 
     from systems_under_test.environments.cluster import ClusterSpec, Link, LinkQuality
@@ -42,15 +42,21 @@ CLEANER: Final = "systems_under_test.environments.docker.cleanup:remove_run"
 class DockerCluster:
     """A cluster of containers; use it in a `with` statement, or call `up` and `down`."""
 
-    def __init__(self, spec: ClusterSpec, options: DockerOptions = DEFAULT) -> None:
-        """Nothing happens before `up`."""
+    def __init__(
+        self,
+        spec: ClusterSpec,
+        options: DockerOptions = DEFAULT,
+        *,
+        needs: Collection[str] = (),
+    ) -> None:
+        """Nothing happens before `up`. `needs` are the capabilities that faults will ask for."""
         if spec.directory is None:
             raise ValueError("the docker environment needs a directory for its nodes' files")
-        problems = options.problems()
+        problems = options.problems(needs)
         if problems:
             raise ValueError("; ".join(problems))
         self._spec = spec
-        self._options = options
+        self._options = options.resolved(needs)
         self._guardian: Guardian | None = None
         self._loop: LoopThread | None = None
         self._engine: Engine | None = None

@@ -26,11 +26,15 @@ from systems_under_test.environments.docker.node import (
     DockerNode,
     Place,
 )
-from systems_under_test.environments.docker.options import AUTO, LOOP, PROXY
-from systems_under_test.environments.docker.partitions import (
+from systems_under_test.environments.docker.options import (
+    AUTO,
     HOST_BRIDGE,
     IN_CONTAINER,
+    LOOP,
+    PROXY,
     SIDECAR,
+)
+from systems_under_test.environments.docker.partitions import (
     HostBridge,
     InNetworks,
     host_can,

@@ -1,19 +1,41 @@
-"""What can be chosen of the Docker environment."""
+"""What can be chosen of the Docker environment. Imports nothing heavy: every command reads it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final
 
-from systems_under_test.environments.docker.partitions import METHODS
+from systems_under_test.environments.docker import disks
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 AUTO: Final = "auto"
+HOST_BRIDGE: Final = "host-bridge"
+SIDECAR: Final = "sidecar"
+IN_CONTAINER: Final = "in-container"
 PROCESS: Final = "process"
 CONTAINER: Final = "container"
 KERNEL: Final = "kernel"
 PROXY: Final = "proxy"
-WRITABLE: Final = "directory"
+DIRECTORY: Final = "directory"
 LOOP: Final = "loop"
+
+METHODS: Final = {
+    HOST_BRIDGE: "one nftables transaction on the host's bridge; needs root and nft",
+    SIDECAR: "nftables in each node's network, entered from a container that may",
+    IN_CONTAINER: "nftables in each node's network, by `docker exec`; nodes get NET_ADMIN",
+}
+CARRIED: Final = frozenset({"partition", "link", "kill", "pause", "power", "clock"})
+"""Of `CAPABILITIES`, what it carries where the machine allows it."""
+
+_VALID: Final[dict[str, tuple[str, ...]]] = {
+    "partition": (AUTO, *METHODS),
+    "kill": (PROCESS, CONTAINER),
+    "pause": (PROCESS, CONTAINER),
+    "links": (AUTO, KERNEL, PROXY),
+    "disk": (AUTO, DIRECTORY, LOOP),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,26 +48,54 @@ class DockerOptions:
     """`process`: the node's, in a container that stays. `container`: `docker kill`."""
     pause: str = PROCESS
     """`process`: SIGSTOP to the node's. `container`: `docker pause`."""
-    links: str = KERNEL
+    links: str = AUTO
     """`kernel`: nodes reach one another directly. `proxy`: through the harness, which can slow,
-    lose, double, reorder and hold messages; then it also cuts them."""
-    disk: str = WRITABLE
-    """`directory`: of this machine. `loop`: a file system of each node's own, which can lose power.
-    Needs root."""
+    lose, double, reorder and hold messages; then it also cuts them. `auto`: as the faults need."""
+    disk: str = AUTO
+    """`directory`: of this machine. `loop`: a file system of each node's own, which can lose power;
+    needs root. `auto`: as the faults need."""
     base: str | None = None
     """The image that nodes' images are built on."""
 
-    def problems(self) -> list[str]:
-        """Everything that is wrong with them, in sentences."""
-        valid = {
-            "partition": (AUTO, *METHODS),
-            "kill": (PROCESS, CONTAINER),
-            "pause": (PROCESS, CONTAINER),
-            "links": (KERNEL, PROXY),
-            "disk": (WRITABLE, LOOP),
-        }
-        return [
-            f"docker option {name} {getattr(self, name)!r}: there are {', '.join(allowed)}"
-            for name, allowed in valid.items()
-            if getattr(self, name) not in allowed
-        ]
+    def resolved(self, needs: Collection[str]) -> DockerOptions:
+        """The same with every `auto` decided that the faults decide, by what they need."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.links == AUTO:
+            given["links"] = PROXY if "link" in needs else KERNEL
+        if self.disk == AUTO:
+            given["disk"] = LOOP if "power" in needs else DIRECTORY
+        return DockerOptions(**given)
+
+    def problems(self, needs: Collection[str]) -> list[str]:
+        """Why faults that need this cannot be carried so, in sentences."""
+        chosen = self.resolved(needs)
+        found = []
+        if "link" in needs and chosen.links != PROXY:
+            found.append("the docker option links=kernel carries no link faults; leave it out")
+        if "power" in needs and chosen.disk != LOOP:
+            found.append("the docker option disk=directory carries no power loss; leave it out")
+        if chosen.links == PROXY and chosen.partition != AUTO:
+            found.append(
+                f"the docker option partition={chosen.partition} cuts nothing where links are "
+                "proxied; leave it out, or the link faults"
+            )
+        reason = disks.cannot() if chosen.disk == LOOP else None
+        if reason:
+            found.append(f"no power loss in the environment docker on this machine: {reason}")
+        return found
+
+
+def options_of(given: Mapping[str, Any]) -> DockerOptions:
+    """The options by name. Raises ValueError: a line for each problem."""
+    known = [field.name for field in fields(DockerOptions)]
+    problems: list[str] = []
+    for name, value in given.items():
+        if name not in known:
+            problems.append(
+                f"the docker environment has no option {name!r}; there are: {', '.join(known)}"
+            )
+        elif value not in _VALID.get(name, (value,)):
+            problems.append(f"{name}={value}: there are {', '.join(_VALID[name])}")
+    if problems:
+        raise ValueError("\n".join(problems))
+    return DockerOptions(**{name: str(value) for name, value in given.items()})

@@ -35,7 +35,8 @@ class Filter:
     def program(self) -> str:
         """Makes the table, with nothing cut."""
         every = ", ".join(self.elements.values())
-        counted = f"{{ type {self.key_type}; counter; elements = {{ {every} }}; }}"
+        elements = f"elements = {{ {every} }};" if every else ""  # A lone node has no links.
+        counted = f"{{ type {self.key_type}; counter; {elements} }}"
         return (
             f"table {self.family} {self.table} {{\n"
             f"  set cut {{ type {self.key_type}; }}\n"

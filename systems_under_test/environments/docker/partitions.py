@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from systems_under_test.environments.docker.entrances import run_here
 from systems_under_test.environments.docker.packet_filter import bridge_filter, receiver_filter
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
 
     from systems_under_test.environments.cluster import Link
     from systems_under_test.environments.docker.entrances import Entrance, Program
-
-HOST_BRIDGE: Final = "host-bridge"
-SIDECAR: Final = "sidecar"
-IN_CONTAINER: Final = "in-container"
-METHODS: Final = {
-    HOST_BRIDGE: "one nftables transaction on the host's bridge; needs root and nft",
-    SIDECAR: "nftables in each node's network, entered from a container that may",
-    IN_CONTAINER: "nftables in each node's network, by `docker exec`; nodes get NET_ADMIN",
-}
 
 
 class Cutter(Protocol):
