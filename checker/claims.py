@@ -30,6 +30,7 @@ CLAIMS: Final[dict[str, str]] = {
     "stale-element": "a read sees every element acknowledged before the read was invoked",
     "phantom-element": "no read returns an element that nobody added",
     "duplicate": "no read returns an element twice",
+    "wrong-total": "reads of all accounts find the money that there is",
     "did-not-recover": "after the last fault the cluster comes to rest within its bound",
     "node-died": "no node dies that nobody killed",
 }

@@ -19,6 +19,7 @@ FindingKind = Literal[
     "stale-element",
     "phantom-element",
     "duplicate",
+    "wrong-total",
     "did-not-recover",
     "node-died",
 ]
@@ -38,6 +39,7 @@ KINDS: Final[dict[FindingKind, str]] = {
     "stale-element": "an acknowledged element was missing from a later read",
     "phantom-element": "a read returned an element that nobody added",
     "duplicate": "a read returned an element more than once",
+    "wrong-total": "a read of all accounts found more or less money than there is",
     "did-not-recover": "after healing the system did not come to rest within its bound",
     "node-died": "a node died that nobody had killed",
 }

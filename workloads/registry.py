@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from workloads import register, set, siblings
+from workloads import bank, kv, list_append, register, set, siblings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +30,24 @@ class Named:
 WORKLOADS: Final[dict[str, Named]] = {
     named.name: named
     for named in (
+        Named(
+            "bank",
+            "transfers between accounts, and reads of all accounts, as transactions",
+            bank.make,
+            bank.PARAMETERS,
+        ),
+        Named(
+            "kv",
+            "gets, puts, deletes and appends to the strings of a few keys",
+            kv.make,
+            kv.PARAMETERS,
+        ),
+        Named(
+            "list-append",
+            "transactions that append unique elements to lists and read them",
+            list_append.make,
+            list_append.PARAMETERS,
+        ),
         Named(
             "register",
             "reads, writes and, where offered, compare-and-sets of single values",

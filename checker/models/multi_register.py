@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -10,13 +11,19 @@ from checker.models.model import NULL, Action, Inconsistent, text, unfit, unknow
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_WANTED: Final = 'the input of txn lists ["r", key, null] and ["w", key, value], the output too'
+_WANTED: Final = (
+    'the input of txn lists ["r", key, null], ["w", key, value] and ["append", key, element], '
+    "the output too"
+)
+_VERBS: Final = ("r", "w", "append")
 
 
 @dataclass(frozen=True, slots=True)
 class MultiRegister:
     """`txn` executes its steps in order, alone; a read sees the writes before it.
 
+    `append` makes the list in a register longer; one that holds null becomes a list of one. A
+    read that is asked with a value is a condition: the transaction happens only where it holds.
     `held` are the registers that are not null: pairs of canonical JSON texts, sorted by name.
     """
 
@@ -29,7 +36,12 @@ class MultiRegister:
         for verb, name, value in _steps(op):
             if verb == "w":
                 held[name] = value
-            elif op.known and held.get(name, NULL) != value:
+            elif verb == "append":
+                before = json.loads(held.get(name, NULL))
+                if not isinstance(before, list | None):
+                    return Inconsistent(f"{value} was appended to {name}, which holds no list")
+                held[name] = text([*(before or []), json.loads(value)])
+            elif (op.known or value != NULL) and held.get(name, NULL) != value:
                 found = held.get(name, NULL)
                 return Inconsistent(f"{value} was read from {name}, but it held {found}")
         return _of(held)
@@ -65,12 +77,12 @@ def _steps(op: Action) -> Iterator[tuple[str, str, str]]:
     for ask, answer in zip(asked, done, strict=True):
         if not (_is_step(ask) and _is_step(answer) and text(ask[:2]) == text(answer[:2])):
             raise unfit("multi-register", op, _WANTED)
-        value = ask[2] if ask[0] == "w" else answer[2]
+        value = answer[2] if ask[0] == "r" else ask[2]
         yield ask[0], text(ask[1]), text(value)
 
 
 def _is_step(step: Any) -> bool:
-    return isinstance(step, list | tuple) and len(step) == 3 and step[0] in ("r", "w")
+    return isinstance(step, list | tuple) and len(step) == 3 and step[0] in _VERBS
 
 
 def multi_register(initial: Mapping[str, Any] | None = None) -> MultiRegister:

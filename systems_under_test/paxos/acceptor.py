@@ -1,4 +1,4 @@
-"""The acceptor: promises and accepts, and grants leases. What it votes is durable before it is said.
+"""The acceptor: promises, accepts, grants leases. What it votes is durable before it is said.
 
 Rules of safety, each with the bug that breaks it:
 * It takes part in no ballot below its promise (`accepts-below-promise`).

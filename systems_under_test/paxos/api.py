@@ -102,7 +102,7 @@ def parse(request: ClientRequest, configuration: Configuration) -> Read | Write 
         case ["", "kv", key]:
             _only(request, "GET", "PUT", "DELETE")
             if request.method == "GET":
-                return _read(_key(key, configuration), query)
+                return _read(_key(key, configuration), query, configuration)
             value = NULL if request.method == "DELETE" else _value(request.body, configuration)
             return _write(request, (("w", _key(key, configuration), value),), "put")
         case ["", "kv", key, "cas"]:
@@ -159,9 +159,10 @@ def _value(body: bytes, configuration: Configuration) -> bytes:
     return canonical(_body(body, configuration))
 
 
-def _read(key: str, query: str) -> Read:
+def _read(key: str, query: str, configuration: Configuration) -> Read:
     asked = dict(parse_qsl(query, keep_blank_values=True))
-    level, slot = asked.pop("read", "strong"), asked.pop("slot", "0")
+    usual = "eventual" if configuration.reads == "eventual" else "strong"
+    level, slot = asked.pop("read", usual), asked.pop("slot", "0")
     if asked or level not in ("strong", "eventual") or not slot.isdecimal():
         raise Refused(400, f"a read knows ?read=strong|eventual and &slot=n, not ?{query}")
     if level == "strong" and int(slot):
@@ -241,7 +242,6 @@ def shown(shape: str, steps: Steps, results: bytes, slot: int) -> bytes:
     if shape == "cas":
         return b'{"swapped":%b,"slot":%d}' % (results[1:-1], slot)
     filled = [
-        [verb, key, result]
-        for (verb, key, _), result in zip(steps, _decode(results), strict=True)
+        [verb, key, result] for (verb, key, _), result in zip(steps, _decode(results), strict=True)
     ]
     return _json({"txn": filled, "slot": slot})

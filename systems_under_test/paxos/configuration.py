@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CHOICES: Final = {"engine": ("memory", "sqlite"), "reads": ("lease", "quorum")}
+CHOICES: Final = {"engine": ("memory", "sqlite"), "reads": ("lease", "quorum", "eventual")}
 SWITCHES: Final = ("repair",)
 MAYBE_ZERO: Final = ("log_replicas", "handover_every_ms", "drift_ppm")
 MILLISECONDS_MAX: Final = 3_600_000
@@ -31,7 +31,8 @@ class Configuration:
     engine: str = _option("sqlite", "What the host keeps the data in.", "a word")
     reads: str = _option(
         "lease",
-        "Whether a strong read is answered under the leader's lease, or after a quorum round.",
+        "How a read is answered that does not say: under the leader's lease, after a quorum round, "
+        "or by any replica from its own state.",
         "a word",
     )
     log_replicas: int = _option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from systems_under_test.paxos import commands, names
+from systems_under_test.paxos import commands
 from systems_under_test.paxos.commands import COMMAND, REGROUP
 from systems_under_test.paxos.log import group_in
 
@@ -87,5 +87,3 @@ class Learner:
             group=node.groups.base,
         )
         node.store_head(step, head)
-
-

@@ -17,6 +17,7 @@ SAFETY: Final = frozenset(
         "monotonic-reads",
         "monotonic-writes",
         "writes-follow-reads",
+        "wrong-total",
     }
 )
 LIVENESS: Final = frozenset({"did-not-recover", "node-died"})
@@ -29,12 +30,17 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
     drift = _why_drift_is_too_much(configuration, plan)
     if drift is not None and configuration.reads == "lease":
         withdrawn.update(dict.fromkeys(sorted(SAFETY), drift))
+    if configuration.reads == "eventual":
+        reason = "reads are eventual: any replica answers from a chosen slot, not from the newest"
+        withdrawn.update(dict.fromkeys(sorted(SAFETY - {"wrong-total"}), reason))
     if "damage" in plan.faults:
         reason = "a replica that finds its store damaged stops, and stays down until someone acts"
         withdrawn.update(dict.fromkeys(sorted(LIVENESS), reason))
     deadly = sorted(plan.faults & ENDS_PROCESS)
     if configuration.engine == "memory" and deadly:
-        reason = f"the memory engine forgets its vote at {', '.join(deadly)}: a majority may be gone"
+        reason = (
+            f"the memory engine forgets its vote at {', '.join(deadly)}: a majority may be gone"
+        )
         withdrawn["did-not-recover"] = reason
     return Promises((SAFETY | LIVENESS) - withdrawn.keys(), withdrawn)
 

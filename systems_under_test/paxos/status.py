@@ -65,7 +65,5 @@ def options(node: Node) -> dict[str, Any]:
 
 def dump(node: Node, step: Step) -> dict[str, Any]:
     """The state of this replica, and the slot that it stands for."""
-    values = {
-        key.decode(): _decode(value) for key, value in step.scan(node.state.table(VALUES))
-    }
+    values = {key.decode(): _decode(value) for key, value in step.scan(node.state.table(VALUES))}
     return {"node": node.name, "slot": node.learner.applied, "keys": values}

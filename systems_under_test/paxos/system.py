@@ -6,13 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.paxos.bugs import BUGS
-from systems_under_test.paxos.codec import RegisterCodec, decode_dump
+from systems_under_test.paxos.codec import KvCodec, RegisterCodec, TransactionCodec, decode_dump
 from systems_under_test.paxos.configuration import configure, option_docs, problems_of
 from systems_under_test.paxos.promises import promises
 from systems_under_test.paxos.quiescence import unrest
 from systems_under_test.paxos.replica import make_replica
 from systems_under_test.system import Offer
-from workloads import register
+from workloads import bank, kv, list_append, register
 from workloads.client import Request
 
 if TYPE_CHECKING:
@@ -36,8 +36,13 @@ class Paxos:
 
     @property
     def offers(self) -> Mapping[str, Offer]:
-        """Registers with compare-and-set."""
-        return {"register": Offer(partial(register.make, cas=True), RegisterCodec())}
+        """Registers with compare-and-set, a map, and transactions over lists and accounts."""
+        return {
+            "register": Offer(partial(register.make, cas=True), RegisterCodec()),
+            "kv": Offer(kv.make, KvCodec()),
+            "list-append": Offer(list_append.make, TransactionCodec()),
+            "bank": Offer(bank.make, TransactionCodec()),
+        }
 
     @property
     def bugs(self) -> Mapping[str, Bug]:
