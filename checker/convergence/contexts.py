@@ -147,7 +147,7 @@ class Versions:
         if source is not None and operation.outcome == "ok":
             self.foreign.append(ForeignContext(operation, source))
         else:
-            graph.problem = (
+            graph.gap = graph.gap or (
                 f"assumption broken: the {operation.f}{of_key(graph.key)} at index"
                 f" {operation.index} passed the context {value(token)}, which no reply about this"
                 f" key had given"

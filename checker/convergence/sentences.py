@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from checker.evidence import Explanation, in_order
 from checker.wording import asked, listed, of_key, seconds, through, value
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from checker.convergence.endings import Ending, Holding
     from checker.convergence.versions import Read, Version, VersionGraph, Write
     from checker.history.events import Operation
+
+
+ANCESTORS_MAX: Final = 100
+"""Writes behind the final reads, up to which they are given as the proof of a loss."""
 
 
 def version(of: Version) -> str:
@@ -46,14 +50,13 @@ def lost(write: Write, ending: Ending) -> Explanation:
     words = sorted({version(v) for v in left})
     nodes = listed(sorted({read.operation.node or "some node" for read in ending.finals}))
     reads = tuple(read.operation for read in ending.finals)
-    writers = [w.operation for w in graph.members(_mask(left)) if w.position != write.position]
     return Explanation(
         f"Process {put.process} put {value(put.input['value'])}{of_key(graph.key)}{through(put)}"
         f" ({asked(put)}) and was told that it is stored as {write.id}, but it is lost: at the end"
         f" the key was read through {nodes} as {listed(words)}; nobody who wrote this had seen"
-        f" {write.id}, and no delete had covered it. {trace}",
+        f" {write.id}, and no delete had covered it. {trace}{_same_id(write, graph)}",
         in_order([put, *reads, *([last] if last is not None else [])]),
-        in_order([put, *writers, *reads]),
+        _ancestry(write, ending),
     )
 
 
@@ -72,12 +75,12 @@ def missed(write: Write, read: Read, graph: VersionGraph) -> Explanation:
 def false_sibling(old: Version, new: Version, read: Read, graph: VersionGraph) -> Explanation:
     """A version returned together with one that had replaced it."""
     get = read.operation
-    chain = _chain(old, new, graph)
+    lineage = _Lineage.between(graph.members(new.writers), old, graph)
     return Explanation(
         f"Process {get.process} read key {value(graph.key)}{through(get)} ({asked(get)}) and got"
-        f" {version(old)} together with {version(new)}, which had replaced it: {_steps(chain)}.",
-        in_order([*(write.operation for write in chain), get]),
-        in_order([*_proof(chain), get]),
+        f" {version(old)} together with {version(new)}, which had replaced it: {lineage.words}.",
+        in_order([*lineage.writes, get]),
+        in_order([*lineage.proof, get]),
     )
 
 
@@ -96,14 +99,14 @@ def twice(first: Version, second: Version, read: Read, graph: VersionGraph) -> E
 def resurrected(old: Version, delete: Write, read: Read, graph: VersionGraph) -> Explanation:
     """A version that was read after a delete of it had been acknowledged."""
     get, deleted = read.operation, delete.operation
-    chain = _chain_to(delete, old, graph)
+    lineage = _Lineage.between([delete], old, graph)
     return Explanation(
         f"Process {deleted.process} deleted key {value(graph.key)}{through(deleted)} and was told"
         f" at {seconds(_ret(deleted))} that it is done (as {delete.id}). It had seen"
-        f" {version(old)}: {_steps(chain)}. Yet process {get.process} read {version(old)}"
+        f" {version(old)}: {lineage.words}. Yet process {get.process} read {version(old)}"
         f"{through(get)} afterwards ({asked(get)}).",
-        in_order([*(write.operation for write in chain), deleted, get]),
-        in_order([*_proof(chain), deleted, get]),
+        in_order([*lineage.writes, deleted, get]),
+        in_order([*lineage.proof, deleted, get]),
     )
 
 
@@ -167,12 +170,12 @@ def unheld(read: Read, ending: Ending) -> Explanation:
 
 def not_concurrent(old: Version, new: Version, ending: Ending) -> Explanation:
     """Final reads that between them returned a version and one that had replaced it."""
-    chain = _chain(old, new, ending.graph)
+    lineage = _Lineage.between(ending.graph.members(new.writers), old, ending.graph)
     reads = [read.operation for read in ending.finals]
     return Explanation(
         f"After healing, when the cluster was at rest, key {value(ending.graph.key)} was read as"
-        f" {version(old)} and as {version(new)}, which had replaced it: {_steps(chain)}.",
-        in_order([*(write.operation for write in chain), *reads]),
+        f" {version(old)} and as {version(new)}, which had replaced it: {lineage.words}.",
+        in_order([*lineage.writes, *reads]),
     )
 
 
@@ -185,43 +188,74 @@ def written_by_nobody(of: Version, operation: Operation, graph: VersionGraph) ->
     )
 
 
-def _steps(chain: list[Write]) -> str:
-    """Why the first write of a chain had seen the last."""
-    steps = []
-    for write in chain[:-1]:
-        source = write.source
-        process = write.operation.process
-        step = f"process {process} wrote {written(write)} at {seconds(write.operation.call)}"
-        if source is not None:
-            whose = "its" if source.process == process else f"process {source.process}'s"
-            step += f" with the context of {whose} {source.f} ({asked(source)})"
-        steps.append(step)
-    if not chain:
-        return "every delete that it may be had seen it"
-    return f"{', after '.join(steps)}, which had shown {written(chain[-1])}"
+def _ancestry(write: Write, ending: Ending) -> tuple[Operation, ...]:
+    """The write, the final reads, and all that these go back to: none of it had seen the write.
+
+    Nothing where that is too much to look at.
+    """
+    seen = 0
+    for read in ending.finals:
+        seen |= read.down.possible
+    if seen.bit_count() > ANCESTORS_MAX:
+        return ()
+    members = list(ending.graph.members(seen))
+    sources = [member.source for member in members if member.source is not None]
+    reads = [read.operation for read in ending.finals]
+    return in_order([write.operation, *(m.operation for m in members), *sources, *reads])
 
 
-def _chain(old: Version, new: Version, graph: VersionGraph) -> list[Write]:
-    if new.writer is None:
-        return []
-    return _chain_to(graph.writes[new.writer], old, graph)
+def _same_id(write: Write, graph: VersionGraph) -> str:
+    """A hint where the id was given to another write too."""
+    others = [w.operation for w in graph.writes if w.id == write.id and w is not write]
+    if not others:
+        return ""
+    names = listed(f"the {op.f} of process {op.process} ({asked(op)})" for op in others)
+    return f" The same id was given to {names}."
 
 
-def _chain_to(write: Write, old: Version, graph: VersionGraph) -> list[Write]:
-    return [] if old.writer is None else graph.chain(write, old.writer)
+class _Lineage(NamedTuple):
+    """Why a write had seen a version: a chain of writes, each having seen the next.
+
+    A version that several writes may have made has a chain for each.
+    """
+
+    chains: list[list[Write]]
+
+    @classmethod
+    def between(cls, writers: Iterable[Write], old: Version, graph: VersionGraph) -> _Lineage:
+        """From each of these writes to each that may have made the old version."""
+        olds = [write.position for write in graph.members(old.writers)]
+        chains = [graph.chain(writer, position) for writer in writers for position in olds]
+        return cls([chain for chain in chains if chain])
+
+    @property
+    def words(self) -> str:
+        """The steps, from the newest write to the oldest."""
+        if not self.chains:
+            return "every context that led to it covers it"
+        if len(self.chains) > 1:
+            return "whichever of the unanswered deletes it is"
+        chain = self.chains[0]
+        return f"{', after '.join(map(_step, chain[:-1]))}, which had shown {written(chain[-1])}"
+
+    @property
+    def writes(self) -> list[Operation]:
+        return [write.operation for chain in self.chains for write in chain]
+
+    @property
+    def proof(self) -> list[Operation]:
+        """The writes, and the replies whose contexts link them."""
+        sources = [write.source for chain in self.chains for write in chain[:-1]]
+        return [*self.writes, *(source for source in sources if source is not None)]
 
 
-def _proof(chain: list[Write]) -> list[Operation]:
-    """The writes of a chain and the replies whose contexts link them."""
-    sources = [write.source for write in chain[:-1] if write.source is not None]
-    return [*(write.operation for write in chain), *sources]
-
-
-def _mask(of: Iterable[Version]) -> int:
-    mask = 0
-    for one in of:
-        mask |= one.writers
-    return mask
+def _step(write: Write) -> str:
+    process, source = write.operation.process, write.source
+    step = f"process {process} wrote {written(write)} at {seconds(write.operation.call)}"
+    if source is None:
+        return step
+    whose = "its" if source.process == process else f"process {source.process}'s"
+    return f"{step} with the context of {whose} {source.f} ({asked(source)})"
 
 
 def _ret(operation: Operation) -> int:

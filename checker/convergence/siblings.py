@@ -37,8 +37,8 @@ CLAIMS: Final = frozenset(
 class Siblings:
     """Judges the claims of `claims` by version ids and causal contexts.
 
-    A key that breaks an assumption (unique values, contexts that a reply gave) is left out, and the
-    verdict is unknown unless another key proves a violation.
+    A key with a value put twice is left out; one with a context that no reply gave is judged by
+    what is certain all the same. Either way the verdict is unknown unless a violation is proved.
     """
 
     @property
@@ -69,6 +69,8 @@ class Siblings:
             if graph.problem is not None:
                 evidence.doubt(graph.problem, *CLAIMS)
                 continue
+            if graph.gap is not None:
+                evidence.doubt(graph.gap, *CLAIMS)
             at_reads.judge_false_siblings(graph, evidence)
             lost = at_rest.judge_losses(ending, endings, evidence)
             at_reads.judge_missed_writes(graph, evidence, lost)

@@ -125,7 +125,8 @@ class VersionGraph:
     """Writes and reads of one key, in order of invocation and of answer.
 
     `puts` is the set of all puts. `problem` says why nothing can be concluded about the key: an
-    assumption is broken. A graph is filled by `checker.convergence.contexts` and then only asked.
+    assumption is broken. `gap` says that a context came from nowhere: what the bounds prove is
+    proved, and the rest is unknown. `checker.convergence.contexts` fills a graph; then it is asked.
     """
 
     key: Any
@@ -133,6 +134,7 @@ class VersionGraph:
     reads: list[Read] = field(default_factory=list)
     puts: int = 0
     problem: str | None = None
+    gap: str | None = None
     _by_value: dict[Identity, int] = field(default_factory=dict)
     _deletes_by_id: dict[str, int] = field(default_factory=dict)
     _unknown_deletes: int = 0

@@ -47,6 +47,8 @@ class CausalOrder:
             if graph.problem is not None:
                 evidence.doubt(graph.problem, *GUARANTEES)
                 continue
+            if graph.gap is not None:
+                evidence.doubt(graph.gap, *GUARANTEES)
             key = _Key(graph, evidence)
             key.walk_sessions()
             key.judge_readers()

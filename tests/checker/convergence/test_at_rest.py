@@ -77,6 +77,15 @@ def test_a_lost_write_is_proved_by_a_part_of_the_history() -> None:
     assert [again.sentence for again in verdict.findings] == [finding.sentence]
 
 
+def test_a_lost_write_whose_id_was_given_twice_says_so() -> None:
+    text = TWO_WRITES + 'p3: put x {"value": 3} -> {"id": "n1.1.1"}'
+    verdict = judged(Siblings(), text + ending("n1.1.1=3", "n2.1.1=2"), claims=["lost-update"])
+    assert kinds(verdict) == ["lost-update"]
+    assert sentence(verdict).endswith(
+        "The same id was given to the put of process 3 (asked at 5 ns, answered at 6 ns)."
+    )
+
+
 def test_siblings_at_the_end_lose_nothing() -> None:
     assert not found(TWO_WRITES + ending("n1.1.1=1", "n2.1.1=2"))
 

@@ -45,6 +45,28 @@ def test_each_bug_is_found_for_what_it_is(bug: str) -> None:
     pytest.fail(f"{bug} was not found as {BUGS[bug]}")
 
 
+@pytest.mark.parametrize(
+    ("bug", "claim"),
+    [
+        ("keeps-one-of-siblings", "lost-update"),
+        ("acknowledges-before-storing", "lost-update"),
+        ("keeps-what-was-replaced", "false-sibling"),
+        ("collects-tombstones-early", "resurrection"),
+    ],
+)
+def test_the_sub_history_of_a_finding_shows_it_again(bug: str, claim: str) -> None:
+    shown = 0
+    for seed in range(100):
+        history = Drive(seed, bug).all(100)
+        for finding in Siblings().check(history, context([claim])).findings:
+            if finding.sub_history:
+                part = history.sub(finding.sub_history)
+                again = Siblings().check(part, context([claim]))
+                assert finding.kind in {found.kind for found in again.findings}, f"seed {seed}"
+                shown += 1
+    assert shown
+
+
 def test_without_write_back_monotonic_reads_are_broken_and_nothing_else_that_is_promised() -> None:
     kinds = {
         finding.kind
