@@ -13,9 +13,27 @@ class HistoryReader:
     def finish(
         self, drop_partial_line: bool
     ) -> tuple[int | None, list[tuple[int, int, str, str]], int]: ...
+    def problems(self) -> tuple[list[tuple[int, int, str, str]], int]: ...
     def operations(self) -> dict[str, bytes]: ...
     def events(self) -> dict[str, bytes]: ...
     def values(self) -> tuple[bytes, bytes]: ...
+
+def import_history(
+    data: bytes,
+    format: str,
+    *,
+    drop_partial_line: bool,
+    observe_failed_cas: bool,
+    drop_nil_reads: bool,
+    independent: bool | None,
+    maps_are_txns: bool,
+    blank_is_absent: bool,
+) -> tuple[HistoryReader, int | None, dict[str, bool | int]]:
+    """Read a history of another tool, in the format "edn" or "log".
+
+    The reader that holds columns and `problems`, the number of the half-written last line if it
+    was left out, and notes on how it was read.
+    """
 
 @final
 class SearchResult:

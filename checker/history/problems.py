@@ -64,6 +64,34 @@ SENTENCES: Final[dict[str, str]] = {
         "process {detail} goes on after its operation ended in info, which may still happen: "
         "give the worker a new process number"
     ),
+    "unrecognized": (
+        "neither JSON Lines, nor Jepsen's EDN, nor a log of Jepsen's operations: "
+        "docs/history.md and docs/importers.md show what can be read"
+    ),
+    "not-edn": "not EDN: {detail}",
+    "not-an-event": (
+        "not an event: a map belongs here, as {{:process 0, :type :invoke, :f :read, :value nil}}"
+    ),
+    "not-a-tuple": (
+        "the value is {detail}, but the values of other lines are tuples [key value]: make all of "
+        "them tuples, or say with --independent no that they are plain values"
+    ),
+    "unlike-invocation": (
+        "the completion's value {detail} is not that of its invocation: "
+        "complete the operation with what was asked, or with nil"
+    ),
+    "unmapped-cas": "the value of a cas is {detail}: write [old new]",
+    "unmapped-txn": (
+        "the value of a txn is {detail}: write a vector of [:r key nil] and [:w key value]"
+    ),
+    "unmapped-registers": (
+        "the value is {detail}: a multi-register is read and written by maps, as {{:x 1, :y 2}}, "
+        "or by :f :txn"
+    ),
+    "blank-append": (
+        "an empty string is appended where an absent key cannot be told from an empty one: "
+        "give the keys' initial values with --initial"
+    ),
     "disagrees": "the completion's {detail} is not that of its invocation",
 }
 

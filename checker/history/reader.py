@@ -24,6 +24,18 @@ def read(
     for chunk in chunks:
         reader.feed(chunk)
     dropped, listed, more = reader.finish(drop_partial_line)
+    return table_of(reader, dropped, listed, more, source=source)
+
+
+def table_of(
+    reader: HistoryReader,
+    dropped: int | None,
+    listed: list[tuple[int, int, str, str]],
+    more: int,
+    *,
+    source: str,
+) -> Table:
+    """The table that a native reader holds. Raises MalformedHistory with what it lists."""
     if listed:
         raise MalformedHistory([Problem(*problem) for problem in listed], more=more, source=source)
     operations, events = _views(reader.operations()), _views(reader.events())

@@ -53,7 +53,7 @@ def read(data: bytes, *, drop_partial_line: bool = False, source: str = "the his
     if problems:
         listed, more = problems[:PROBLEMS_MAX], max(0, len(problems) - PROBLEMS_MAX)
         raise MalformedHistory(listed, more=more, source=source)
-    return _table(events, linter.pairs, dropped)
+    return table_of(events, linter.pairs, dropped)
 
 
 def event_of(line: bytes, number: int = 1) -> Event:
@@ -75,9 +75,10 @@ def _event(line: bytes, number: int, *, half_written: bool) -> dict[str, Any]:
     return {**{k: v for k, v in fields.items() if k in _KNOWN}, "extra": extra or None}
 
 
-def _table(
+def table_of(
     events: list[dict[str, Any]], pairs: list[tuple[int, int | None]], dropped: int | None
 ) -> Table:
+    """The table of these events, of which these pairs of rows make operations."""
     interner = Interner()
     rows = [_row(event, interner) for event in events]
     event_columns = EventColumns(**_transposed(EVENT_FIELDS, rows))

@@ -15,7 +15,7 @@ pub const NEMESIS: i64 = -1;
 
 pub const INVOKE: u8 = 0;
 pub const INFO: u8 = 3;
-const TYPES: [&[u8]; 4] = [b"\"invoke\"", b"\"ok\"", b"\"fail\"", b"\"info\""];
+pub const TYPES: [&[u8]; 4] = [b"\"invoke\"", b"\"ok\"", b"\"fail\"", b"\"info\""];
 
 /// Fields that are known, in the order in which problems with them are told.
 const NAMES: [&str; 12] = [
@@ -296,7 +296,7 @@ fn is_string(text: &[u8]) -> bool {
     text[0] == b'"'
 }
 
-fn stamp(text: &[u8]) -> Option<i64> {
+pub fn stamp(text: &[u8]) -> Option<i64> {
     let number = std::str::from_utf8(text).ok()?.parse::<i64>().ok()?;
     (-STAMP_MAX < number && number < STAMP_MAX).then_some(number)
 }
@@ -305,7 +305,7 @@ fn count(text: &[u8]) -> Option<i64> {
     stamp(text).filter(|number| *number >= 0)
 }
 
-fn process_number(text: &[u8]) -> Option<i64> {
+pub fn process_number(text: &[u8]) -> Option<i64> {
     if text == b"\"nemesis\"" {
         return Some(NEMESIS);
     }

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 mod canonical;
+mod import;
 mod line;
 mod pairing;
 mod problems;
@@ -22,6 +23,18 @@ struct HistoryReader {
     reader: reader::Reader,
 }
 
+impl HistoryReader {
+    fn check_size(&self) -> PyResult<()> {
+        if self.reader.fits() {
+            return Ok(());
+        }
+        Err(PyValueError::new_err(
+            "the history has more than 2^31 lines or values: split it",
+        ))
+    }
+}
+
+type ReadByNotes<'py> = (HistoryReader, Option<usize>, Bound<'py, PyDict>);
 type TextsAndEnds<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 type ProblemFields = (usize, usize, &'static str, String);
 
@@ -37,12 +50,7 @@ impl HistoryReader {
     /// Take the next bytes of the file; the interpreter runs on meanwhile.
     fn feed(&mut self, py: Python<'_>, chunk: &[u8]) -> PyResult<()> {
         py.detach(|| self.reader.feed(chunk));
-        if self.reader.fits() {
-            return Ok(());
-        }
-        Err(PyValueError::new_err(
-            "the history has more than 2^31 lines or values: split it",
-        ))
+        self.check_size()
     }
 
     /// The number of the half-written last line if it was left out, the first problems as (line,
@@ -53,12 +61,18 @@ impl HistoryReader {
         drop_partial_line: bool,
     ) -> (Option<usize>, Vec<ProblemFields>, usize) {
         let dropped = py.detach(|| self.reader.finish(drop_partial_line));
+        let (listed, more) = self.problems();
+        (dropped, listed, more)
+    }
+
+    /// The first problems as (line, column, kind, detail), and how many more there are.
+    fn problems(&mut self) -> (Vec<ProblemFields>, usize) {
         let problems = std::mem::take(&mut self.reader.problems);
         let listed = problems.listed.into_iter();
         let listed = listed
             .map(|p| (p.line, p.column, p.kind, p.detail))
             .collect();
-        (dropped, listed, problems.more)
+        (listed, problems.more)
     }
 
     /// The columns of the operations by name, as bytes. To be asked for before `events`.
@@ -103,6 +117,53 @@ impl HistoryReader {
     }
 }
 
+/// Read a history of another tool: `format` is "edn" or "log". The reader that holds its columns
+/// and problems, the number of the half-written last line if it was left out, and notes on how it
+/// was read.
+#[pyfunction]
+#[pyo3(signature = (data, format, *, drop_partial_line, observe_failed_cas, drop_nil_reads,
+    independent, maps_are_txns, blank_is_absent))]
+#[allow(clippy::too_many_arguments)]
+fn import_history<'py>(
+    py: Python<'py>,
+    data: &[u8],
+    format: &str,
+    drop_partial_line: bool,
+    observe_failed_cas: bool,
+    drop_nil_reads: bool,
+    independent: Option<bool>,
+    maps_are_txns: bool,
+    blank_is_absent: bool,
+) -> PyResult<ReadByNotes<'py>> {
+    let format = match format {
+        "edn" => import::Format::Edn,
+        "log" => import::Format::Log,
+        _ => {
+            return Err(PyValueError::new_err(format!(
+                "no format is called {format}"
+            )))
+        }
+    };
+    let reading = import::Reading {
+        observe_failed_cas,
+        drop_nil_reads,
+        independent,
+        maps_are_txns,
+        blank_is_absent,
+    };
+    let (reader, dropped, notes) =
+        py.detach(|| import::read(data, &format, drop_partial_line, &reading));
+    let told = PyDict::new(py);
+    told.set_item("independent", notes.independent)?;
+    told.set_item("by_time", notes.by_time)?;
+    told.set_item("blank_is_absent", notes.blank_is_absent)?;
+    told.set_item("failed_cas", notes.failed_cas)?;
+    told.set_item("nil_reads", notes.nil_reads)?;
+    let reader = HistoryReader { reader };
+    reader.check_size()?;
+    Ok((reader, dropped, told))
+}
+
 fn int64(py: Python<'_>, column: Vec<i64>) -> PyResult<Bound<'_, PyBytes>> {
     bytes(py, &column, i64::to_ne_bytes)
 }
@@ -125,5 +186,6 @@ fn bytes<'py, T: Copy, const WIDTH: usize>(
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(import_history, module)?)?;
     module.add_class::<HistoryReader>()
 }

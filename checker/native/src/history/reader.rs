@@ -117,12 +117,7 @@ impl Reader {
             return;
         }
         match self.line_reader.read(line, &mut self.values) {
-            Ok(row) => {
-                let number = self.events.index.len() as i32;
-                self.pairing
-                    .feed(number, self.lines, &row, &mut self.problems);
-                self.events.push(&row);
-            }
+            Ok(row) => self.push(&row, self.lines),
             Err(complaints) => {
                 self.pairing.unreadable();
                 for (column, kind, detail) in complaints {
@@ -130,6 +125,19 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Take an event that stands on this line.
+    pub fn push(&mut self, row: &Row, line: usize) {
+        let number = self.events.index.len() as i32;
+        self.pairing.feed(number, line, row, &mut self.problems);
+        self.events.push(row);
+    }
+
+    /// Complain of a line that is no event.
+    pub fn refuse(&mut self, line: usize, kind: &'static str, detail: String) {
+        self.pairing.unreadable();
+        self.problems.add(line, 0, kind, detail);
     }
 
     /// The operations in order of invocation: by stamp, equal stamps by line.

@@ -7,7 +7,7 @@
 use super::canonical::write_float;
 
 pub const DEPTH_MAX: usize = 128;
-const NUMBER_CHARACTERS_MAX: usize = 1000;
+pub const NUMBER_CHARACTERS_MAX: usize = 1000;
 const SHOWN_CHARACTERS_MAX: usize = 40;
 
 /// What is wrong, and at which byte of the line (from 0).

@@ -1,0 +1,94 @@
+"""Reads a history of any known format, recognized by its content."""
+
+from __future__ import annotations
+
+import re
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from checker import _core
+from checker.history import reader
+from checker.history.columns import History
+from checker.history.importers.reading import Imported, Reading
+from checker.history.problems import MalformedHistory, Problem
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from checker.history.importers.reading import Format
+
+_CHUNK_BYTES: Final = 4 * 2**20
+_BLANK: Final = re.compile(rb"(?:[\s,]|;[^\n]*(?:\n|\Z))*")
+_JSON_EVENT: Final = re.compile(rb'\[?\s*\{\s*(?:"|\}|\Z)')
+_EDN_EVENTS: Final = re.compile(rb"[\[({#]")
+_LOGGED: Final = re.compile(rb"jepsen\.util[ \t]*-?[ \t]*(?:\d+|:nemesis)[ \t]*:")
+
+
+def recognized(head: bytes) -> Format | None:
+    """The format of a file that begins with these bytes; None if it is none that is known.
+
+    Nothing but blanks is an empty history in JSON Lines.
+    """
+    start = head[_BLANK.match(head).end() :]  # type: ignore[union-attr]
+    if _LOGGED.search(head) and not start.startswith((b"{", b"(")):
+        return "log"
+    if not start or _JSON_EVENT.match(start):
+        return "json-lines"
+    return "edn" if _EDN_EVENTS.match(start) else None
+
+
+def read(
+    path: str | PathLike[str],
+    *,
+    reading: Reading = Reading(),  # noqa: B008
+    drop_partial_line: bool = False,
+) -> Imported:
+    """The history in this file.
+
+    `drop_partial_line` leaves a half-written last event out. Raises MalformedHistory with the
+    problems that were found, line by line, and OSError as opening a file does.
+    """
+    with Path(path).open("rb", buffering=0) as file:
+        head = file.read(_CHUNK_BYTES)
+        format = recognized(head)
+        if format is None:
+            raise MalformedHistory([Problem(1, 0, "unrecognized")], source=str(path))
+        chunks = chain([head], iter(lambda: file.read(_CHUNK_BYTES), b""))
+        if format == "json-lines":
+            table = reader.read(chunks, drop_partial_line=drop_partial_line, source=str(path))
+            return Imported(History(table), format, {})
+        data = b"".join(chunks)
+    return from_bytes(
+        data, format, reading=reading, drop_partial_line=drop_partial_line, source=str(path)
+    )
+
+
+def from_bytes(
+    data: bytes,
+    format: Format,
+    *,
+    reading: Reading = Reading(),  # noqa: B008
+    drop_partial_line: bool = False,
+    source: str = "the history",
+) -> Imported:
+    """The history that these bytes say in this format; the interpreter runs on meanwhile.
+
+    Raises MalformedHistory, which names `source`.
+    """
+    if format == "json-lines":
+        history = History.from_bytes(data, drop_partial_line=drop_partial_line, source=source)
+        return Imported(history, format, {})
+    native, dropped, notes = _core.import_history(
+        data,
+        format,
+        drop_partial_line=drop_partial_line,
+        observe_failed_cas=reading.observes_failed_cas(format),
+        drop_nil_reads=reading.nil_reads == "drop",
+        independent=reading.independent,
+        maps_are_txns=reading.maps_are_txns,
+        blank_is_absent=reading.blank_is_absent,
+    )
+    listed, more = native.problems()
+    table = reader.table_of(native, dropped, listed, more, source=source)
+    return Imported(History(table), format, notes)
