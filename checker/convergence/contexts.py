@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 SHOWN: Final = ("versions", "id")
 """Fields of answers that tell versions."""
+
+
+WRITES_MAX: Final = 50_000
+"""Writes of one key that are followed: their sets take n * n / 8 bytes and as much time."""
 
 
 class Cover(NamedTuple):
@@ -60,16 +65,23 @@ class Versions:
     foreign: list[ForeignContext] = field(default_factory=list)
 
     @classmethod
-    def of(cls, history: History) -> Versions:
+    def of(cls, history: History, *, writes_max: int = WRITES_MAX) -> Versions:
         """Follow every event of a get, put or delete. ValueError for one of another shape.
 
         Operations that surely never happened (`fail`) are left out, and so are gets without an
-        answer: they tell nothing.
+        answer: they tell nothing. A key with more than `writes_max` writes has a problem and no
+        versions.
         """
         versions, covers = cls(), _Covers()
-        for operation, is_answer in _events(history):
+        events = _events(history)
+        writes = Counter(identity(op.key) for op, is_answer in events if not is_answer)
+        for operation, is_answer in events:
             graph = versions._graph(operation.key)
-            if not is_answer:
+            if writes[identity(operation.key)] > writes_max:
+                graph.problem = (
+                    f"more than {writes_max} writes{of_key(graph.key)} were not followed"
+                )
+            elif not is_answer:
                 versions._asked(graph, operation, covers)
             elif operation.f == GET:
                 versions._read(graph, operation, covers)

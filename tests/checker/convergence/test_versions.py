@@ -122,6 +122,19 @@ def test_keys_compare_as_json_does() -> None:
     assert [graph.key for graph in versions.by_key.values()] == [1, "1"]
 
 
+def test_a_key_with_more_writes_than_the_bound_is_left_out() -> None:
+    history = parse("""
+        p1: put x {"value": 1} -> {"id": "a"}
+        p1: put x {"value": 2} -> {"id": "b"}
+        p1: put y {"value": 1} -> {"id": "c"}
+        p1: get x -> {"versions": []}
+    """)
+    x, y = Versions.of(history, writes_max=1).by_key.values()
+    assert (x.writes, x.reads) == ([], [])
+    assert x.problem == 'more than 1 writes of key "x" were not followed'
+    assert (len(y.writes), y.problem) == (1, None)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -290,7 +290,7 @@ def _is_told(operation: Operation) -> bool:
 
 def test_counts_equal_the_definitions_on_random_histories() -> None:
     compared: Counter[str] = Counter()
-    for seed in range(30):
+    for seed in range(20):
         bug = ("reads-one-replica", "answers-before-writing-back")[seed % 2]
         history = Drive(seed, bug).all(50)
         versions = Versions.of(history)
