@@ -1,0 +1,75 @@
+"""When the harness cannot do its part: words, exit status 3, and nothing lost or left behind."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lineal.cli import exit_status
+
+ROOT = Path(__file__).parents[2]
+RUN = [sys.executable, "-m", "lineal", "run"]
+
+
+def processes_of(runs: Path) -> list[str]:
+    """The command lines of node processes that have to do with a folder."""
+    listed = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True)
+    lines = listed.stdout.splitlines()
+    return [line for line in lines if str(runs) in line and "systems_under_test.host" in line]
+
+
+def test_a_full_disk_keeps_the_history_so_far_and_says_so(tmp_path: Path) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    words = ["atomic", "--environment", "simulated", "--seed", "1", "--runs", str(tmp_path)]
+    done = subprocess.run(
+        [*RUN, *words], preexec_fn=limit, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == exit_status.FAILED, done.stderr
+    history = tmp_path / "latest" / "history.jsonl"
+    assert str(history.resolve()) in done.stderr.replace("latest", "")
+    check = [sys.executable, "-m", "lineal", "check", str(history), "--model", "cas-register"]
+    again = subprocess.run(
+        [*check, "--drop-partial-line"], capture_output=True, text=True, timeout=60
+    )
+    assert again.returncode == exit_status.VALID, again.stdout + again.stderr
+
+
+@pytest.mark.live
+def test_a_node_that_does_not_come_up_is_named_with_its_log(tmp_path: Path) -> None:
+    words = ["tests.lineal.failing:StillBorn", "--time-limit", "1", "--runs", str(tmp_path)]
+    done = subprocess.run([*RUN, *words], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == exit_status.FAILED, done.stdout + done.stderr
+    assert "n1" in done.stderr
+    assert "node.log" in done.stderr
+    assert "refuses to live" in done.stderr
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_running_after_any_end(end: signal.Signals, tmp_path: Path) -> None:
+    words = ["dynamo", "--nemesis", "pause", "--time-limit", "60", "--runs", str(tmp_path)]
+    with subprocess.Popen(
+        [*RUN, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as harness:
+        deadline = time.monotonic() + 20
+        while len(processes_of(tmp_path)) < 5 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(2)
+        assert len(processes_of(tmp_path)) == 5
+        os.kill(harness.pid, end)
+        status = harness.wait(timeout=20)
+    ended = time.monotonic()
+    while processes_of(tmp_path) and time.monotonic() < ended + 2:
+        time.sleep(0.05)
+    assert processes_of(tmp_path) == []
+    assert status == (exit_status.INTERRUPTED if end == signal.SIGINT else -end)
