@@ -226,6 +226,11 @@ class Attendant:
         with open(os.path.join(self._directory, MARK), "w") as mark:
             mark.write(self._chain)
         firewall = Firewall(self._chain)
+        try:
+            firewall.make()
+        except Refused:
+            os.unlink(mark.name)
+            raise
         firewall.open(map(tuple, request["peers"]))
         self._firewall = firewall
         return {}

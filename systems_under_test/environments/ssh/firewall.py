@@ -37,13 +37,16 @@ class Firewall:
         self._passed: list[int] = []
         self._dropped: list[int] = []
 
+    def make(self) -> None:
+        """Make the chain. Raises Refused, for example for want of rights; then there is none."""
+        run(["iptables", "-w", WAIT_S, "-N", self.chain])
+
     def open(self, peers: Iterable[tuple[str, int]]) -> None:
-        """Make the chain, with nothing cut. Raises Refused."""
+        """Let everything that comes in pass the chain, with nothing cut. Raises Refused."""
         self._rules = list(peers)
         self._targets = ["RETURN"] * len(self._rules)
         self._passed = [0] * len(self._rules)
         self._dropped = [0] * len(self._rules)
-        run(["iptables", "-w", WAIT_S, "-N", self.chain])
         self._restore()
         run(["iptables", "-w", WAIT_S, "-I", "INPUT", "1", "-j", self.chain])
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from systems_under_test.environments.local.cluster import LocalCluster
+    from systems_under_test.environments.cluster import LiveCluster
 
 
 def tally(
@@ -37,7 +37,7 @@ def tally(
     )
 
 
-def ask(cluster: LocalCluster, node: str, method: str, target: str, body: str = "") -> Any:
+def ask(cluster: LiveCluster, node: str, method: str, target: str, body: str = "") -> Any:
     with contextlib.closing(HttpClient(cluster.client_address(node))) as client:
         reply = client.call(Request(method, target, {}, body.encode()), 5)
     assert isinstance(reply, Reply), reply
@@ -45,7 +45,7 @@ def ask(cluster: LocalCluster, node: str, method: str, target: str, body: str = 
     return json.loads(reply.body)
 
 
-def told(cluster: LocalCluster, node: str) -> list[str]:
+def told(cluster: LiveCluster, node: str) -> list[str]:
     return [body for _, _, body in ask(cluster, node, "GET", "/told")]
 
 

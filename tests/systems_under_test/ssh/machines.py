@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import paramiko
 import pytest
 
 from systems_under_test.environments.local.processes import look
+from systems_under_test.environments.ssh.cluster import SshCluster
+from systems_under_test.environments.ssh.places import options_of, places_of
+from tests.systems_under_test.local.clusters import tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,6 +56,16 @@ class Machines:
     def options(self, **more: Any) -> Mapping[str, Any]:
         own = {"known-hosts": str(self.known_hosts), "identity": str(self.identity)}
         return {**own, "config": os.devnull, "python": "/usr/bin/python3", **more}
+
+    @property
+    def second(self) -> str:
+        """Another address of the first machine."""
+        return self.harness.removesuffix("254") + "101"
+
+    def known(self, address: str) -> str:
+        """The line of a file of known hosts."""
+        key = " ".join((self.folder / "host_key.pub").read_text().split()[:2])
+        return f"{address} {key}\n"
 
     def within(self, place: int, *command: str) -> str:
         """What a command prints that is run in the network of a machine."""
@@ -97,6 +110,16 @@ def require() -> None:
     if "ssh" in os.environ.get("LINEAL_REQUIRE", "").split(","):
         pytest.fail(f"LINEAL_REQUIRE names ssh, but: {reason}")
     pytest.skip(reason)
+
+
+def cluster_on(
+    made: Machines, folder: Path, count: int, *, user: str = "root", **options: Any
+) -> SshCluster:
+    """A cluster of tallies on the first machines, not yet up."""
+    nodes = tuple(f"n{n}" for n in range(1, count + 1))
+    spec = tally(folder, nodes=nodes)
+    places = places_of(made.texts(count, user))
+    return SshCluster(spec, places, options_of(made.options(**options)))
 
 
 @contextlib.contextmanager
@@ -165,6 +188,7 @@ def _wire(made: Machines, switch: str) -> None:
         run("ip", "-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
         run("ip", "-n", name, "link", "set", "eth0", "up")
         run("ip", "-n", name, "link", "set", "lo", "up")
+    run("ip", "-n", made.namespaces[0], "addr", "add", f"{made.second}/24", "dev", "eth0")
     ours = f"{PREFIX}{os.getpid()}h"
     run(*in_switch, "add", "port0", "type", "veth", "peer", ours, "netns", str(os.getpid()))
     run(*in_switch, "set", "port0", "master", "bridge", "up")
@@ -178,9 +202,7 @@ def _make_keys(made: Machines) -> None:
     shutil.copyfile(made.folder / "id_ed25519.pub", made.folder / "authorized_keys")
     (made.folder / "authorized_keys").chmod(0o644)
     made.folder.chmod(0o755)
-    key = " ".join((made.folder / "host_key.pub").read_text().split()[:2])
-    lines = [f"{address} {key}\n" for address in made.addresses]
-    made.known_hosts.write_text("".join(lines))
+    made.known_hosts.write_text("".join(made.known(a) for a in (*made.addresses, made.second)))
     (made.folder / "passwd").write_text(PEOPLE)
     (made.folder / "sshd_config").write_text(
         f"HostKey {made.folder}/host_key\n"
@@ -196,8 +218,7 @@ def _sshd(made: Machines, place: int) -> subprocess.Popen[bytes]:
     Path("/run/sshd").mkdir(exist_ok=True)
     script = (
         f"mount --make-rprivate / && mount --bind {made.folder}/passwd /etc/passwd && "
-        f"exec {SSHD} -D -e -f {made.folder}/sshd_config -o "
-        f"ListenAddress={made.addresses[place]}:{PORT}"
+        f"exec {SSHD} -D -e -f {made.folder}/sshd_config"
     )
     with (made.folder / f"sshd{place}.log").open("wb") as log:
         return subprocess.Popen(
@@ -212,12 +233,12 @@ def _await_banner(address: str) -> None:
     deadline = time.monotonic() + 10
     while True:
         try:
-            with contextlib.closing(paramiko.Transport((address, PORT))) as transport:
-                transport.start_client(timeout=5)
-                return
-        except (paramiko.SSHException, OSError):
-            assert time.monotonic() < deadline, f"no sshd answers at {address}"
+            with socket.create_connection((address, PORT), timeout=5) as connection:
+                if connection.recv(4) == b"SSH-":
+                    return
+        except OSError:
             time.sleep(0.05)
+        assert time.monotonic() < deadline, f"no sshd answers at {address}"
 
 
 def _free_subnet() -> str:

@@ -1,0 +1,77 @@
+"""`lineal run --environment ssh`, from the command line to the verdict."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lineal.cli import exit_status
+from lineal.cli.main import main
+from tests.systems_under_test.ssh.test_ends import assert_nothing_left
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.systems_under_test.ssh.machines import Machines
+
+pytestmark = [pytest.mark.live, pytest.mark.ssh]
+
+
+def run(made: Machines, runs: Path, system: str, count: int, *words: str, **options: str) -> int:
+    flags = [
+        word
+        for key, value in made.options(**options).items()
+        for word in ("--environment-option", f"{key}={value}")
+    ]
+    machines = ["--environment", "ssh", "--nodes", ",".join(made.texts(count))]
+    return main(["run", system, *machines, *flags, "--runs", str(runs), "--seed", "11", *words])
+
+
+def effects(runs: Path) -> list[tuple[str, dict[str, Any]]]:
+    (history,) = runs.glob("*/*/history.jsonl")
+    lines = [json.loads(line) for line in history.read_text().splitlines()]
+    return [
+        (line["f"], line["output"])
+        for line in lines
+        if line.get("process") == "nemesis" and (line.get("output") or {}).get("effect")
+    ]
+
+
+def test_dynamo_under_partition_kill_and_pause_is_valid(made: Machines, tmp_path: Path) -> None:
+    nemesis = ("--nemesis", "partition,kill,pause", "--time-limit", "12")
+    status = run(made, tmp_path, "dynamo", 5, *nemesis)
+    assert status == exit_status.VALID
+    seen = effects(tmp_path)
+    applied = {(f, said["method"]) for f, said in seen if said["effect"] == "applied"}
+    assert {("partition", "iptables"), ("kill", "SIGKILL"), ("pause", "SIGSTOP")} <= applied
+    assert not [said for _, said in seen if said["effect"] == "leaked"]
+    dropped = [
+        said["evidence"]["dropped_meanwhile"]
+        for _, said in seen
+        if said["effect"] == "healed" and said["method"] == "iptables"
+    ]
+    assert any(dropped)
+    for n in range(1, 6):
+        (log,) = tmp_path.glob(f"*/*/nodes/n{n}/node.log")
+        assert " ready " in log.read_text()
+    assert_nothing_left(made, within_s=3.0, places=5)
+
+
+def test_a_bug_of_dynamo_is_found_on_machines(made: Machines, tmp_path: Path) -> None:
+    status = run(made, tmp_path, "dynamo", 3, "--bug", "drop-siblings", "--time-limit", "6")
+    assert status == exit_status.INVALID
+
+
+def test_what_the_machines_refuse_ends_with_3_and_wrong_usage_with_64(
+    made: Machines, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(made, tmp_path, "atomic", 1, python="/none") == exit_status.FAILED
+    said = capsys.readouterr().err
+    assert "lineal: n1 (root@" in said
+    assert "Traceback" not in said
+    twice = ",".join(made.texts(1) * 3)
+    words = ["run", "dynamo", "--environment", "ssh", "--nodes", twice, "--nemesis", "partition"]
+    assert main([*words, "--runs", str(tmp_path)]) == exit_status.USAGE
+    assert "iptables could not tell them apart" in capsys.readouterr().err
