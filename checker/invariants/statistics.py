@@ -74,8 +74,8 @@ class _FaultSpan:
         return cls(min(window.start for window in windows), max(ends) if healed else None)
 
     def asked_in(self, operation: Operation) -> Phase:
-        if operation.call < self.start:
-            return "before"
+        if operation.ret is not None and operation.ret < self.start:
+            return "before"  # Ended before; one that the first fault cut off says nothing of it.
         return "after" if self.end is not None and operation.call > self.end else "during"
 
     def touched_by(self, operation: Operation) -> Iterator[Phase]:

@@ -81,6 +81,13 @@ def test_an_answer_counts_in_every_phase_that_the_operation_was_open_in() -> Non
     assert missing(text) is None
 
 
+def test_what_the_first_fault_cut_off_says_nothing_of_the_time_before() -> None:
+    asked_before = BEFORE + "p1: cas [1, 2]\n" + CUT % "applied" + "p1: -> fail\n"
+    later = DURING + "p2: cas [2, 4] -> true\n"
+    assert missing(asked_before + later) is None
+    assert missing(BEFORE + "p1: cas [1, 2] -> fail\n" + CUT % "applied" + later) is not None
+
+
 def test_nothing_asked_during_the_faults_is_too_little() -> None:
     assert (
         missing(BEFORE + CUT % "applied" + HEALED + AFTER) == "nothing was asked during the faults"
