@@ -75,6 +75,26 @@ def test_an_f_that_was_not_asked_in_a_phase_is_not_missed_there() -> None:
     assert missing("p0: write 1 -> ok\n" + CUT % "applied" + DURING + HEALED) is None
 
 
+def test_a_brief_phase_need_not_see_every_f_succeed() -> None:
+    tail = "p7: delete -> fail\n"
+    enough = BEFORE + CUT % "applied" + DURING + "p0: delete -> ok\n"
+    assert missing(enough + HEALED + tail) == "no delete succeeded after the faults (1 asked)"
+    assert missing(enough + 3 * DURING + HEALED + tail) is None
+
+
+def test_a_brief_outage_in_which_nothing_succeeded_is_too_little() -> None:
+    outage = CUT % "applied" + "p7: read -> fail\n" + HEALED
+    assert missing(20 * BEFORE + outage + 20 * AFTER) == (
+        "nothing succeeded during the faults (1 asked)"
+    )
+
+
+def test_what_the_first_fault_cut_off_is_not_held_against_the_time_before() -> None:
+    cut_off = "p5: delete\n" + CUT % "applied" + "p5: -> fail\n"
+    text = cut_off + DURING + "p0: delete -> ok\n" + HEALED
+    assert missing(text) is None
+
+
 def test_an_answer_counts_in_every_phase_that_the_operation_was_open_in() -> None:
     running = "p1: read\np1: -> 1\n".replace("\n", "\n" + CUT % "applied", 1)
     text = "p0: write 1 -> ok\n" + running + "p2: read -> fail\np0: write 2 -> ok\n" + HEALED
@@ -89,8 +109,8 @@ def test_what_the_first_fault_cut_off_says_nothing_of_the_time_before() -> None:
 
 
 def test_nothing_asked_during_the_faults_is_too_little() -> None:
-    assert (
-        missing(BEFORE + CUT % "applied" + HEALED + AFTER) == "nothing was asked during the faults"
+    assert missing(BEFORE + CUT % "applied" + HEALED + AFTER) == (
+        "nothing succeeded during the faults (0 asked)"
     )
 
 
