@@ -14,14 +14,16 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lineal.cli import exit_status
+from lineal.cli import exit_status, values
+from lineal.registry import UsageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 EXAMPLES: Final = """\
-example:
-  lineal doctor
+examples:
+  lineal doctor                                     this machine
+  lineal doctor --nodes root@10.0.0.1,root@10.0.0.2 machines for the environment ssh as well
 """
 
 
@@ -30,9 +32,19 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "doctor",
         help="what this machine can do",
-        description="Try what a run needs. Exit status 3 if something necessary is missing.",
+        description="Try what a run needs, here and on machines that are named. "
+        "Exit status 3 if something necessary is missing.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--nodes", type=values.nodes, help="machines: user@host:port,...")
+    parser.add_argument(
+        "--environment-option",
+        type=values.option,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the environment ssh; may be repeated",
     )
     parser.set_defaults(command=main)
 
@@ -53,7 +65,26 @@ def main(args: argparse.Namespace) -> int:
         except Exception as error:
             print(f"absent   {what}: {error}")
             break  # Each needs the one before.
+    missing += _survey_machines(args)
     return exit_status.FAILED if missing else exit_status.VALID
+
+
+def _survey_machines(args: argparse.Namespace) -> int:
+    """Try the machines that were named; how much is missing."""
+    if not args.nodes:
+        return 0
+    from systems_under_test.environments.ssh.places import options_of, places_of
+    from systems_under_test.environments.ssh.survey import survey
+
+    try:
+        places, options = places_of(args.nodes), options_of(dict(args.environment_option))
+    except ValueError as error:
+        raise UsageProblem(str(error).splitlines()) from error
+    missing = 0
+    for what, said, good in survey(places, options):
+        print(f"{'ok' if good else 'missing':<8} {what}: {said}")
+        missing += not good
+    return missing
 
 
 def _python() -> str:

@@ -43,6 +43,7 @@ class Machine:
 
     place: Place
     session: Session
+    python: RemotePython
     directory: str
     address: str
     """Its address as it knows it itself: what its packets to other machines carry."""
@@ -81,7 +82,7 @@ def attend_all(
             packed = payloads[str(python)]
             prefix = f"lineal-{run_id}-{session.way.place.name}-"
             command = unpacking(python, len(packed), prefix, options.directory, chain)
-            return _machine(session, session.begin(command, packed))
+            return _machine(session, python, session.begin(command, packed))
 
         sessions = side_by_side(open_session, places)
         pythons = side_by_side(lambda each: look_at(each, options, closure), sessions)
@@ -156,7 +157,7 @@ def side_by_side(act: Callable[[T], R], items: Iterable[T]) -> list[R]:
     return [future.result() for future in futures]
 
 
-def _machine(session: Session, hello: Mapping[str, str]) -> Machine:
+def _machine(session: Session, python: RemotePython, hello: Mapping[str, str]) -> Machine:
     samples = []
     for _ in range(SAMPLES):
         before, began = time.time_ns(), time.monotonic()
@@ -174,6 +175,7 @@ def _machine(session: Session, hello: Mapping[str, str]) -> Machine:
     return Machine(
         place=session.way.place,
         session=session,
+        python=python,
         directory=hello["directory"],
         address=hello["address"],
         reached_at=session.reached_at,

@@ -94,6 +94,7 @@ def machine(name: str, address: str, *, stack: str = "", harness: str = "10.0.0.
     return Machine(
         place=Place(name, address),
         session=None,  # type: ignore[arg-type]  # Nothing is asked of it.
+        python=RemotePython("/usr/bin/python3", (3, 11), "x86_64", "2.36", {}),
         directory="/tmp/x",
         address=address,
         reached_at=address,
