@@ -1,12 +1,15 @@
-"""Anti-entropy: nodes that share ranges compare digests, and exchange the keys that differ.
+"""Anti-entropy: nodes that share ranges compare Merkle trees, and exchange the keys that differ.
 
-One of each pair sends the digests of all ranges that both keep. Where one differs the other lists
-what it holds there, a page of keys with their fingerprints; the first sends what it has otherwise
-and asks for what it lacks. Merging both ways leaves both with the same. A round moves a bounded
-number of ranges, keys and bytes; the next goes on where it stopped.
+One of each pair sends the roots of all ranges that both keep. Where one differs the other answers
+with the digests of the branches below it, the first with those below the ones that differ, and so
+on, each time a sixteenth of the keys, until a branch is a leaf at the one whose turn it is. That
+one lists what it holds there, keys with their fingerprints; the other sends what it has otherwise
+and asks for what it lacks. Merging both ways leaves both with the same. One key that differs among
+K costs about log16(K / 64) messages on the way down, and three.
 
-The digest is one for a whole range. (A Merkle tree for each range, walked where branches differ,
-takes its place later, and tombstones are collected then.)
+A message goes on with a bounded number of branches, drawn at random of those that differ, so that
+no busy branch keeps the others waiting; keys and bytes are bounded as well. The next round finds
+what was left out.
 
 Source: DeCandia et al., SOSP 2007, 4.7.
 """
@@ -17,17 +20,21 @@ from typing import TYPE_CHECKING, Final
 
 from systems_under_test.dynamo.api import shown_key
 from systems_under_test.dynamo.configuration import MS
-from systems_under_test.dynamo.messages import Digests, Entry, Exchange, Inventory, Same
-from systems_under_test.dynamo.version_store import fingerprint
+from systems_under_test.dynamo.messages import Branches, Digests, Entry, Exchange, Inventory, Same
+from systems_under_test.dynamo.version_store import fingerprint, shown_digest
 
 if TYPE_CHECKING:
     from systems_under_test.dynamo.node import Node
     from systems_under_test.dynamo.step import Step
 
 COMPARE: Final = "anti-entropy"
-RANGES_MAX: Final = 16
-PAGE_KEYS_MAX: Final = 500
-EXCHANGE_BYTES_MAX: Final = 2 << 20
+BRANCHES_MAX: Final = 32
+"""So many branches a message goes on with."""
+EXCHANGE_BYTES_MAX: Final = 1 << 20
+"""What is sent of one leaf, or one version set more than fits."""
+
+Place = tuple[int, bytes]
+"""A branch: (range, path from its root)."""
 
 
 class AntiEntropy:
@@ -44,8 +51,6 @@ class AntiEntropy:
         self._asks = tuple(
             peer for peer in self._shared if self._shared[peer] and self._is_asker(peer)
         )
-        self._pages: dict[tuple[str, int], bytes] = {}
-        """Where the next page for a peer begins in a range; absent: at the beginning."""
 
     def start(self, step: Step) -> None:
         """Begin to compare."""
@@ -63,29 +68,58 @@ class AntiEntropy:
         step.set_jittered(COMPARE, self._interval)
 
     def on_digests(self, step: Step, sender: str, message: Digests) -> None:
-        """Say that all is the same, or list what is held in the ranges that differ."""
+        """Say that all is the same, or go on below the roots that differ."""
         shared = frozenset(self._shared.get(sender, ()))
         different = [
-            i
+            (i, b"")
             for i, digest in message.digests
             if i in shared and self._node.versions.digest(step, i) != digest
         ]
-        if not different:
+        if different:
+            self._go_on(step, sender, different)
+        else:
             step.send(sender, Same())
-            return
-        for range_index in different[:RANGES_MAX]:
-            step.send(sender, self._page(step, sender, range_index))
 
-    def _page(self, step: Step, peer: str, range_index: int) -> Inventory:
-        start = self._pages.pop((peer, range_index), b"")
-        entries: list[tuple[bytes, bytes]] = []
-        stop: bytes | None = None
-        for stored, blob in self._node.versions.scan_range(step, range_index, start):
-            if len(entries) == PAGE_KEYS_MAX:
-                stop = self._pages[peer, range_index] = stored
-                break
-            entries.append((stored, fingerprint(stored, blob)))
-        return Inventory(range_index, start, stop, tuple(entries))
+    def on_branches(self, step: Step, sender: str, message: Branches) -> None:
+        """Go on below the children that differ. None may: a write has come between."""
+        versions, shared = self._node.versions, frozenset(self._shared.get(sender, ()))
+        different: list[Place] = []
+        for range_index, path, digests in message.branches[:BRANCHES_MAX]:
+            branch = versions.branch(step, range_index, path) if range_index in shared else None
+            if branch is None:
+                continue
+            self._node.counters.branches_walked += 1
+            if branch.is_leaf:
+                different.append((range_index, path))
+                continue
+            different += [
+                (range_index, path + bytes((number,)))
+                for number, (child, digest) in enumerate(
+                    zip(versions.children(step, branch), digests, strict=False)
+                )
+                if shown_digest(child) != digest
+            ]
+        self._go_on(step, sender, different)
+
+    def _go_on(self, step: Step, peer: str, different: list[Place]) -> None:
+        """Answer with the keys of the leaves, and the children of the other branches."""
+        if len(different) > BRANCHES_MAX:
+            different = sorted(step.rng.shuffled(different)[:BRANCHES_MAX])
+        versions = self._node.versions
+        branches: list[tuple[int, bytes, tuple[bytes, ...]]] = []
+        for range_index, path in different:
+            branch = versions.branch(step, range_index, path)
+            if branch is None:
+                continue
+            if branch.is_leaf:
+                scan = versions.scan_branch(step, branch)
+                entries = tuple((stored, fingerprint(stored, blob)) for stored, blob in scan)
+                step.send(peer, Inventory(range_index, path, entries))
+            else:
+                children = versions.children(step, branch)
+                branches.append((range_index, path, tuple(map(shown_digest, children))))
+        if branches:
+            step.send(peer, Branches(tuple(branches)))
 
     def on_same(self) -> None:
         """Nothing differs."""
@@ -96,11 +130,13 @@ class AntiEntropy:
         self._node.counters.digest_rounds_different += 1
         if message.range not in self._shared.get(sender, ()):
             return
+        branch = self._node.versions.branch(step, message.range, message.path)
+        if branch is None:
+            return
         theirs = dict(message.entries)
         entries: list[Entry] = []
         size = 0
-        scan = self._node.versions.scan_range(step, message.range, message.start, message.stop)
-        for stored, blob in scan:
+        for stored, blob in self._node.versions.scan_branch(step, branch):
             if theirs.pop(stored, None) == fingerprint(stored, blob):
                 continue
             size += len(blob)

@@ -25,6 +25,7 @@ class Counters(msgspec.Struct):
     siblings_read: int = 0
     digest_rounds_equal: int = 0
     digest_rounds_different: int = 0
+    branches_walked: int = 0
     keys_exchanged: int = 0
     peers_left_out: int = 0
     peers_back: int = 0

@@ -122,12 +122,17 @@ class Same(Message, frozen=True, tag="same"):
     """All of these are equal here."""
 
 
+class Branches(Message, frozen=True, tag="branches"):
+    """These branches differ. Here are the digests of my children: (range, path, digests)."""
+
+    branches: tuple[tuple[int, bytes, tuple[bytes, ...]], ...]
+
+
 class Inventory(Message, frozen=True, tag="inventory"):
-    """A range differs. Between `start` and `stop` I hold these: (key as stored, fingerprint)."""
+    """This branch differs, and is a leaf here. I hold these: (key as stored, fingerprint)."""
 
     range: int
-    start: bytes
-    stop: bytes | None
+    path: bytes
     entries: tuple[tuple[bytes, bytes], ...]
 
 
@@ -154,12 +159,13 @@ AnyMessage = (
     | GossipBack
     | Digests
     | Same
+    | Branches
     | Inventory
     | Exchange
 )
 
 ANSWERS: Final = frozenset(
-    {Stored, Fetched, Forwarded, HandedOff, Pong, GossipBack, Same, Inventory}
+    {Stored, Fetched, Forwarded, HandedOff, Pong, GossipBack, Same, Branches, Inventory}
 )
 """Messages that answer something this node asked: signs of life."""
 

@@ -190,6 +190,7 @@ _RECEIVE: dict[type, Callable[[Life, Step, str, Any], None]] = {
     m.GossipBack: lambda life, step, sender, it: life.membership.merge(step, sender, it.members),
     m.Digests: lambda life, step, sender, it: life.anti_entropy.on_digests(step, sender, it),
     m.Same: lambda life, step, sender, it: life.anti_entropy.on_same(),
+    m.Branches: lambda life, step, sender, it: life.anti_entropy.on_branches(step, sender, it),
     m.Inventory: lambda life, step, sender, it: life.anti_entropy.on_inventory(step, sender, it),
     m.Exchange: lambda life, step, sender, it: life.anti_entropy.on_exchange(step, sender, it),
 }

@@ -99,15 +99,24 @@ class Ring:
             found = self._orders[range_index] = tuple(met)
         return found
 
+    def arc(self, range_index: int) -> tuple[int, int]:
+        """(first position, how many positions) of a range; the first range may wrap."""
+        before = self._positions[range_index - 1]
+        length = (self._positions[range_index] - before) % RING_SIZE
+        return (before + 1) % RING_SIZE, length or RING_SIZE
+
     def scans(self, range_index: int) -> list[tuple[bytes, bytes | None]]:
         """The (start, stop) scans of the storage that give exactly this range's keys."""
-        last = self._positions[range_index]
-        stop = _bytes_at(last + 1)
-        if range_index > 0:
-            return [(_bytes_at(self._positions[range_index - 1] + 1) or b"", stop)]
-        # The first range wraps: from the last token over zero to the first token.
-        beyond = _bytes_at(self._positions[-1] + 1)
-        return [(b"", stop)] + ([(beyond, None)] if beyond is not None else [])
+        return scans_of(*self.arc(range_index))
+
+
+def scans_of(first: int, length: int) -> list[tuple[bytes, bytes | None]]:
+    """The (start, stop) scans of the storage that give an arc's keys, in the storage's order."""
+    start = first.to_bytes(POSITION_BYTES, "big")
+    end = first + length
+    if end <= RING_SIZE:
+        return [(start, _bytes_at(end))] if length else []
+    return [(b"", _bytes_at(end - RING_SIZE)), (start, None)]
 
 
 def _bytes_at(position: int) -> bytes | None:

@@ -1,8 +1,6 @@
-"""What a home node holds: one set of versions for each key, and a digest for each range.
+"""What a home node holds: one set of versions for each key, and a Merkle tree for each range.
 
-Keys are stored in the order of the ring, so a range is a scan. The digest of a range is the
-exclusive or of the fingerprints of its keys: it does not depend on the order in which they were
-written, and a write changes it by two fingerprints instead of a scan.
+Keys are stored in the order of the ring, so a range is a scan, and so is the arc of each branch.
 """
 
 from __future__ import annotations
@@ -10,11 +8,14 @@ from __future__ import annotations
 from hashlib import md5
 from typing import TYPE_CHECKING, Final
 
+from systems_under_test.dynamo.merkle_tree import DIGEST_BYTES, MerkleTree
+from systems_under_test.dynamo.ring import POSITION_BYTES, scans_of
 from systems_under_test.dynamo.versions import decode, encode, merge_encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from systems_under_test.dynamo.merkle_tree import Branch
     from systems_under_test.dynamo.ring import Key, Ring
     from systems_under_test.dynamo.step import Step
 
@@ -26,6 +27,19 @@ def fingerprint(stored: bytes, blob: bytes) -> bytes:
     return md5(b"%d:%b%b" % (len(stored), stored, blob), usedforsecurity=False).digest()
 
 
+def shown_digest(branch: Branch) -> bytes:
+    """The digest of a branch as it travels."""
+    return branch.digest.to_bytes(DIGEST_BYTES, "big")
+
+
+def _number(stored: bytes, blob: bytes) -> int:
+    return int.from_bytes(fingerprint(stored, blob), "big")
+
+
+def _position(stored: bytes) -> int:
+    return int.from_bytes(stored[:POSITION_BYTES], "big")
+
+
 class VersionStore:
     """The table of versions. Tombstones stay: to collect them needs word from every home node."""
 
@@ -33,7 +47,7 @@ class VersionStore:
         self._ring = ring
         self._drop_siblings = drop_siblings
         self._durable = durable
-        self._digests: dict[int, int] = {}
+        self._trees: dict[int, MerkleTree] = {}
 
     def read(self, step: Step, key: Key) -> bytes | None:
         """The encoded set of a key."""
@@ -48,32 +62,47 @@ class VersionStore:
         if merged is None or merged == held:
             return False
         step.write(VERSIONS, key.stored, merged, durable=self._durable)
-        digest = self._digests.get(key.range)
-        if digest is not None:
-            if held is not None:
-                digest ^= int.from_bytes(fingerprint(key.stored, held), "big")
-            digest ^= int.from_bytes(fingerprint(key.stored, merged), "big")
-            self._digests[key.range] = digest
+        self._grow(key, held, merged)
         return True
 
-    def digest(self, step: Step, range_index: int) -> bytes:
-        """The digest of a range; scanned once in a life, then kept up to date by `merge`."""
-        digest = self._digests.get(range_index)
-        if digest is None:
-            digest = 0
-            for stored, blob in self.scan_range(step, range_index):
-                digest ^= int.from_bytes(fingerprint(stored, blob), "big")
-            self._digests[range_index] = digest
-        return digest.to_bytes(16, "big")
+    def _grow(self, key: Key, held: bytes | None, merged: bytes) -> None:
+        tree = self._trees.get(key.range)
+        if tree is not None:
+            change = _number(key.stored, merged)
+            if held is not None:
+                change ^= _number(key.stored, held)
+            tree.replace(_position(key.stored), change, keys=1 if held is None else 0)
 
-    def scan_range(
-        self, step: Step, range_index: int, start: bytes = b"", stop: bytes | None = None
-    ) -> Iterator[tuple[bytes, bytes]]:
-        """(key as stored, encoded set) of a range, start <= key < stop, in the storage's order."""
-        for low, high in sorted(self._ring.scans(range_index), key=lambda scan: scan[0]):
-            last = high if stop is None or (high is not None and high < stop) else stop
-            if last is None or max(low, start) < last:
-                yield from step.scan(VERSIONS, max(low, start), last)
+    def digest(self, step: Step, range_index: int) -> bytes:
+        """The digest of a range, the root of its tree."""
+        return shown_digest(self._tree(step, range_index).root)
+
+    def branch(self, step: Step, range_index: int, path: bytes) -> Branch | None:
+        """A branch of the range's tree, None where no path like this leads to one."""
+        return self._tree(step, range_index).find(path, lambda b: self._entries(step, b))
+
+    def children(self, step: Step, branch: Branch) -> tuple[Branch, ...]:
+        """The branches that a branch divides into."""
+        return branch.children or branch.divide(self._entries(step, branch))
+
+    def scan_branch(self, step: Step, branch: Branch) -> Iterator[tuple[bytes, bytes]]:
+        """(key as stored, encoded set) of a branch's arc, in the storage's order."""
+        for start, stop in scans_of(branch.first, branch.length):
+            yield from step.scan(VERSIONS, start, stop)
+
+    def _tree(self, step: Step, range_index: int) -> MerkleTree:
+        """The tree of a range; scanned once in a life, then kept up to date by `merge`."""
+        tree = self._trees.get(range_index)
+        if tree is None:
+            tree = MerkleTree(*self._ring.arc(range_index))
+            for position, number in self._entries(step, tree.root):
+                tree.replace(position, number, keys=1)
+            self._trees[range_index] = tree
+        return tree
+
+    def _entries(self, step: Step, branch: Branch) -> Iterator[tuple[int, int]]:
+        for stored, blob in self.scan_branch(step, branch):
+            yield _position(stored), _number(stored, blob)
 
     def scan_all(self, step: Step) -> Iterator[tuple[bytes, bytes]]:
         """Everything that is held, in the order of the storage."""
