@@ -19,12 +19,16 @@ demo: $(VENV)/installed  ## Drive a five-node store, break it, judge it; then fi
 	$(BIN)/python -m lineal.cli.demo
 
 .PHONY: test
-test: $(VENV)/installed-dev  ## All tests but those marked soak.
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not soak and not live"
+test: $(VENV)/installed-dev  ## All tests but those marked soak; branch coverage of `checker`.
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not soak and not live" \
+		--cov=checker --cov-branch --cov-report=term:skip-covered --cov-fail-under=90
 	$(BIN)/python -m pytest -q -m "live and not soak"
 
 .PHONY: check
-check: format-check lint native-check types layers coverage live  ## What a change must pass.
+check: static test  ## What a change must pass.
+
+.PHONY: static
+static: format-check lint native-check types layers  ## What can be checked without running it.
 
 .PHONY: format-check
 format-check: $(VENV)/installed-dev
@@ -47,15 +51,6 @@ types: $(VENV)/installed-dev
 .PHONY: layers
 layers: $(VENV)/installed-dev
 	$(BIN)/lint-imports
-
-.PHONY: coverage
-coverage: $(VENV)/installed-dev  ## Tests without sockets, with the branch coverage of `checker`.
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not soak and not live" \
-		--cov=checker --cov-branch --cov-report=term:skip-covered --cov-fail-under=90
-
-.PHONY: live
-live: $(VENV)/installed-dev  ## Tests that start processes or open sockets on loopback.
-	$(BIN)/python -m pytest -q -m "live and not soak"
 
 .PHONY: soak
 soak: $(VENV)/installed-dev  ## Long tests: many seeds of every system, under every fault.
