@@ -20,6 +20,7 @@ from systems_under_test.environments.ssh.machines import (
     side_by_side,
 )
 from systems_under_test.environments.ssh.node import Address, Site, SshNode, log_of
+from systems_under_test.environments.ssh.payload import node_closure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -124,7 +125,7 @@ class SshCluster:
             self._machines = attend_all(
                 self._places,
                 self._options,
-                replica_path=self._spec.replica_path,
+                closure=node_closure(self._spec.replica_path),
                 run_id=self.run_id,
                 on_log=logs,
             )

@@ -13,7 +13,6 @@ from systems_under_test.environments.cluster import EnvironmentFailed
 from systems_under_test.environments.ssh.connecting import connect, way_to
 from systems_under_test.environments.ssh.payload import (
     asking_python,
-    node_closure,
     pack,
     python_of,
     unpacking,
@@ -62,12 +61,11 @@ def attend_all(
     places: Sequence[Place],
     options: SshOptions,
     *,
-    replica_path: str,
+    closure: Closure,
     run_id: str,
     on_log: Mapping[str, Callable[[bytes], None]],
 ) -> list[Machine]:
     """An attendant on every machine; none if one of them fails, with every failure told."""
-    closure = node_closure(replica_path)
     chain = chain_of(run_id)
     with contextlib.ExitStack() as undoing:
 

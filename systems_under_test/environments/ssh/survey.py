@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from systems_under_test.environments.cluster import EnvironmentFailed
 from systems_under_test.environments.ssh.machines import attend_all, cannot_cut, side_by_side
+from systems_under_test.environments.ssh.payload import node_closure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,29 +29,33 @@ def survey(places: Sequence[Place], options: SshOptions) -> Iterator[Said]:
     a chain is made, and all of it is taken away again.
     """
 
+    closure = node_closure(REPLICA)
+    machines: list[Machine] = []
+
     def reach(place: Place) -> Machine | EnvironmentFailed:
         try:
             (machine,) = attend_all(
                 [place],
                 options,
-                replica_path=REPLICA,
+                closure=closure,
                 run_id=secrets.token_hex(4),
                 on_log={place.name: lambda data: None},
             )
         except EnvironmentFailed as error:
             return error
+        machines.append(machine)
         return machine
 
-    found = side_by_side(reach, places)
-    machines = [one for one in found if not isinstance(one, EnvironmentFailed)]
     try:
+        found = side_by_side(reach, places)
         for place, one in zip(places, found, strict=True):
             if isinstance(one, EnvironmentFailed):
                 yield place.name, str(one), False
             else:
                 yield place.name, _about(one), True
                 yield _partitions(one)
-        for reason in cannot_cut(machines):
+        reached = [one for one in found if not isinstance(one, EnvironmentFailed)]
+        for reason in cannot_cut(reached):
             yield "partitions", reason, False
     finally:
         left = [said for said in side_by_side(lambda one: one.session.end(), machines) if said]

@@ -1,7 +1,7 @@
 """A harness in a process of its own, to be ended in every way there is.
 
-`python -m tests.systems_under_test.ssh.harness DIRECTORY KNOWN_HOSTS IDENTITY ADDRESSES END` brings
-up a node on each machine, pauses one, cuts one off, says so, and then ends as END says.
+`python -m tests.systems_under_test.ssh.harness DIRECTORY KNOWN_HOSTS IDENTITY SCRATCH ADDRESSES
+END` brings up a node on each machine, pauses one, cuts one off, says so, and then ends as END says.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from pathlib import Path
 from systems_under_test.environments.ssh.cluster import SshCluster
 from systems_under_test.environments.ssh.places import options_of, places_of
 from tests.systems_under_test.local.clusters import tally
+from tests.systems_under_test.ssh.machines import python
 
 
 def main() -> None:
-    directory, known_hosts, identity, addresses, end = sys.argv[1:]
+    directory, known_hosts, identity, scratch, addresses, end = sys.argv[1:]
     places = places_of(addresses.split(","))
     options = options_of(
         {
             "known-hosts": known_hosts,
             "identity": identity,
             "config": "/dev/null",
-            "python": "/usr/bin/python3",
+            "python": python(),
+            "directory": scratch,
         }
     )
     spec = tally(Path(directory), nodes=tuple(place.name for place in places))

@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -55,7 +56,13 @@ class Machines:
 
     def options(self, **more: Any) -> Mapping[str, Any]:
         own = {"known-hosts": str(self.known_hosts), "identity": str(self.identity)}
-        return {**own, "config": os.devnull, "python": "/usr/bin/python3", **more}
+        there = {"python": python(), "directory": str(self.scratch)}
+        return {**own, "config": os.devnull, **there, **more}
+
+    @property
+    def scratch(self) -> Path:
+        """Where runs keep their files on these machines."""
+        return self.folder / "scratch"
 
     @property
     def second(self) -> str:
@@ -89,6 +96,17 @@ def why_not() -> str | None:
         if shutil.which(tool) is None:
             return f"there is no {tool}: apt-get install openssh-server iproute2 iptables"
     return _cannot_unshare()
+
+
+@cache
+def python() -> str:
+    """A Python for the machines: that of the distribution, which every user may run, if it can."""
+    fit = "import sys; sys.exit(sys.version_info < (3, 11))"
+    theirs = "/usr/bin/python3"
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        run(theirs, "-c", fit)
+        return theirs
+    return str(Path(sys.executable).resolve())
 
 
 @cache
@@ -202,6 +220,8 @@ def _make_keys(made: Machines) -> None:
     shutil.copyfile(made.folder / "id_ed25519.pub", made.folder / "authorized_keys")
     (made.folder / "authorized_keys").chmod(0o644)
     made.folder.chmod(0o755)
+    made.scratch.mkdir()
+    made.scratch.chmod(0o1777)
     made.known_hosts.write_text("".join(made.known(a) for a in (*made.addresses, made.second)))
     (made.folder / "passwd").write_text(PEOPLE)
     (made.folder / "sshd_config").write_text(

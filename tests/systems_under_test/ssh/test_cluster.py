@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nemesis.grudges import VARIANTS
+from nemesis.partition import Partition
+from nemesis.plan import Fault
 from systems_under_test.environments.cluster import (
     CAPABILITIES,
     DiskQuality,
@@ -211,3 +213,26 @@ def test_commits_are_counted(cluster: SshCluster) -> None:
     before = cluster.nodes["n1"].disk_counters()["commits"]
     ask(cluster, "n1", "POST", "/add")
     assert cluster.nodes["n1"].disk_counters()["commits"] == before + 1
+
+
+def test_probes_see_that_somebody_undid_a_fault(made: Machines, cluster: SshCluster) -> None:
+    cluster.set_cut([("n1", "n2"), ("n1", "n3")])
+    assert dead_links(cluster) == {("n1", "n2"), ("n1", "n3")}
+    made.within(1, "iptables", "-F", cluster.chain)
+    until(lambda: dead_links(cluster) == {("n1", "n3")})
+    node = cluster.nodes["n4"]
+    node.pause()
+    made.within(3, "kill", "-CONT", str(node.pid))
+    assert node.state() == "running"
+
+
+def test_the_partition_of_the_nemesis_proves_itself_here(cluster: SshCluster) -> None:
+    grudge = {"n2": ["n1"], "n1": ["n2", "n3"]}
+    fault = Fault(1, "partition", {"grudge": grudge, "targets": ["n1"]})
+    applied = Partition().inject(cluster, fault)
+    assert (applied.effect, applied.method) == ("applied", "iptables")
+    assert (applied.evidence["cut"], applied.evidence["cut_too_much"]) == (3, [])
+    ask(cluster, "n1", "POST", "/tell/n2", "lost")
+    healed = Partition().heal(cluster, fault)
+    assert healed.effect == "healed"
+    assert healed.evidence["dropped_meanwhile"] > 0

@@ -29,7 +29,7 @@ COUNT = 3
 def launched(made: Machines, directory: Path, end: str) -> subprocess.Popen[bytes]:
     module = "tests.systems_under_test.ssh.harness"
     command = [sys.executable, "-m", module, str(directory), str(made.known_hosts)]
-    command += [str(made.identity), ",".join(made.texts(COUNT)), end]
+    command += [str(made.identity), str(made.scratch), ",".join(made.texts(COUNT)), end]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT)
 
 
@@ -45,17 +45,17 @@ def left_on(made: Machines, place: int) -> list[object]:
     return [*made.pids(place), *made.chains(place)]
 
 
-def folders() -> list[Path]:
-    return [path for path in Path("/tmp").glob("lineal-*-n?-*") if path.is_dir()]
+def folders(made: Machines) -> list[Path]:
+    return sorted(made.scratch.iterdir())
 
 
 def assert_nothing_left(made: Machines, *, within_s: float, places: int = COUNT) -> None:
     deadline = time.monotonic() + within_s
     while True:
         left = [left_on(made, place) for place in range(places)]
-        if not any(left) and not folders():
+        if not any(left) and not folders(made):
             return
-        assert time.monotonic() < deadline, f"left: {left}, {folders()}"
+        assert time.monotonic() < deadline, f"left: {left}, {folders(made)}"
         time.sleep(0.05)
 
 
@@ -75,7 +75,7 @@ def test_nothing_is_left_after_any_end_of_the_harness(
     harness = started(made, tmp_path, end)
     if number is not None:
         assert all(left_on(made, place) for place in range(COUNT))
-        assert len(folders()) == COUNT
+        assert len(folders(made)) == COUNT
         harness.send_signal(number)
     assert harness.wait(15) == status
     assert_nothing_left(made, within_s=3.0)

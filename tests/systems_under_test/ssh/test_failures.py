@@ -13,7 +13,7 @@ from systems_under_test.environments.cluster import EnvironmentFailed
 from systems_under_test.environments.ssh.cluster import SshCluster
 from systems_under_test.environments.ssh.places import options_of, places_of
 from tests.systems_under_test.local.clusters import ask, tally, until
-from tests.systems_under_test.ssh.machines import Machines, cluster_on, run
+from tests.systems_under_test.ssh.machines import Machines, cluster_on, python, run
 from tests.systems_under_test.ssh.test_ends import assert_nothing_left
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def test_the_users_own_configuration_is_used(made: Machines, tmp_path: Path) -> 
         f"Host db1\n  HostName {made.addresses[0]}\n  User root\n  IdentityFile {made.identity}\n"
         f"  UserKnownHostsFile {made.known_hosts}\nHost db2\n  ProxyJump db1\n"
     )
-    options = {"config": str(config), "python": "/usr/bin/python3"}
+    options = {"config": str(config), "python": python()}
     places = places_of(["db1"])
     spec = tally(tmp_path, nodes=("n1",))
     with SshCluster(spec, places, options_of(options)) as cluster:

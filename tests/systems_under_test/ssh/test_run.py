@@ -40,7 +40,7 @@ def effects(runs: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_dynamo_under_partition_kill_and_pause_is_valid(made: Machines, tmp_path: Path) -> None:
-    nemesis = ("--nemesis", "partition,kill,pause", "--time-limit", "12")
+    nemesis = ("--nemesis", "partition,kill,pause", "--time-limit", "10")
     status = run(made, tmp_path, "dynamo", 5, *nemesis)
     assert status == exit_status.VALID
     seen = effects(tmp_path)
@@ -60,7 +60,7 @@ def test_dynamo_under_partition_kill_and_pause_is_valid(made: Machines, tmp_path
 
 
 def test_a_bug_of_dynamo_is_found_on_machines(made: Machines, tmp_path: Path) -> None:
-    status = run(made, tmp_path, "dynamo", 3, "--bug", "drop-siblings", "--time-limit", "6")
+    status = run(made, tmp_path, "dynamo", 3, "--bug", "drop-siblings", "--time-limit", "4")
     assert status == exit_status.INVALID
 
 
