@@ -218,6 +218,11 @@ def test_what_was_observed_becomes_plain_json() -> None:
     assert check["observed"] == {"by size": {"1": 3, "2": 1}, "names": ["a", "b"], "kind": "'x'"}
 
 
+def test_a_judgement_explains_itself_in_lines() -> None:
+    assert judged(Fixed(UNKNOWN)).explain() == "unknown: fixed: no time left"
+    assert judged(Fixed(INVALID)).explain() == "invalid\nnot-linearizable: It is not."
+
+
 def test_a_newer_format_is_refused_with_both_versions() -> None:
     value = judged(Fixed(VALID)).to_json() | {"format": FORMAT + 1}
     with pytest.raises(ValueError, match=f"format {FORMAT + 1}, this version reads up to {FORMAT}"):

@@ -370,6 +370,12 @@ def test_a_context_that_no_reply_gave_leaves_the_key_unknown() -> None:
     assert 'passed the context "zz", which no reply about this key had given' in verdict.cause
 
 
+@pytest.mark.parametrize("output", ["5", '{"x": 5}', '{"x": {"homes": []}}'])
+def test_a_dump_of_another_shape_is_refused_in_words(output: str) -> None:
+    with pytest.raises(ValueError, match="the dump at index 5 "):
+        found(TWO_WRITES + f"nemesis: quiescent\np9: dump node=n1 -> {output}")
+
+
 def test_statistics_count_versions_and_what_became_of_unanswered_writes() -> None:
     text = TWO_WRITES + 'p3: put x {"value": 3, "context": "c1"} -> info\n'
     text += 'p4: put x {"value": 4, "context": "c1"} -> info\n'

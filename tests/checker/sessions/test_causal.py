@@ -235,9 +235,14 @@ def test_a_writer_that_had_read_nothing_owes_nothing() -> None:
     assert not found(CAUSE % ("fail", ""))
 
 
-def test_a_key_that_breaks_an_assumption_is_unknown() -> None:
-    verdict = judged(Sessions(), 'p1: put x {"value": 1, "context": "zz"} -> {"id": "a"}')
+@pytest.mark.parametrize("context", ['"zz"', "null"])
+def test_a_key_that_breaks_an_assumption_is_unknown(context: str) -> None:
+    """A context that no reply gave, or a value that was put twice."""
+    put = f'put x {{"value": 1, "context": {context}}}'
+    verdict = judged(Sessions(), f'p1: {put} -> {{"id": "a"}}\np2: {put} -> info')
     assert verdict.status == "unknown"
+    assert verdict.cause is not None
+    assert verdict.cause.startswith("assumption broken")
 
 
 def test_nothing_to_read_is_unknown_where_something_is_claimed() -> None:
