@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import glob
+import os
 import resource
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -17,11 +16,15 @@ from lineal.cli import exit_status, values
 from lineal.registry import UsageProblem
 
 if TYPE_CHECKING:
-    from checker.verdict import Budget, Checker, Finding, Verdict
+    from collections.abc import Iterator
+
+    from checker.history.importers.reading import Reading
+    from checker.verdict import Budget, Checker, Finding
 
 EXAMPLES: Final = """\
 examples:
   lineal check history.jsonl --model cas-register
+  lineal check store/latest/history.edn --model cas-register --initial 0
   lineal check 'runs/*/*/history.jsonl' --checker siblings --json
   lineal check history.jsonl --model mypackage.models:Counter
 
@@ -44,7 +47,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "check",
         help="judge a history",
-        description="Judge histories in JSON Lines by a model (linearizability) or a checker.",
+        description="Judge histories by a model (linearizability) or a checker. JSON Lines, EDN of"
+        " Jepsen and Porcupine, and logs of Jepsen are recognized by their content.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -52,24 +56,60 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--model", metavar="M", help="is it linearizable by this model?")
     what.add_argument("--checker", metavar="C", help="judge by this checker, all it knows")
+    parser.add_argument(
+        "--initial", type=values.json, metavar="JSON", help="the value at which the model starts"
+    )
     parser.add_argument("--time-budget", type=values.positive, metavar="S")
     parser.add_argument("--memory-budget", type=values.count, metavar="MB")
     parser.add_argument(
         "--drop-partial-line", action="store_true", help="ignore a half-written last line"
     )
+    _add_reading(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line for each file")
     parser.set_defaults(command=main)
 
 
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    reading = parser.add_argument_group("how to read histories of other tools")
+    choices = ("drop", "observe")
+    reading.add_argument(
+        "--failed-cas",
+        choices=choices,
+        help="a failed compare-and-set did not happen (drop: EDN), or found another value"
+        " (observe: logs)",
+    )
+    reading.add_argument(
+        "--nil-reads",
+        choices=choices,
+        help="a read answered nil says nothing (drop: of a register with --initial), or that"
+        " null was there (observe)",
+    )
+    reading.add_argument(
+        "--independent",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="values are tuples [key value] (auto: if all of them look so)",
+    )
+
+
 def main(args: argparse.Namespace) -> int:
     """Check every file and answer the worst status."""
+    from checker.history.importers.reading import reading_for
     from checker.verdict import Budget
 
-    judge = _checker(args.model, args.checker)
+    judge = _checker(args.model, args.checker, args.initial)
     budget = Budget(seconds=args.time_budget, memory_mb=args.memory_budget)
+    reading = reading_for(
+        args.model,
+        args.initial,
+        failed_cas=args.failed_cas,
+        nil_reads=args.nil_reads,
+        independent={"auto": None, "yes": True, "no": False}[args.independent],
+    )
     statuses = []
     for path in _files(args.history):
-        result = _check(path, judge, budget, drop_partial_line=args.drop_partial_line)
+        drop = args.drop_partial_line
+        result = _check(path, judge, budget, reading=reading, drop_partial_line=drop)
         result["model"] = args.model
         if args.json:
             print(msgspec.json.encode(result).decode(), flush=True)
@@ -80,81 +120,104 @@ def main(args: argparse.Namespace) -> int:
     return exit_status.worst(statuses)
 
 
-def _checker(model: str | None, checker: str | None) -> Checker:
+def _checker(model: str | None, checker: str | None, initial: Any) -> Checker:
     if checker is not None:
+        if initial is not None:
+            raise UsageProblem(["--initial is where a --model starts, and there is none"])
         path = checker if ":" in checker else CHECKERS.get(checker)
         if path is None:
             raise registry.unknown_name("checker", checker, CHECKERS)
         made: Checker = registry.load(path)()
         return made
     from checker.linearizability.checker import Linearizable
-
     from checker.models import MODELS
 
     assert model is not None
-    if ":" in model:
-        found = registry.load(model)
-        return Linearizable(found() if isinstance(found, type) else found)
-    if model not in MODELS:
+    if ":" not in model and model not in MODELS:
         raise registry.unknown_name("model", model, MODELS)
-    return Linearizable(MODELS[model]())
+    found = MODELS[model] if model in MODELS else registry.load(model)
+    if not callable(found):
+        if initial is not None:
+            raise UsageProblem([f"{model} is a value already: --initial needs a class or function"])
+        return Linearizable(found)
+    try:
+        return Linearizable(found() if initial is None else found(initial))
+    except (TypeError, ValueError, AttributeError) as error:
+        shown = "" if initial is None else f" at {msgspec.json.encode(initial).decode()}"
+        raise UsageProblem([f"the model {model} cannot start{shown}: {error}"]) from error
 
 
-def _files(patterns: list[str]) -> list[Path]:
-    """The files, globs expanded; UsageProblem for one that is not there."""
-    found: list[Path] = []
-    missing = []
+def _files(patterns: list[str]) -> Iterator[str]:
+    """The files, globs expanded; a pattern that nothing matches stands for itself."""
     for pattern in patterns:
-        matches = sorted(glob.glob(pattern, recursive=True))
-        if not matches:
-            missing.append(f"no such file: {pattern}")
-        found += [Path(match) for match in matches]
-    if missing:
-        raise UsageProblem(missing)
-    return found
+        yield from [pattern] if os.path.exists(pattern) else _matches(pattern)
+
+
+def _matches(pattern: str) -> list[str]:
+    import glob
+
+    return sorted(glob.glob(pattern, recursive=True)) or [pattern]
 
 
 def _check(
-    path: Path, judge: Checker, budget: Budget, *, drop_partial_line: bool
+    path: str, judge: Checker, budget: Budget, *, reading: Reading, drop_partial_line: bool
 ) -> dict[str, Any]:
     from checker.claims import CLAIMS
-    from checker.history.columns import History
+    from checker.history.importers import formats
     from checker.history.problems import MalformedHistory
+    from checker.models.model import Unfit
     from checker.verdict import CheckContext, Verdict
 
     began = time.perf_counter()
-    result: dict[str, Any] = {"file": str(path), "verdict": "malformed", "cause": None}
     try:
-        history = History.read(path, drop_partial_line=drop_partial_line)
+        read = formats.read(path, reading=reading, drop_partial_line=drop_partial_line)
     except MalformedHistory as error:
-        return {**result, "cause": str(error), "findings": []}
+        return _unreadable(path, str(error))
     except OSError as error:
-        return {**result, "cause": f"cannot read {path}: {error.strerror}", "findings": []}
+        missing = isinstance(error, FileNotFoundError)
+        why = f"no such file: {path}" if missing else f"cannot read {path}: {error.strerror}"
+        return _unreadable(path, why)
     parsed = time.perf_counter()
     context = CheckContext(claims=frozenset(CLAIMS), budget=budget)
     try:
-        verdict = judge.check(history, context)
+        verdict = judge.check(read.history, context)
+    except Unfit as error:
+        return _unreadable(path, str(error))
     except Exception as error:
         # A checker of the user's may raise anything: that says nothing about the history.
         verdict = Verdict.unknown(f"{judge.name} raised {error!r}")
     return {
-        **result,
+        **_unreadable(path, None),
         "verdict": verdict.status,
         "cause": verdict.cause,
+        "format": read.format,
+        "read": read.notes,
         "algorithm": verdict.observed.get("algorithm", judge.name),
-        "operations": len(history),
+        "operations": len(read.history),
         "parse_s": round(parsed - began, 6),
         "check_s": round(time.perf_counter() - parsed, 6),
+        "findings": [_finding(finding) for finding in verdict.findings],
+    }
+
+
+def _unreadable(path: str, cause: str | None) -> dict[str, Any]:
+    """What is said of a file about which nothing else can be said."""
+    return {
+        "file": path,
+        "verdict": "malformed",
+        "cause": cause,
+        "format": None,
+        "read": {},
+        "algorithm": None,
+        "operations": 0,
+        "parse_s": 0.0,
+        "check_s": 0.0,
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MAXRSS_UNIT, 1),
-        "findings": _findings(verdict),
+        "findings": [],
     }
 
 
 _MAXRSS_UNIT: Final = 1024 * 1024 if sys.platform == "darwin" else 1024
-
-
-def _findings(verdict: Verdict) -> list[dict[str, Any]]:
-    return [_finding(finding) for finding in verdict.findings]
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -167,8 +230,29 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def _print(result: dict[str, Any]) -> None:
+    if result["verdict"] == "malformed":
+        print(f"lineal: {result['cause']}", file=sys.stderr)
+        return
     cause = f" ({result['cause']})" if result["cause"] else ""
-    size = f", {result['operations']} operations" if "operations" in result else ""
-    print(f"{result['file']}: {result['verdict']}{cause}{size}")
+    print(f"{result['file']}: {result['verdict']}{cause}, {result['operations']} operations")
+    if result["read"]:
+        print(f"  read as {result['format']}: {', '.join(_told(result['read']))}")
     for finding in result["findings"]:
         print(f"  {finding['kind']}: {finding['sentence']}")
+
+
+def _told(notes: dict[str, Any]) -> Iterator[str]:
+    """What was decided while a history of another tool was read."""
+    yield "stamps as written" if notes["by_time"] else "stamps by the order of the lines"
+    if notes["independent"]:
+        yield "values are tuples of key and value"
+    if notes["blank_is_absent"]:
+        yield "absent keys hold the empty string"
+    counted = {
+        "failed_cas_dropped": "failed compare-and-sets dropped",
+        "failed_cas_observed": "failed compare-and-sets observed",
+        "nil_reads_dropped": "reads of nil dropped",
+    }
+    for name, told in counted.items():
+        if notes[name]:
+            yield f"{notes[name]} {told}"

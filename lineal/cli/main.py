@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,26 @@ DESCRIPTION: Final = """\
 Lineal tests distributed systems for correctness: it starts a cluster, drives it, breaks it on
 purpose, and proves from the record what held and what did not.
 """
+
+COMMANDS: Final = {
+    "run": "run_command",
+    "check": "check_command",
+    "recheck": "recheck_command",
+    "report": "recheck_command",
+    "sweep": "sweep_command",
+    "list": "list_command",
+    "doctor": "doctor_command",
+    "image": "image_command",
+    "cleanup": "cleanup_command",
+}
+"""The module of each command, in the order of the help."""
+
+EXPECTED: Final = (
+    ("checker.history.problems", "MalformedHistory", exit_status.USAGE),
+    ("reports.run_directory", "RunDirectoryProblem", exit_status.USAGE),
+    ("systems_under_test.environments.cluster", "EnvironmentFailed", exit_status.FAILED),
+)
+"""Errors that are told in a line and no traceback: module, name, exit status."""
 
 EXAMPLES: Final = """\
 examples:
@@ -36,19 +57,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(exit_status.USAGE, f"{self.prog}: {message}\n")
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
-    from lineal.cli import (
-        check_command,
-        cleanup_command,
-        doctor_command,
-        image_command,
-        list_command,
-        recheck_command,
-        run_command,
-        sweep_command,
-    )
-
+def parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The command line: of one command where it is named, so that the others load nothing."""
     top = _Parser(
         prog="lineal",
         description=DESCRIPTION,
@@ -56,17 +66,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
-    for module in (
-        run_command,
-        check_command,
-        recheck_command,
-        sweep_command,
-        list_command,
-        doctor_command,
-        image_command,
-        cleanup_command,
-    ):
-        module.add(commands)
+    asked = [command] if command in COMMANDS else COMMANDS
+    for module in dict.fromkeys(COMMANDS[name] for name in asked):
+        importlib.import_module(f"lineal.cli.{module}").add(commands)
     return top
 
 
@@ -75,30 +77,36 @@ def main(arguments: list[str] | None = None) -> int:
     shadowed = registry.shadowed_packages()
     if shadowed:
         return _complain(shadowed, exit_status.USAGE)
-    args = parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    args = parser(arguments[0] if arguments else None).parse_args(arguments)
     return guarded(lambda: int(args.command(args)))
 
 
 def guarded(command: Callable[[], int]) -> int:
     """Run a command; every way to end becomes a line of words and an exit status."""
-    from checker.history.problems import MalformedHistory
-    from reports.run_directory import RunDirectoryProblem
-    from systems_under_test.environments.cluster import EnvironmentFailed
-
     try:
         return command()
     except UsageProblem as error:
         return _complain(error.problems, exit_status.USAGE)
-    except (RunDirectoryProblem, MalformedHistory) as error:
-        return _complain([str(error)], exit_status.USAGE)
-    except EnvironmentFailed as error:
-        return _complain([str(error), *getattr(error, "__notes__", ())], exit_status.FAILED)
     except KeyboardInterrupt:
         return _complain(["interrupted; everything was taken down"], exit_status.INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has gone; what is left unsaid must not raise at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exit_status.FAILED
+    except Exception as error:
+        status = _status_of(error)
+        if status is None:
+            raise
+        return _complain([str(error), *getattr(error, "__notes__", ())], status)
+
+
+def _status_of(error: Exception) -> int | None:
+    """The status of an error that says all in its words; a class never imported raised nothing."""
+    for module, name, status in EXPECTED:
+        if isinstance(error, getattr(sys.modules.get(module), name, ())):
+            return status
+    return None
 
 
 def _complain(lines: tuple[str, ...] | list[str], status: int) -> int:

@@ -21,6 +21,15 @@ def option(text: str) -> tuple[str, Any]:
         return key, value
 
 
+def json(text: str) -> Any:
+    """A JSON value."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        example = """null, 0, '"x"' or '{"x": 0}'"""
+        raise argparse.ArgumentTypeError(f"{text!r} is not JSON: write {example}") from None
+
+
 def nodes(text: str) -> tuple[str, ...]:
     """`5` for n1 to n5, names: `a,b,c`, or machines: `user@host:port,...`."""
     if text.isdigit():

@@ -79,11 +79,12 @@ def from_bytes(
     if format == "json-lines":
         history = History.from_bytes(data, drop_partial_line=drop_partial_line, source=source)
         return Imported(history, format, {})
+    observed = reading.observes_failed_cas(format)
     native, dropped, notes = _core.import_history(
         data,
         format,
         drop_partial_line=drop_partial_line,
-        observe_failed_cas=reading.observes_failed_cas(format),
+        observe_failed_cas=observed,
         drop_nil_reads=reading.nil_reads == "drop",
         independent=reading.independent,
         maps_are_txns=reading.maps_are_txns,
@@ -91,4 +92,12 @@ def from_bytes(
     )
     listed, more = native.problems()
     table = reader.table_of(native, dropped, listed, more, source=source)
-    return Imported(History(table), format, notes)
+    return Imported(History(table), format, _told(notes, observed=observed))
+
+
+def _told(notes: dict[str, bool | int], *, observed: bool) -> dict[str, bool | int]:
+    failed, told = notes.pop("failed_cas"), dict(notes)
+    told["nil_reads_dropped"] = told.pop("nil_reads")
+    told["failed_cas_observed"] = failed if observed else 0
+    told["failed_cas_dropped"] = 0 if observed else failed
+    return told

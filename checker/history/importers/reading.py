@@ -67,8 +67,8 @@ class Imported:
     """A history, the format in which it was written, and what was decided while reading it.
 
     `notes` are empty for JSON Lines; otherwise `independent`, `by_time` (False: the order of the
-    lines gives the stamps) and `blank_is_absent` tell what was recognized, `failed_cas` and
-    `nil_reads` how many of each there were to decide about.
+    lines gives the stamps) and `blank_is_absent` tell what was recognized; `failed_cas_dropped`,
+    `failed_cas_observed` and `nil_reads_dropped` count.
     """
 
     history: History
