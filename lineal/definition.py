@@ -71,7 +71,9 @@ class Test:
             object.__setattr__(self, "addresses", self.nodes)
             object.__setattr__(self, "nodes", names_of(self.addresses))
         if not self.nodes:
-            names = tuple(f"n{i + 1}" for i in range(self.system.nodes_default))
+            bug = self.system.bugs.get(self.bug) if self.bug else None
+            count = (bug and bug.nodes) or self.system.nodes_default
+            names = tuple(f"n{i + 1}" for i in range(count))
             object.__setattr__(self, "nodes", names)
         if not self.workload:
             object.__setattr__(self, "workload", self.system.workload_default)

@@ -23,8 +23,9 @@ Engine = Literal["memory", "sqlite"]
 class Bug:
     """A switch that breaks a bundled system on purpose; off unless it is named.
 
-    `needs` are options that expose it, `faults` a nemesis argument that does, `masked_by` what
-    must be switched off so that it is not repaired before it can be seen (already part of `needs`).
+    `needs` are options that expose it, `nodes` how many nodes do (None: the usual number), `faults`
+    a nemesis argument that does, `masked_by` what must be switched off so that it is not repaired
+    before it can be seen (already part of `needs`).
     """
 
     name: str
@@ -35,6 +36,7 @@ class Bug:
     faults: str = "none"
     environments: tuple[str, ...] = ("simulated", "local")
     masked_by: tuple[str, ...] = ()
+    nodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

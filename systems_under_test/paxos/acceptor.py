@@ -143,6 +143,8 @@ class Acceptor:
         if self.held_in != ballot:
             self.held_in, self.held = ballot, node.learner.chosen
         self._take(step, message)
+        if node.bug == names.APPLIES_PAST_HOLE:
+            self.held = max(self.held, message.chosen)
         chosen = min(message.chosen, self.held)
         node.learner.learn(step, chosen)
         node.snapshots.truncate(step, message.floor)
@@ -154,9 +156,7 @@ class Acceptor:
         node, slot = self._node, message.first
         if slot > self.held + 1 and message.values:
             node.counters.gaps_seen += 1
-            if node.bug != names.APPLIES_PAST_HOLE:
-                return
-            self.held = slot - 1
+            return
         for time, payload in message.values:
             if slot == self.held + 1:
                 node.log.put(step, slot, Entry(message.ballot, time, payload))

@@ -17,18 +17,19 @@ def _bug(
     *,
     faults: str,
     needs: Mapping[str, Any] | None = None,
+    workload: str = "register",
     environments: tuple[str, ...] = ("simulated", "local"),
-    masked_by: tuple[str, ...] = (),
+    nodes: int | None = None,
 ) -> Bug:
     return Bug(
         name=name,
         sentence=sentence,
         finding="not-linearizable",
-        workload="register",
+        workload=workload,
         needs=needs or {},
         faults=faults,
         environments=environments,
-        masked_by=masked_by,
+        nodes=nodes,
     )
 
 
@@ -63,13 +64,13 @@ _BUGS: Final = (
         names.LEASE_IGNORES_DRIFT,
         "The leader counts its lease as long as the grantors do, whatever the clocks' drift.",
         faults="clock:drift@n1,partition:one-node@n1",
-        needs={"lease_ms": 2_500},
+        needs={"lease_ms": 1_800, "handover_every_ms": 2_500},
     ),
     _bug(
         names.VOTES_RIGHT_AFTER_RESTART,
         "A replica votes at once after a start, although it may have granted a lease before.",
-        faults="kill@n2+n3,partition:one-node",
-        needs={"lease_ms": 6_000},
+        faults="kill@n2+n3,partition:one-node@n1",
+        needs={"lease_ms": 10_000},
     ),
     _bug(
         names.SERVES_BEFORE_NOOP,
@@ -78,8 +79,9 @@ _BUGS: Final = (
     ),
     _bug(
         names.LATE_ACK_REVIVES_LEASE,
-        "The lease is counted from the arrival of an answer, not from before the question.",
-        faults="link:hold,partition",
+        "An answer to an earlier renewal that comes after the hand-over revives the lease.",
+        faults="link:slow",
+        needs={"handover_every_ms": 500},
     ),
     _bug(
         names.ACKS_BEFORE_QUORUM,
@@ -88,14 +90,15 @@ _BUGS: Final = (
     ),
     _bug(
         names.APPLIES_PAST_HOLE,
-        "A replica that misses a slot accepts and applies the ones behind it.",
-        faults="link:lossy,partition",
+        "A replica that misses a slot takes it for applied, and applies the ones behind it.",
+        faults="link:lossy,kill",
     ),
     _bug(
         names.SNAPSHOT_OVER_NEWER,
         "A snapshot that arrives late replaces a newer state.",
-        faults="link:duplicate,partition",
-        needs={"checkpoint_slots": 5},
+        faults="link:slow,kill",
+        needs={"checkpoint_slots": 5, "handover_every_ms": 700},
+        workload="list-append",
     ),
     _bug(
         names.DUPLICATE_APPLIED_TWICE,
@@ -105,7 +108,7 @@ _BUGS: Final = (
     _bug(
         names.AMNESIAC_VOTES,
         "A replica that lost its disk votes on under its old id.",
-        faults="kill",
+        faults="kill@majority",
         needs={"engine": "memory"},
     ),
     _bug(
@@ -113,6 +116,7 @@ _BUGS: Final = (
         "A log replica counts before it holds the log.",
         faults="kill,partition",
         needs={"log_replicas": 2},
+        nodes=5,
     ),
     _bug(
         names.TRUNCATES_TOO_EARLY,

@@ -239,8 +239,7 @@ class Clients:
 
     def on_answered(self, step: Step, message: Answered) -> None:
         """The leader has carried it out."""
-        if message.number in self.open:
-            self.answer(step, message.number, message.status, message.results, message.slot)
+        self.answer(step, message.number, message.status, message.results, message.slot)
 
     def not_leading(self, step: Step, number: int) -> None:
         """Whoever was asked does not lead: it goes to whoever is heard next."""
@@ -255,8 +254,10 @@ class Clients:
                 self.answer(step, number, result.status, result.results, result.slot)
 
     def answer(self, step: Step, number: int, status: int, results: bytes, slot: int) -> None:
-        """Tell the client how it ended."""
-        taken = self.open[number]
+        """Tell the client how it ended, unless it was told before or given up."""
+        taken = self.open.get(number)
+        if taken is None:
+            return
         if status != 200:
             sentence = api.sentence_in(results)
             body = api.error(sentence, definite=status in (409, 422, 503))

@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from systems_under_test.paxos.step import Step
 
 ELECTION: Final = "election"
-FIRST_AGAIN: Final = (40 * MS, 160 * MS)
-"""A follower looks again whether it hears a leader after so long, drawn: so candidates part."""
+LOOK_AGAIN: Final = (40 * MS, 80 * MS)
+"""A follower looks again whether it hears a leader after so long, drawn."""
+RANK_LATER: Final = 30 * MS
+"""And later by this for each node before it, so that two candidates seldom meet."""
 
 
 @dataclass(slots=True)
@@ -67,7 +69,8 @@ class Election:
 
     def arm(self, step: Step) -> None:
         """Look again after a while."""
-        step.set_timer(ELECTION, step.rng.between(*FIRST_AGAIN))
+        rank = self._node.nodes.index(self._node.name)
+        step.set_timer(ELECTION, step.rng.between(*LOOK_AGAIN) + rank * RANK_LATER)
 
     def on_timer(self, step: Step) -> None:
         """Go on with the candidacy, or ask the others if no leader was heard."""
@@ -139,9 +142,9 @@ class Election:
             return
         if released != NO_BALLOT:
             node.acceptor.release(released)
-        if not node.acceptor.free_for(node.name, step.mono):
-            if node.bug != names.ELECTS_WHILE_HEALTHY:
-                return
+        free = node.acceptor.free_for(node.name, step.mono)
+        if not free and node.bug != names.ELECTS_WHILE_HEALTHY:
+            return
         self.round = max(self.round, node.acceptor.promised.round) + 1
         ballot = Ballot(self.round, node.name)
         node.counters.elections_begun += 1

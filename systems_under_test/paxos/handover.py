@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from systems_under_test.paxos import names
 from systems_under_test.paxos.messages import Release, TakeOver
 
 if TYPE_CHECKING:
@@ -37,7 +38,11 @@ def hand_over(step: Step, node: Node, to: str) -> None:
     leadership = node.leadership
     assert leadership is not None
     ballot = leadership.ballot
-    node.step_down(step, f"handing over to {to}")
+    if node.bug == names.LATE_ACK_REVIVES_LEASE:
+        leadership.handed_over = True
+        leadership.echoed.clear()
+    else:
+        node.step_down(step, f"handing over to {to}")
     node.acceptor.release(ballot)
     node.counters.releases_sent += 1
     step.send(to, TakeOver(ballot))

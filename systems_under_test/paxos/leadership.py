@@ -61,6 +61,7 @@ class Leadership:
         """For each member the latest `sent_at` that it has answered under its id."""
         self.noop = 0
         self.began_at = 0
+        self.handed_over = False
         self.reads = StrongReads(node, self)
         self.reconfiguration = Reconfiguration(node, self)
         self._origins: dict[int, tuple[str, int]] = {}
@@ -150,7 +151,7 @@ class Leadership:
         peer.held = max(peer.held, message.held)
         peer.checkpoint = max(peer.checkpoint, message.checkpoint)
         echoed = message.sent_at
-        if node.bug == names.LATE_ACK_REVIVES_LEASE:
+        if self.handed_over:  # Only by the bug that lets a late answer revive the lease.
             echoed = step.mono
         member = node.groups.newest.member(sender)
         if member is not None and member.replica == message.replica:
@@ -242,11 +243,13 @@ class Leadership:
         """Renew, or step down after a lease without a quorum."""
         node = self._node
         confirmed = max(self.confirmed_at(step), self.began_at)
-        patient = node.bug in (names.DEPOSED_LEADER_READS, names.LATE_ACK_REVIVES_LEASE)
+        patient = node.bug == names.DEPOSED_LEADER_READS
         if step.mono - confirmed >= node.configuration.lease and not patient:
             node.step_down(step, "no quorum has answered for a lease")
             return
         step.set_timer(HEARTBEAT, node.configuration.heartbeat_ms * MS)
+        if self.handed_over:
+            return
         node.snapshots.on_heartbeat(step, self)
         self.beat(step)
         self.reconfiguration.on_heartbeat(step)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from systems_under_test.paxos import names
+from systems_under_test.paxos.configuration import MS
 from systems_under_test.paxos.messages import Answered, NotLeading
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ class StrongReads:
         if not self.waiting or not self._leadership.ready:
             return
         node = self._node
+        oldest = step.mono - node.configuration.request_timeout_ms * MS
+        if self.waiting[0].arrived < oldest:
+            self.waiting = [read for read in self.waiting if read.arrived >= oldest]
         leased = node.configuration.reads == "lease" and (
             self._leadership.has_lease(step) or node.bug == names.SERVES_BEFORE_NOOP
         )

@@ -36,12 +36,13 @@ def kinds(judgement: Judgement) -> set[str]:
 
 
 def first_seed_that_finds(system: str, bug: str, runs: Path, seeds: int) -> tuple[int, set[str]]:
-    """The first seed for which a bug shows, with what was found; -1 if none does."""
+    """The first seed for which a bug shows by its finding, with all that was found; -1 if none."""
     about = registry.system(system).bugs[bug]
     for seed in range(seeds):
         judgement = simulate(
             system, seed, runs, faults=about.faults, bug=bug, workload=about.workload
         )
-        if judgement.status == "invalid":
-            return seed, kinds(judgement)
+        found = kinds(judgement)
+        if about.finding in found:
+            return seed, found
     return -1, set()
