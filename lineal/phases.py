@@ -11,6 +11,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from checker.convergence.siblings import differences_to_read_again
+from checker.history.columns import History
 from systems_under_test.environments.cluster import EnvironmentFailed
 from workloads.client import Reply
 from workloads.generators import (
@@ -35,6 +37,8 @@ POLL_NS: Final = SECOND // 5
 STATUS_TIMEOUT_NS: Final = SECOND
 CALM_ROUNDS: Final = 2
 """A digest may be equal by chance of timing: quiescent is what stays so for a second round."""
+
+READING_ROUNDS_MAX: Final = 3
 
 logger = logging.getLogger("lineal.phases")
 
@@ -111,7 +115,18 @@ class Phases:
             self.world.wait(POLL_NS)
 
     def read_everything(self) -> None:
-        """Dump every replica, then the workload's final reads."""
+        """Dump every replica and read every key; again while only unsettled writes differ.
+
+        A write that nobody acknowledged may arrive between two dumps: that is no fault of the
+        system, and settles.
+        """
+        for _ in range(READING_ROUNDS_MAX):
+            self._read_once()
+            if not differences_to_read_again(History.read(self.world.desk.recorder.path)):
+                return
+            self.world.wait(SECOND)
+
+    def _read_once(self) -> None:
         self.tell("reading")
         nodes = self.test.nodes
         if self.test.system.dump_request is not None:

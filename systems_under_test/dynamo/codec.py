@@ -122,10 +122,15 @@ def decode_version(version: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": version["id"], "value": _decode_json(version["value"])}
 
 
-def decode_dump(body: bytes) -> dict[str, list[dict[str, Any]]]:
-    """The output of a dump: key -> versions in order of ids."""
-    keys = _decode_json(body)["keys"]
-    return {unquote(key): [decode_version(v) for v in versions] for key, versions in keys.items()}
+def decode_dump(body: bytes) -> dict[str, dict[str, list[Any]]]:
+    """The output of a dump: key -> versions in order of ids, and the nodes that should hold it."""
+    return {
+        unquote(key): {
+            "versions": [decode_version(version) for version in held["versions"]],
+            "homes": held["homes"],
+        }
+        for key, held in _decode_json(body)["keys"].items()
+    }
 
 
 def _headers(request_id: str, context: str | None) -> dict[str, str]:

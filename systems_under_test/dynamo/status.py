@@ -66,11 +66,14 @@ def ring(node: Node) -> dict[str, Any]:
 
 
 def dump(node: Node, step: Step) -> dict[str, Any]:
-    """What this node holds as home, and the hints that it keeps for others."""
+    """What this node holds as home, who else should, and the hints that it keeps for others."""
     return {
         "node": node.name,
         "keys": {
-            shown_key(stored[POSITION_BYTES:]): in_order_of_ids(decode(blob))
+            shown_key(stored[POSITION_BYTES:]): {
+                "versions": in_order_of_ids(decode(blob)),
+                "homes": list(node.lists.home(node.ring.placed(stored).range)),
+            }
             for stored, blob in node.versions.scan_all(step)
         },
         "hints": {

@@ -79,7 +79,8 @@ def test_a_dump_shows_what_a_node_holds_by_key(drive: Drive) -> None:
         from workloads.client import Request
 
         held = decode_dump(drive.ask(node, Request("GET", "/dump")).body)
-        assert [version["value"] for version in held["a/b é"]] == [3]
+        assert [version["value"] for version in held["a/b é"]["versions"]] == [3]
+        assert held["a/b é"]["homes"] == list(home)
 
 
 def test_the_request_carries_its_id_and_the_context() -> None:
