@@ -25,6 +25,8 @@ examples:
   lineal run dynamo --nemesis partition,kill@minority  the same under two kinds of fault
   lineal run dynamo --bug drop-siblings --seed 7       with a bug of its own switched on
   lineal run atomic --environment simulated --seed 3   in virtual time, the same every time
+  lineal run dynamo --environment ssh --nodes root@10.0.0.1,root@10.0.0.2,root@10.0.0.3
+                                                       on machines, see docs/ssh.md
   lineal run mypackage.mytests:cart --seed 3           a definition of your own
 
 exit status: 0 valid, 1 invalid, 2 unknown, 3 the harness failed, 64 wrong usage

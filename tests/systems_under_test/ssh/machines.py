@@ -37,7 +37,14 @@ PEOPLE = """\
 root:x:0:0:root:/root:/bin/sh
 sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin
 guest:x:65532:65534::/tmp:/bin/sh
+trusted:x:65531:65534::/tmp:/bin/sh
 """
+SHADOW = "".join(f"{name}:*:19000:0:99999:7:::\n" for name in ("root", "guest", "trusted"))
+SUDOERS = "trusted ALL=(root) NOPASSWD: " + ", ".join(
+    f"/usr/sbin/{tool}, /sbin/{tool}, /usr/bin/{tool}"
+    for tool in ("iptables", "iptables-restore", "ss")
+)
+"""As `docs/ssh.md` has it: one user may use packet filters, the other nothing."""
 
 
 @dataclass(frozen=True)
@@ -224,6 +231,9 @@ def _make_keys(made: Machines) -> None:
     made.scratch.chmod(0o1777)
     made.known_hosts.write_text("".join(made.known(a) for a in (*made.addresses, made.second)))
     (made.folder / "passwd").write_text(PEOPLE)
+    (made.folder / "shadow").write_text(SHADOW)
+    (made.folder / "sudoers").write_text(f"{SUDOERS}\n")
+    (made.folder / "sudoers").chmod(0o440)
     (made.folder / "sshd_config").write_text(
         f"HostKey {made.folder}/host_key\n"
         f"AuthorizedKeysFile {made.folder}/authorized_keys\n"
@@ -237,7 +247,8 @@ def _sshd(made: Machines, place: int) -> subprocess.Popen[bytes]:
     """With users of its own: a private mount hides the ones of this machine."""
     Path("/run/sshd").mkdir(exist_ok=True)
     script = (
-        f"mount --make-rprivate / && mount --bind {made.folder}/passwd /etc/passwd && "
+        "mount --make-rprivate / && for name in passwd shadow sudoers; do "
+        f"[ ! -e /etc/$name ] || mount --bind {made.folder}/$name /etc/$name; done && "
         f"exec {SSHD} -D -e -f {made.folder}/sshd_config"
     )
     with (made.folder / f"sshd{place}.log").open("wb") as log:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -120,6 +122,20 @@ def test_no_partition_without_root(made: Machines, tmp_path: Path) -> None:
     assert "n1 (guest@" in said
     assert "packet filters need root" in said
     assert "let guest run iptables, iptables-restore and ss by sudo without a password" in said
+
+
+@pytest.mark.skipif(shutil.which("sudo") is None, reason="there is no sudo")
+def test_sudo_for_packet_filters_is_enough(made: Machines, tmp_path: Path) -> None:
+    with cluster_on(made, tmp_path, 2, user="trusted") as cluster:
+        cluster.set_cut([("n1", "n2")])
+        until(lambda: cluster.probe([("n1", "n2")])["n1", "n2"] is False)
+        assert cluster.probe([("n2", "n1")])["n2", "n1"]
+        assert cluster.link_counters()["n1", "n2"]["dropped"] > 0
+        time.sleep(3.0)
+        cluster.set_cut([])
+        until(lambda: cluster.probe([("n1", "n2")])["n1", "n2"], within_s=0.8)
+        assert cluster.nodes["n1"].session.ask("reset", to=[["192.0.2.1", 9]])["reset"]
+        assert made.chains(0)
 
 
 def test_everything_else_works_without_root(made: Machines, tmp_path: Path) -> None:
