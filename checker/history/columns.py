@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
 from checker.history import reader
@@ -82,7 +81,7 @@ class History:
 
         `drop_partial_line` leaves a half-written last line out; `dropped_line` tells that it did.
         """
-        with Path(path).open("rb", buffering=0) as file:
+        with open(path, "rb", buffering=0) as file:
             chunks = iter(lambda: file.read(_CHUNK_BYTES), b"")
             table = reader.read(chunks, drop_partial_line=drop_partial_line, source=str(path))
         return cls(table)

@@ -17,6 +17,7 @@ from lineal.registry import UsageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TextIO
 
     from checker.history.importers.reading import Reading
     from checker.verdict import Budget, Checker, Finding
@@ -108,13 +109,15 @@ def main(args: argparse.Namespace) -> int:
     )
     statuses = []
     for path in _files(args.history):
-        drop = args.drop_partial_line
-        result = _check(path, judge, budget, reading=reading, drop_partial_line=drop)
-        result["model"] = args.model
+        drop, stream = args.drop_partial_line, sys.stdout
+        try:
+            result = _check(path, judge, budget, reading=reading, drop_partial_line=drop)
+        except OSError as error:
+            result, stream = _unreadable(path, _why(path, error)), sys.stderr
         if args.json:
-            print(msgspec.json.encode(result).decode(), flush=True)
+            print(msgspec.json.encode({**result, "model": args.model}).decode(), flush=True)
         else:
-            _print(result)
+            _print(result, stream)
         status = result["verdict"]
         statuses.append(exit_status.OF_STATUS.get(status, exit_status.USAGE))
     return exit_status.worst(statuses)
@@ -173,10 +176,6 @@ def _check(
         read = formats.read(path, reading=reading, drop_partial_line=drop_partial_line)
     except MalformedHistory as error:
         return _unreadable(path, str(error))
-    except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        why = f"no such file: {path}" if missing else f"cannot read {path}: {error.strerror}"
-        return _unreadable(path, why)
     parsed = time.perf_counter()
     context = CheckContext(claims=frozenset(CLAIMS), budget=budget)
     try:
@@ -229,16 +228,20 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _print(result: dict[str, Any]) -> None:
-    if result["verdict"] == "malformed":
-        print(f"lineal: {result['cause']}", file=sys.stderr)
-        return
+def _why(path: str, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"no such file: {path}"
+    return f"cannot read {path}: {error.strerror}"
+
+
+def _print(result: dict[str, Any], stream: TextIO) -> None:
     cause = f" ({result['cause']})" if result["cause"] else ""
-    print(f"{result['file']}: {result['verdict']}{cause}, {result['operations']} operations")
+    size = f", {result['operations']} operations" if result["operations"] else ""
+    print(f"{result['file']}: {result['verdict']}{cause}{size}", file=stream)
     if result["read"]:
-        print(f"  read as {result['format']}: {', '.join(_told(result['read']))}")
+        print(f"  read as {result['format']}: {', '.join(_told(result['read']))}", file=stream)
     for finding in result["findings"]:
-        print(f"  {finding['kind']}: {finding['sentence']}")
+        print(f"  {finding['kind']}: {finding['sentence']}", file=stream)
 
 
 def _told(notes: dict[str, Any]) -> Iterator[str]:

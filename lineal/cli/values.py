@@ -7,8 +7,6 @@ from typing import Any
 
 import msgspec
 
-from systems_under_test.environments.ssh.places import places_of
-
 
 def option(text: str) -> tuple[str, Any]:
     """`key=value`; the value is JSON where it is JSON, otherwise the text itself."""
@@ -38,6 +36,8 @@ def nodes(text: str) -> tuple[str, ...]:
         return tuple(f"n{i + 1}" for i in range(int(text)))
     names = tuple(name.strip() for name in text.split(","))
     if any(sign in text for sign in "@:=."):
+        from systems_under_test.environments.ssh.places import places_of
+
         try:
             places_of(names)
         except ValueError as error:

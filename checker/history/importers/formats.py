@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from checker import _core
@@ -49,7 +48,7 @@ def read(
     `drop_partial_line` leaves a half-written last event out. Raises MalformedHistory with the
     problems that were found, line by line, and OSError as opening a file does.
     """
-    with Path(path).open("rb", buffering=0) as file:
+    with open(path, "rb", buffering=0) as file:
         head = file.read(_CHUNK_BYTES)
         format = recognized(head)
         if format is None:
