@@ -157,6 +157,7 @@ class AntiEntropy:
                 step.log("misplaced", key=shown_key(key.name), sender=sender)
                 continue
             if blob is not None:
+                self._node.watch.met(stored, blob)
                 self._node.counters.keys_exchanged += self._node.versions.merge(step, key, blob)
             held = self._node.versions.read(step, key)
             if held is None or held == blob:

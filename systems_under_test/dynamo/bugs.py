@@ -11,6 +11,7 @@ FORGET_HINTS: Final = "forget-hints"
 DELETE_HINT_EARLY: Final = "delete-hint-early"
 REUSE_DOT_AFTER_CRASH: Final = "reuse-dot-after-crash"
 ACK_BEFORE_DURABLE: Final = "ack-before-durable"
+EARLY_TOMBSTONE_COLLECTION: Final = "early-tombstone-collection"
 
 _BUGS = (
     Bug(
@@ -53,6 +54,14 @@ _BUGS = (
         workload="siblings",
         faults="power@all",
         environments=("simulated",),
+    ),
+    Bug(
+        name=EARLY_TOMBSTONE_COLLECTION,
+        sentence="Each node forgets its tombstones after a while, whoever has not heard of them.",
+        finding="resurrection",
+        workload="siblings",
+        needs={"quorum": "strict"},
+        faults="partition",
     ),
 )
 

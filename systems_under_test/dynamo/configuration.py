@@ -14,7 +14,7 @@ CHOICES: Final = {
     "engine": ("memory", "sqlite"),
     "versioning": ("dotted",),
 }
-SWITCHES: Final = ("read_repair", "anti_entropy")
+SWITCHES: Final = ("read_repair", "anti_entropy", "tombstone_collection")
 CAPACITY_MAX: Final = 64
 TOKENS_MAX: Final = 4096
 MILLISECONDS_MAX: Final = 3_600_000
@@ -49,6 +49,9 @@ class Configuration:
         True, "Whether a read's coordinator sends stale home nodes what they lack."
     )
     anti_entropy: bool = _option(True, "Whether nodes compare digests of the ranges they share.")
+    tombstone_collection: bool = _option(
+        True, "Whether tombstones are forgotten once every node has confirmed them."
+    )
     replica_timeout_ms: int = _option(
         250, "After this a node that has not answered is left out, and a stand-in asked.", "ms"
     )
@@ -59,6 +62,9 @@ class Configuration:
     handoff_interval_ms: int = _option(500, "How often hints are scanned and handed off.", "ms")
     anti_entropy_interval_ms: int = _option(
         1000, "How often digests are compared with each node that shares ranges.", "ms"
+    )
+    collection_interval_ms: int = _option(
+        2000, "How often each node begins to collect tombstones.", "ms"
     )
     gossip_interval_ms: int = _option(1000, "How often views are exchanged with some peer.", "ms")
     value_bytes_max: int = _option(1 << 20, "The longest value that is accepted.", "bytes")

@@ -27,6 +27,8 @@ class Counters(msgspec.Struct):
     digest_rounds_different: int = 0
     branches_walked: int = 0
     keys_exchanged: int = 0
+    tombstones_collected: int = 0
+    late_messages_dropped: int = 0
     peers_left_out: int = 0
     peers_back: int = 0
     gossip_rounds: int = 0

@@ -1,23 +1,29 @@
 """What nodes say to each other, one structure for each message, and the envelope they travel in.
 
-A body is [protocol, bytes]. A node that meets a protocol or a message that it does not know drops
-it and says so in its log: a newer node may be speaking. A key travels as its name, and each node
-places it on its own ring. Sets of versions travel as the bytes that are stored, so that a replica
-answers a read without decoding anything.
+A body is [protocol, bytes, sent at], the last by the sender's monotonic clock. A node that meets a
+protocol or a message that it does not know drops it and says so in its log: a newer node may be
+speaking. A key travels as its name, and each node places it on its own ring. Sets of versions
+travel as the bytes that are stored, so that a replica answers a read without decoding anything.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from systems_under_test.dynamo.versions import History  # noqa: TC001  (msgspec reads it)
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 
 Entry = tuple[bytes, bytes]
 """(key as stored, encoded set of versions)."""
+
+Graves = tuple[tuple[bytes, bytes], ...]
+"""Tombstones: (key as stored, fingerprint of what is held of it, tombstones alone)."""
+
+Floor = tuple[str, int, int]
+"""(node, incarnation, its monotonic clock): a point in the life of a sender."""
 
 
 class NotUnderstood(ValueError):
@@ -144,6 +150,37 @@ class Exchange(Message, frozen=True, tag="exchange"):
     answer: bool
 
 
+class Confirm(Message, frozen=True, tag="confirm"):
+    """I want to collect these tombstones: which of these keys are you clean of?"""
+
+    request: int
+    graves: Graves
+
+
+class Fence(Message, frozen=True, tag="fence"):
+    """Take no versions that were sent at or before these points. Which are you clean of still?"""
+
+    request: int
+    floors: tuple[Floor, ...]
+    graves: Graves
+
+
+class Confirmed(Message, frozen=True, tag="confirmed"):
+    """Of these keys, in wave 1 (`Confirm`) or 2 (`Fence`), at this point of my life."""
+
+    request: int
+    wave: int
+    incarnation: int
+    sent_at: int
+    keys: tuple[bytes, ...]
+
+
+class Collect(Message, frozen=True, tag="collect"):
+    """Every node has confirmed: forget these tombstones."""
+
+    graves: Graves
+
+
 AnyMessage = (
     Store
     | Stored
@@ -162,30 +199,45 @@ AnyMessage = (
     | Branches
     | Inventory
     | Exchange
+    | Confirm
+    | Fence
+    | Confirmed
+    | Collect
 )
 
 ANSWERS: Final = frozenset(
-    {Stored, Fetched, Forwarded, HandedOff, Pong, GossipBack, Same, Branches, Inventory}
+    {Stored, Fetched, Forwarded, HandedOff, Pong, GossipBack, Same, Branches, Inventory, Confirmed}
 )
 """Messages that answer something this node asked: signs of life."""
+
+CARRIERS: Final = frozenset({Store, Fetched, Handoff, Exchange})
+"""Messages that carry versions: what is older than a fence is not taken."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)
 
 
-def seal(message: AnyMessage) -> list[int | bytes]:
-    """The body of a message on the wire."""
-    return [PROTOCOL, _encoder.encode(message)]
+def seal(message: AnyMessage, sent_at: int = 0) -> list[int | bytes]:
+    """The body of a message on the wire; `sent_at` in nanoseconds of the sender's clock."""
+    return [PROTOCOL, _encoder.encode(message), sent_at]
 
 
 def unseal(body: object) -> AnyMessage:
     """The message in a body. Raises NotUnderstood with a reason."""
-    if not isinstance(body, list | tuple) or len(body) != 2:
-        raise NotUnderstood("not [protocol, bytes]")
-    protocol, content = body
-    if protocol != PROTOCOL:
-        raise NotUnderstood(f"protocol {protocol!r}; this node speaks {PROTOCOL}")
+    if not isinstance(body, list | tuple) or not body:
+        raise NotUnderstood("not [protocol, bytes, sent at]")
+    if body[0] != PROTOCOL:
+        raise NotUnderstood(f"protocol {body[0]!r}; this node speaks {PROTOCOL}")
+    if len(body) != 3 or not isinstance(body[2], int):
+        raise NotUnderstood("not [protocol, bytes, sent at]")
+    content = body[1]
     try:
         return _decoder.decode(content)
     except (msgspec.MsgspecError, TypeError) as error:
         raise NotUnderstood(f"malformed: {error}") from None
+
+
+def sent_at(body: Any) -> int:
+    """When a message that was understood was sent, by the clock of that life of its sender."""
+    stamp: int = body[2]
+    return stamp

@@ -18,6 +18,7 @@ from systems_under_test.dynamo.hinted_handoff import ForgetfulHintStore, HintSto
 from systems_under_test.dynamo.preference_list import PreferenceLists
 from systems_under_test.dynamo.ring import Ring, random_tokens
 from systems_under_test.dynamo.version_store import VersionStore
+from systems_under_test.dynamo.watch import Watch
 
 if TYPE_CHECKING:
     from systems_under_test.dynamo.api import Response
@@ -59,6 +60,7 @@ class Node:
         self.dots = DotSource(
             step, self.name, incarnation, reuse=bug == REUSE_DOT_AFTER_CRASH, durable=durable
         )
+        self.watch = Watch()
         self._requests = incarnation << LIFE_BITS
 
     def new_request(self) -> int:
@@ -91,6 +93,7 @@ class Node:
 
         False where the key has no business here, because the sender's ring is another one.
         """
+        self.watch.met(key.stored, blob)
         homes = self.lists.home(key.range)
         if self.name in homes:
             self.versions.merge(step, key, blob)

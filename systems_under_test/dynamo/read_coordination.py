@@ -79,6 +79,7 @@ class ReadCoordination:
         """A node's answer; one for a read that is over is late and of no use."""
         reading = self.open.get(request)
         if reading is not None:
+            self._node.watch.met(reading.read.key.stored, blob)
             reading.answers[sender] = blob
             self._advance(step, reading)
 

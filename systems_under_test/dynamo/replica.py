@@ -11,6 +11,7 @@ from systems_under_test.dynamo import (
     hinted_handoff,
     membership,
     read_coordination,
+    tombstone_collection,
     write_coordination,
 )
 from systems_under_test.dynamo import messages as m
@@ -25,6 +26,7 @@ from systems_under_test.dynamo.membership import Membership
 from systems_under_test.dynamo.node import Node
 from systems_under_test.dynamo.read_coordination import ReadCoordination
 from systems_under_test.dynamo.step import Step
+from systems_under_test.dynamo.tombstone_collection import TombstoneCollection
 from systems_under_test.dynamo.write_coordination import WriteCoordination
 from systems_under_test.replica import ClientRequest, PeerMessage, Started, TimerFired
 
@@ -82,6 +84,7 @@ class Life:
         self.forwarding = Forwarding(node, self.writes)
         self.handoff = HintedHandoff(node)
         self.anti_entropy = AntiEntropy(node)
+        self.collection = TombstoneCollection(node, self.reads, self.writes)
         self._timers: dict[str, Callable[[Step], None]] = {
             read_coordination.READ_PATIENCE: self.reads.on_patience,
             read_coordination.READ_DEADLINE: self.reads.on_deadline,
@@ -91,6 +94,7 @@ class Life:
             forwarding.FORWARD_DEADLINE: self.forwarding.on_deadline,
             hinted_handoff.SCAN: self.handoff.on_scan,
             anti_entropy.COMPARE: self.anti_entropy.on_timer,
+            tombstone_collection.COLLECT: self.collection.on_timer,
             failure_detection.PROBE: node.detector.on_probe,
             membership.GOSSIP: self.membership.on_timer,
         }
@@ -101,6 +105,7 @@ class Life:
         self.handoff.start(step)
         self.node.detector.start(step)
         self.anti_entropy.start(step)
+        self.collection.start(step)
         step.log("started", incarnation=self.node.incarnation, bug=self.node.bug)
 
     @property
@@ -146,6 +151,11 @@ class Life:
         kind, sender = type(message), event.sender
         if kind in m.ANSWERS and self.node.detector.answered(step, sender):
             self.handoff.scan_soon(step, sender)
+        if kind in m.CARRIERS and self.node.watch.is_late(
+            sender, event.incarnation, m.sent_at(event.body)
+        ):
+            self.node.counters.late_messages_dropped += 1
+            return
         _RECEIVE[kind](self, step, sender, message)
 
 
@@ -193,4 +203,8 @@ _RECEIVE: dict[type, Callable[[Life, Step, str, Any], None]] = {
     m.Branches: lambda life, step, sender, it: life.anti_entropy.on_branches(step, sender, it),
     m.Inventory: lambda life, step, sender, it: life.anti_entropy.on_inventory(step, sender, it),
     m.Exchange: lambda life, step, sender, it: life.anti_entropy.on_exchange(step, sender, it),
+    m.Confirm: lambda life, step, sender, it: life.collection.on_confirm(step, sender, it),
+    m.Fence: lambda life, step, sender, it: life.collection.on_fence(step, sender, it),
+    m.Confirmed: lambda life, step, sender, it: life.collection.on_confirmed(step, sender, it),
+    m.Collect: lambda life, step, sender, it: life.collection.on_collect(step, it),
 }

@@ -55,7 +55,7 @@ class Step:
 
     def send(self, to: str, message: AnyMessage) -> None:
         """Send a message to another node."""
-        self.effects.append(Send(to, seal(message)))
+        self.effects.append(Send(to, seal(message, self.mono)))
 
     def respond(self, request: int, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Answer a client."""

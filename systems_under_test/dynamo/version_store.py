@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from systems_under_test.dynamo.step import Step
 
 VERSIONS: Final = "versions"
+NIL: Final = b"\xc0"
+"""None in msgpack."""
 
 
 def fingerprint(stored: bytes, blob: bytes) -> bytes:
@@ -41,13 +43,15 @@ def _position(stored: bytes) -> int:
 
 
 class VersionStore:
-    """The table of versions. Tombstones stay: to collect them needs word from every home node."""
+    """The table of versions."""
 
     def __init__(self, ring: Ring, *, drop_siblings: bool, durable: bool) -> None:
         self._ring = ring
         self._drop_siblings = drop_siblings
         self._durable = durable
         self._trees: dict[int, MerkleTree] = {}
+        self._tombstones: dict[int, dict[bytes, None]] = {}
+        """The keys with tombstones alone, of the ranges that have a tree."""
 
     def read(self, step: Step, key: Key) -> bytes | None:
         """The encoded set of a key."""
@@ -72,6 +76,30 @@ class VersionStore:
             if held is not None:
                 change ^= _number(key.stored, held)
             tree.replace(_position(key.stored), change, keys=1 if held is None else 0)
+            self._bury(key.range, key.stored, merged)
+
+    def forget(self, step: Step, key: Key) -> None:
+        """Delete a key. Not durable at once: a tombstone that comes back is collected again."""
+        held = step.get(VERSIONS, key.stored)
+        assert held is not None, f"{key.name!r} is not held"
+        step.write(VERSIONS, key.stored, None, durable=False)
+        tree = self._trees.get(key.range)
+        if tree is not None:
+            tree.replace(_position(key.stored), _number(key.stored, held), keys=-1)
+            self._tombstones[key.range].pop(key.stored, None)
+
+    def tombstones(self, step: Step, range_index: int) -> tuple[bytes, ...]:
+        """The keys of a range, as stored, of which nothing but tombstones is held."""
+        self._tree(step, range_index)
+        return tuple(self._tombstones[range_index])
+
+    def _bury(self, range_index: int, stored: bytes, blob: bytes) -> None:
+        """Keep account of whether a key holds tombstones alone."""
+        # The last version's value ends the encoding: this byte is what a tombstone's has there.
+        if blob[-1:] == NIL and all(version.value is None for version in decode(blob)):
+            self._tombstones[range_index][stored] = None
+        else:
+            self._tombstones[range_index].pop(stored, None)
 
     def digest(self, step: Step, range_index: int) -> bytes:
         """The digest of a range, the root of its tree."""
@@ -95,8 +123,10 @@ class VersionStore:
         tree = self._trees.get(range_index)
         if tree is None:
             tree = MerkleTree(*self._ring.arc(range_index))
-            for position, number in self._entries(step, tree.root):
-                tree.replace(position, number, keys=1)
+            self._tombstones[range_index] = {}
+            for stored, blob in self.scan_branch(step, tree.root):
+                tree.replace(_position(stored), _number(stored, blob), keys=1)
+                self._bury(range_index, stored, blob)
             self._trees[range_index] = tree
         return tree
 

@@ -191,7 +191,10 @@ class Storm:
         maybe = frozenset[str]().union(
             *(w.observed for w in writes if not w.acknowledged and not w.failed)
         )
-        excused = _down(maybe, direct)
+        # What a delete has covered leaves no trace once its tombstone is collected.
+        deletes = [w for w in writes if w.value is None and not w.failed]
+        covered = frozenset[str]().union(*(w.observed | {w.id or ""} for w in deletes))
+        excused = _down(maybe | covered, direct)
         for write in writes:
             if not write.acknowledged:
                 continue

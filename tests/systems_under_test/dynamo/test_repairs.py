@@ -61,7 +61,7 @@ def test_a_read_repairs_a_stale_home_node() -> None:
     drive.wait(1500)
     drive.get("n1", "k")
     drive.wait(300)
-    assert drive.page(stale, "dump")["keys"]["k"][0]["value"] == "1"
+    assert drive.page(stale, "dump")["keys"]["k"]["versions"][0]["value"] == "1"
     assert drive.counter("read_repairs_sent") + drive.counter("read_repairs_local") == 1
 
 
@@ -92,7 +92,7 @@ def test_anti_entropy_alone_makes_replicas_equal() -> None:
     drive = Drive(options)
     stale = stale_replica(drive)
     drive.wait(4000)
-    assert drive.page(stale, "dump")["keys"]["k"][0]["value"] == "1"
+    assert drive.page(stale, "dump")["keys"]["k"]["versions"][0]["value"] == "1"
     assert drive.counter("digest_rounds_different") >= 1
     assert drive.counter("keys_exchanged") >= 1
     assert drive.unrest() == []
@@ -225,7 +225,7 @@ def test_a_key_that_this_node_does_not_keep_is_not_taken() -> None:
 
 def test_a_message_of_another_protocol_is_not_read() -> None:
     node = Alone()
-    effects = node.handle(PeerMessage("n2", 1, [2, seal(Ping())[1]]))
+    effects = node.handle(PeerMessage("n2", 1, [9, *seal(Ping())[1:]]))
     assert logged(effects) == ["not-understood"]
 
 
@@ -314,7 +314,16 @@ def test_a_stranger_and_another_ring_are_reported_and_not_let_in() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [None, [], [1], [2, b""], [1, b""], [1, b"\xff"], [1, "x"], {"a": 1}, [1, b"\x92\xa3foo\x01"]],
+    [
+        None,
+        [],
+        [2],
+        [2, b"", 0],
+        [2, b"\xff", 0],
+        [2, "x", 0],
+        {"a": 1},
+        [2, b"\x92\xa3foo\x01", 0],
+    ],
 )
 def test_a_message_that_is_not_understood_is_dropped_and_logged(body: object) -> None:
     node = Alone()
