@@ -11,18 +11,18 @@ import json
 import logging
 import shlex
 import tarfile
-import tempfile
+import zipfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from systems_under_test.environments.cluster import EnvironmentFailed
 from systems_under_test.environments.docker.closure import closure_of
-from systems_under_test.environments.docker.wheels import ImagePython, unpack, wheels_for
+from systems_under_test.environments.docker.wheels import ImagePython, wheels_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from systems_under_test.environments.docker.closure import Closure
 
@@ -122,33 +122,36 @@ def unpacking(python: RemotePython, size: int, prefix: str, where: str, chain: s
 def pack(closure: Closure, python: RemotePython) -> bytes:
     """Everything that a node imports, for this Python. Raises EnvironmentFailed."""
     packed = io.BytesIO()
-    with tempfile.TemporaryDirectory(prefix="lineal-ssh-") as scratch:
-        others = Path(scratch)
+    with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=6) as archive:
+        for place, source in sorted(closure.files.items()):
+            _add(archive, place, source.read_bytes())
         for package in sorted(closure.packages):
-            _add_package(package, python, others)
-        with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=6) as archive:
-            for place, source in sorted(closure.files.items()):
-                archive.add(source, place)
-            for path in sorted(others.iterdir()):
-                archive.add(path, path.name)
+            for wheel in _wheels(package, python):
+                with zipfile.ZipFile(wheel) as zipped:
+                    for name in zipped.namelist():
+                        if not name.endswith("/"):
+                            _add(archive, name, zipped.read(name))
     return packed.getvalue()
 
 
-def _add_package(package: str, python: RemotePython, into: Path) -> None:
-    """Unless it is there in our own version; another version there is better than none."""
+def _add(archive: tarfile.TarFile, place: str, data: bytes) -> None:
+    entry = tarfile.TarInfo(place)
+    entry.size, entry.mode = len(data), 0o644
+    archive.addfile(entry, io.BytesIO(data))
+
+
+def _wheels(package: str, python: RemotePython) -> list[Path]:
+    """None if it is there in our own version; another version there is better than none at all."""
     there = python.has.get(package)
     try:
         ours = version(package)
     except PackageNotFoundError:
         ours = ""
     if there is not None and there == ours:
-        return
+        return []
     glibc_minor = int(python.glibc.split(".")[1]) if "." in python.glibc else 0
     try:
-        for wheel in wheels_for(
-            [package], ImagePython(python.version, python.machine, glibc_minor)
-        ):
-            unpack(wheel, into)
+        return wheels_for([package], ImagePython(python.version, python.machine, glibc_minor))
     except EnvironmentFailed as error:
         if there is None:
             name = python.path.rpartition("/")[2]
@@ -157,3 +160,4 @@ def _add_package(package: str, python: RemotePython, into: Path) -> None:
                 f"or install it on the machine: {name} -m pip install {package}"
             ) from error
         logger.warning("%s %s is used where we have %s: %s", package, there, ours, error)
+        return []

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import io
 import json
+import tarfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from lineal.definition import standard
 from lineal.running import command_of
+from systems_under_test.environments.cluster import EnvironmentFailed
+from systems_under_test.environments.ssh import payload
 from systems_under_test.environments.ssh.machines import Machine, cannot_cut
 from systems_under_test.environments.ssh.payload import (
     ATTENDANT,
     RemotePython,
     asking_python,
     node_closure,
+    pack,
     python_of,
     unpacking,
 )
@@ -145,3 +151,22 @@ def test_a_machine_without_a_fit_python_is_told_so() -> None:
     said = json.dumps(["/p", 3, 12, "arm64", "", {"msgspec": None}, "darwin"])
     with pytest.raises(ValueError, match="darwin"):
         python_of(said)
+
+
+def test_packages_are_sent_only_where_they_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    closure = node_closure("systems_under_test.atomic.replica:make_replica")
+
+    def names(has: str | None) -> set[str]:
+        python = RemotePython("/usr/bin/python3", (3, 11), "x86_64", "2.36", {"msgspec": has})
+        with tarfile.open(fileobj=io.BytesIO(pack(closure, python))) as archive:
+            return {name.partition("/")[0] for name in archive.getnames()}
+
+    assert names(version("msgspec")) == {"systems_under_test"}
+
+    def no_wheels(packages: object, python: object) -> list[Path]:
+        raise EnvironmentFailed("no index answers")
+
+    monkeypatch.setattr(payload, "wheels_for", no_wheels)
+    assert names("0.19.0") == {"systems_under_test"}
+    with pytest.raises(EnvironmentFailed, match=r"msgspec is missing there.*-m pip install"):
+        names(None)
