@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from checker.convergence import at_reads, at_rest, sentences
-from checker.convergence.contexts import Versions
+from checker.convergence.contexts import Versions, shows_versions
 from checker.convergence.endings import Endings
 from checker.evidence import Evidence
 
@@ -84,7 +84,10 @@ def differences_to_read_again(history: History) -> list[Any]:
     """Keys whose dumps or final reads differ by writes of unknown outcome alone.
 
     A run that finds some should dump and read another round: a late write may have arrived between.
+    Where operations show no versions there is nothing to tell such writes by, and none are found.
     """
+    if not shows_versions(history):
+        return []
     endings = Endings.of(history, Versions.of(history))
     return [
         ending.graph.key
