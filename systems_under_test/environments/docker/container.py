@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from systems_under_test.environments.docker.engine import Engine
 
 STOP_S_MAX: Final = 10
+CPU_PERIOD_US: Final = 100_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,6 +114,21 @@ class Container:
         """`docker unpause`."""
         with in_words(f"unpausing {self.name}"):
             self._engine.client.api.unpause(self.name)
+
+    def limit_cpu(self, percent: int | None) -> None:
+        """Let it have so many percent of one processor; None: all that there are."""
+        quota = -1 if percent is None else CPU_PERIOD_US * percent // 100
+        with in_words(f"limiting {self.name}"):
+            self._engine.client.api.update_container(
+                self.name, cpu_period=CPU_PERIOD_US, cpu_quota=quota
+            )
+
+    def limit_memory(self, limit_bytes: int | None) -> None:
+        """Let it have so much memory and no swap; None: as much as the machine has."""
+        with in_words(f"limiting {self.name}"):
+            api = self._engine.client.api
+            limit = api.info()["MemTotal"] if limit_bytes is None else limit_bytes
+            api.update_container(self.name, mem_limit=limit, memswap_limit=limit)
 
     def look(self) -> Mapping[str, Any]:
         """What the engine says of it now: `Running`, `Paused`, `Pid`, `ExitCode`, `OOMKilled`."""

@@ -39,6 +39,9 @@ RECORD: Final = "lives.jsonl"
 CLIENT_PORT: Final = 8000
 PEER_PORT: Final = 9000
 HELLO_S_MAX: Final = 15.0
+SPARE_BYTES: Final = 8 * 2**20
+"""What is left to a node that is to run out of memory; less would be refused by the kernel."""
+BALLAST_BYTES: Final = 256 * 2**20
 ANYWHERE: Final = "0.0.0.0"
 
 
@@ -213,6 +216,27 @@ class DockerNode:
             self._kill_container()
             self._steering.let_go()
             disk.lose_power()
+
+    def limit_cpu(self, percent: int | None) -> None:
+        """Let it have so many percent of one processor; None: all that there are."""
+        self.container.limit_cpu(percent)
+
+    def usage(self) -> Mapping[str, int]:
+        """`memory` in bytes; how often its processor was withheld (`throttled`); `oom_kills`."""
+        return self._supervised.ask("usage")
+
+    def exhaust_memory(self) -> None:
+        """Leave it no memory, so that the kernel kills its process; the limit is lifted again."""
+        with self._lock:
+            if self.state() == "dead":
+                return
+            self._killed = True
+            try:
+                self.container.limit_memory(self.usage()["memory"] + SPARE_BYTES)
+                self._supervised.ask("exhaust", bytes=BALLAST_BYTES)
+            finally:
+                self.container.limit_memory(None)
+            self._steering.let_go()
 
     def set_clock(self, *, wall_offset_ns: int | None = None, rate_ppm: int | None = None) -> None:
         """Set the wall clock's offset, or how much faster both clocks run: the node's own alone."""

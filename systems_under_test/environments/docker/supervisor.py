@@ -39,6 +39,10 @@ PROBES_MAX = 64
 OOM_FILES = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 OOM_SCORE = "500"
 """Out of memory, the node's process goes first and not this one."""
+MEMORY_FILES = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
+CPU_FILES = ("/sys/fs/cgroup/cpu.stat", "/sys/fs/cgroup/cpu/cpu.stat")
+EXHAUST = "import sys; ballast = bytearray(int(sys.argv[1])); ballast[::4096] = ballast[::4096]"
+"""Touches every page of so many bytes."""
 
 
 class Refused(Exception):
@@ -66,6 +70,8 @@ class Supervisor:
             "send": self._send,
             "heard": self._hear,
             "run": self._run,
+            "usage": self._usage,
+            "exhaust": self._exhaust,
         }
 
     def serve(self) -> None:
@@ -219,6 +225,26 @@ class Supervisor:
             results.append([process.returncode, out, error])
         return {"results": results}
 
+    def _usage(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What the container uses: bytes of memory, and how often its processor was withheld."""
+        return {
+            "memory": int(read_first(MEMORY_FILES).split()[0]),
+            "throttled": counter("nr_throttled", CPU_FILES),
+            "oom_kills": oom_kills(),
+        }
+
+    def _exhaust(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Ask for so many bytes more than there are; the kernel takes the node's process for it."""
+        before = oom_kills()
+        ballast = subprocess.Popen([sys.executable, "-c", EXHAUST, str(request["bytes"])])
+        try:
+            self._await(lambda: self._status is not None, "was not killed for want of memory")
+        finally:
+            ballast.kill()
+            with contextlib.suppress(ChildProcessError):
+                ballast.wait()
+        return {**self._state(request), "oom_kills": oom_kills() - before}
+
     def _reap(self) -> None:
         """Fetch who has died: the node, or an orphan that has come to process 1."""
         while True:
@@ -248,13 +274,24 @@ def go_first() -> None:
 
 def oom_kills() -> int:
     """How many processes of this container the kernel has killed for want of memory."""
-    for path in OOM_FILES:
-        with contextlib.suppress(OSError), open(path, encoding="ascii") as file:
-            for line in file:
-                word, _, number = line.partition(" ")
-                if word == "oom_kill":
-                    return int(number)
+    return counter("oom_kill", OOM_FILES)
+
+
+def counter(name: str, paths: tuple[str, ...]) -> int:
+    """The number behind a word in the first of the files that there is, 0 without any."""
+    for line in read_first(paths).splitlines():
+        word, _, number = line.partition(" ")
+        if word == name:
+            return int(number)
     return 0
+
+
+def read_first(paths: tuple[str, ...]) -> str:
+    """What the first of these files holds that there is."""
+    for path in paths:
+        with contextlib.suppress(OSError), open(path, encoding="ascii") as file:
+            return file.read()
+    return ""
 
 
 def read_line(connection: socket.socket) -> bytes:
