@@ -69,9 +69,7 @@ SENTENCES: Final[dict[str, str]] = {
         "docs/history.md and docs/importers.md show what can be read"
     ),
     "not-edn": "not EDN: {detail}",
-    "not-an-event": (
-        "not an event: a map belongs here, as {{:process 0, :type :invoke, :f :read, :value nil}}"
-    ),
+    "not-an-event": "not an event: a map with :process, :type, :f and :value belongs here",
     "not-a-tuple": (
         "the value is {detail}, but the values of other lines are tuples [key value]: make all of "
         "them tuples, or say with --independent no that they are plain values"
@@ -85,8 +83,8 @@ SENTENCES: Final[dict[str, str]] = {
         "the value of a txn is {detail}: write a vector of [:r key nil] and [:w key value]"
     ),
     "unmapped-registers": (
-        "the value is {detail}: a multi-register is read and written by maps, as {{:x 1, :y 2}}, "
-        "or by :f :txn"
+        "the value is {detail}: a multi-register is read and written by maps from register to "
+        "value, or by :f :txn"
     ),
     "blank-append": (
         "an empty string is appended where an absent key cannot be told from an empty one: "

@@ -48,9 +48,8 @@ def outcome(read: Callable[[], History]) -> object:
     try:
         return contents(read())
     except MalformedHistory as malformed:
-        assert str(malformed)
         kinds = [(problem.line, problem.kind) for problem in malformed.problems]
-        return "not readable" if any(kind in SYNTAX for _, kind in kinds) else sorted(kinds)
+    return "not readable" if any(kind in SYNTAX for _, kind in kinds) else sorted(kinds)
 
 
 def compare(data: bytes, format: Format, reading: Reading, *, drop: bool = False) -> object:

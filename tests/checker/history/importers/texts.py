@@ -147,7 +147,18 @@ def logs(draw: Any) -> bytes:
 
 
 SCRAPS = [bytes([byte]) for byte in b'\n{}[]()",:;#\\^_/.-+e\xff\x00']
-SCRAPS += [b"#_", b"##", b"#{", b"#_#_", b"nil", b":", b"\\", b"\xed\xa0\x80", b'"\\ud800"', b"1e999"]
+SCRAPS += [
+    b"#_",
+    b"##",
+    b"#{",
+    b"#_#_",
+    b"nil",
+    b":",
+    b"\\",
+    b"\xed\xa0\x80",
+    b'"\\ud800"',
+    b"1e999",
+]
 SCRAPS += [b"[" * 130, b"#a " * 130, b"#_" * 200, b"9" * 1001, b"{:a 1 :a 2}", b"#{1 1}", b"1/0"]
 SCRAPS += [b"jepsen.util - 0 :ok", b":process 1", b"#<Object>", b"\\u12", b"#:a{:_/b 1}"]
 
