@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from systems_under_test.dynamo.api import shown_key
+from systems_under_test.dynamo.bugs import STALE_ANTI_ENTROPY
 from systems_under_test.dynamo.configuration import MS
 from systems_under_test.dynamo.messages import Branches, Digests, Entry, Exchange, Inventory, Same
 from systems_under_test.dynamo.version_store import fingerprint, shown_digest
@@ -158,7 +159,10 @@ class AntiEntropy:
                 continue
             if blob is not None:
                 self._node.watch.met(stored, blob)
-                self._node.counters.keys_exchanged += self._node.versions.merge(step, key, blob)
+                overwrite = self._node.bug == STALE_ANTI_ENTROPY
+                self._node.counters.keys_exchanged += self._node.versions.merge(
+                    step, key, blob, overwrite=overwrite
+                )
             held = self._node.versions.read(step, key)
             if held is None or held == blob:
                 continue

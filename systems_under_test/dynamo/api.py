@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
 import msgspec
 
 from systems_under_test.dynamo.causal_context import BadContext, from_token, to_token
-from systems_under_test.dynamo.versions import NOTHING, context_of, seen_with
+from systems_under_test.dynamo.versions import NOTHING, context_of
 
 if TYPE_CHECKING:
     from systems_under_test.dynamo.configuration import Configuration
@@ -162,13 +162,13 @@ def text_or_base64(name: str, content: bytes) -> dict[str, str]:
         return {f"{name}_base64": b64encode(content).decode()}
 
 
-def written(key: Key, version: Version) -> Response:
-    """The answer to a write: its id, and a context that covers what it had seen and itself.
+def written(key: Key, version: Version, seen: History) -> Response:
+    """The answer to a write: its id, and a context that covers `seen`.
 
-    Nothing else: if it covered the coordinator's other versions, a client that never saw them would
-    overwrite them with its next put.
+    That is what the write had seen and itself, nothing else: if it covered the coordinator's other
+    versions, a client that never saw them would overwrite them with its next put.
     """
-    context = to_token(key, seen_with(version))
+    context = to_token(key, seen)
     return Response(200, context, _body({"id": str(version.dot), "context": context}))
 
 

@@ -11,6 +11,10 @@ FORGET_HINTS: Final = "forget-hints"
 DELETE_HINT_EARLY: Final = "delete-hint-early"
 REUSE_DOT_AFTER_CRASH: Final = "reuse-dot-after-crash"
 ACK_BEFORE_DURABLE: Final = "ack-before-durable"
+CONTEXT_COLLAPSE: Final = "context-collapse"
+QUORUM_LIE: Final = "quorum-lie"
+STALE_ANTI_ENTROPY: Final = "stale-anti-entropy"
+TRUNCATE_AT_TWO: Final = "truncate-at-two"
 EARLY_TOMBSTONE_COLLECTION: Final = "early-tombstone-collection"
 
 _BUGS = (
@@ -62,6 +66,41 @@ _BUGS = (
         workload="siblings",
         needs={"quorum": "strict"},
         faults="partition",
+    ),
+    Bug(
+        name=CONTEXT_COLLAPSE,
+        sentence="The reply to a write carries the context of all that its coordinator holds, so "
+        "that the next write replaces versions that its client never saw.",
+        finding="lost-update",
+        workload="siblings",
+        faults="none",
+    ),
+    Bug(
+        name=QUORUM_LIE,
+        sentence="A read is answered at the first reply, whatever R was declared.",
+        finding="read-your-writes",
+        workload="siblings",
+        needs={"quorum": "strict"},
+        faults="partition",
+        masked_by=("read_repair", "anti_entropy"),
+    ),
+    Bug(
+        name=STALE_ANTI_ENTROPY,
+        sentence="Anti-entropy overwrites what a node holds instead of merging into it.",
+        finding="lost-update",
+        workload="siblings",
+        needs={"quorum": "strict", "read_repair": "off"},
+        faults="partition",
+        masked_by=("read_repair",),
+    ),
+    Bug(
+        name=TRUNCATE_AT_TWO,
+        sentence="Causal histories are cut to two entries, as the paper's are to ten, so that what "
+        "was replaced is read beside its replacement.",
+        finding="false-sibling",
+        workload="siblings",
+        needs={"versioning": "dotted"},
+        faults="none",
     ),
 )
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 CHOICES: Final = {
     "quorum": ("sloppy", "strict"),
     "engine": ("memory", "sqlite"),
-    "versioning": ("dotted",),
+    "versioning": ("dotted", "vector-clock"),
 }
 SWITCHES: Final = ("read_repair", "anti_entropy", "tombstone_collection")
 CAPACITY_MAX: Final = 64

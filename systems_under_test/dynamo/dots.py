@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-from systems_under_test.dynamo.versions import Dot, Version
+from systems_under_test.dynamo.bugs import REUSE_DOT_AFTER_CRASH, TRUNCATE_AT_TWO
+from systems_under_test.dynamo.vector_clocks import advanced, cut, next_counter
+from systems_under_test.dynamo.versions import CLOCKED, Dot, Version
 
 if TYPE_CHECKING:
     from systems_under_test.dynamo.ring import Key
@@ -21,12 +23,24 @@ REMEMBERED_MAX: Final = 100_000
 class DotSource:
     """Makes versions. The counter is durable in the same input that stores the version."""
 
-    def __init__(self, step: Step, node: str, incarnation: int, *, reuse: bool, durable: bool):
+    def __init__(
+        self,
+        step: Step,
+        node: str,
+        incarnation: int,
+        *,
+        vector: bool,
+        bug: str | None,
+        durable: bool,
+    ) -> None:
+        reuse = bug == REUSE_DOT_AFTER_CRASH
         stored = step.get(META, COUNTER)
         # The bug: a life that knows neither its number nor how far the last one counted.
         self._incarnation = 1 if reuse else incarnation
         self._counter = 0 if stored is None or reuse else int.from_bytes(stored, "big")
         self._node = node
+        self._vector = vector
+        self._cuts = bug == TRUNCATE_AT_TWO
         self._durable = durable
         self._last: OrderedDict[bytes, int] = OrderedDict()
 
@@ -37,11 +51,16 @@ class DotSource:
 
     def new_version(self, step: Step, key: Key, history: History, value: bytes | None) -> Version:
         """A version that has seen this history, with a dot that nobody ever had."""
-        self._counter += 1
-        counter = self._counter
+        counter = next_counter(self._counter, step.wall) if self._vector else self._counter + 1
+        self._counter = counter
         step.write(META, COUNTER, counter.to_bytes(8, "big"), durable=self._durable)
+        dot = Dot(self._node, self._incarnation, counter)
+        if self._vector:
+            return Version(dot, CLOCKED, advanced(history, *dot), value)
+        if self._cuts:
+            history = cut(history, 2)
         prev = self._last.pop(key.stored, counter - 1)
         self._last[key.stored] = counter
         if len(self._last) > REMEMBERED_MAX:
             self._last.popitem(last=False)
-        return Version(Dot(self._node, self._incarnation, counter), prev, history, value)
+        return Version(dot, prev, history, value)

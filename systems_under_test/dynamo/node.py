@@ -9,7 +9,6 @@ from systems_under_test.dynamo.bugs import (
     ACK_BEFORE_DURABLE,
     DROP_SIBLINGS,
     FORGET_HINTS,
-    REUSE_DOT_AFTER_CRASH,
 )
 from systems_under_test.dynamo.counters import Counters
 from systems_under_test.dynamo.dots import DotSource
@@ -58,7 +57,12 @@ class Node:
             else HintStore(place.nodes, durable=durable)
         )
         self.dots = DotSource(
-            step, self.name, incarnation, reuse=bug == REUSE_DOT_AFTER_CRASH, durable=durable
+            step,
+            self.name,
+            incarnation,
+            vector=configuration.versioning == "vector-clock",
+            bug=bug,
+            durable=durable,
         )
         self.watch = Watch()
         self._requests = incarnation << LIFE_BITS

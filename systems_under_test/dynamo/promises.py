@@ -33,6 +33,19 @@ NEVER: Final = {
 ENDS_PROCESS: Final = frozenset({"kill", "power", "disk", "damage"})
 
 
+VECTOR_CLOCKS: Final = {
+    **dict.fromkeys(
+        ("lost-update", "lost-update-online", "lost-element", "stale-element", "read-your-writes"),
+        "a vector clock covers a concurrent update through the same coordinator, which is lost",
+    ),
+    **dict.fromkeys(
+        ("false-sibling", "resurrection", "resurrection-online", "no-convergence"),
+        "a vector clock is cut to ten entries, so that what was replaced may show again",
+    ),
+}
+"""What versioning as in the paper cannot promise."""
+
+
 def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
     """What is claimed, and for each other claim the reason why it is not."""
     withdrawn = dict(NEVER)
@@ -41,6 +54,8 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
         withdrawn.update(dict.fromkeys(ONLINE, online))
     if not configuration.anti_entropy:
         withdrawn["no-convergence"] = "anti-entropy is off, so that replicas may stay apart"
+    if configuration.versioning == "vector-clock":
+        withdrawn.update(VECTOR_CLOCKS)
     deadly = sorted(plan.faults & ENDS_PROCESS)
     if configuration.engine == "memory" and deadly:
         reason = f"the memory engine forgets at {', '.join(deadly)}: W or more copies may be gone"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from systems_under_test.dynamo.api import error, shown_key, versions_read
+from systems_under_test.dynamo.bugs import QUORUM_LIE
 from systems_under_test.dynamo.deadlines import Deadlines
 from systems_under_test.dynamo.messages import Fetch
 from systems_under_test.dynamo.read_repair import repair
@@ -59,7 +60,7 @@ class ReadCoordination:
             asked, needed = list(node.lists.home(read.key.range)), node.configuration.n
         else:
             asked = list(node.lists.placement(read.key.range, node.detector.is_up))
-            needed = node.configuration.r
+            needed = 1 if node.bug == QUORUM_LIE else node.configuration.r
         if len(asked) < needed:
             sentence = f"too few nodes answer: a read needs {needed}, and {len(asked)} seem up"
             node.counters.refused += 1

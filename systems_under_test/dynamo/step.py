@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 class Step:
     """Reads through its own writes: the storage does not see what this input is about to write."""
 
-    __slots__ = ("_written", "effects", "mono", "rng", "storage")
+    __slots__ = ("_written", "effects", "mono", "rng", "storage", "wall")
 
     def __init__(self, turn: Turn) -> None:
         self.mono = turn.now.mono
+        self.wall = turn.now.wall
         self.rng = turn.rng
         self.storage = turn.storage
         self.effects: list[Effect] = []

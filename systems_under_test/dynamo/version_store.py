@@ -57,10 +57,10 @@ class VersionStore:
         """The encoded set of a key."""
         return step.get(VERSIONS, key.stored)
 
-    def merge(self, step: Step, key: Key, blob: bytes) -> bool:
-        """Merge an encoded set into the key's; whether that changed it."""
+    def merge(self, step: Step, key: Key, blob: bytes, *, overwrite: bool = False) -> bool:
+        """Merge an encoded set into the key's; whether that changed it. `overwrite` is a bug."""
         held = step.get(VERSIONS, key.stored)
-        merged = merge_encoded(held, blob)
+        merged = blob if overwrite else merge_encoded(held, blob)
         if self._drop_siblings:
             merged = _keep_one(merged)
         if merged is None or merged == held:

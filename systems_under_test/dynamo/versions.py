@@ -73,6 +73,9 @@ Versions = tuple[Version, ...]
 
 EMPTY: Versions = ()
 
+CLOCKED: Final = -1
+"""The `prev` of a version with a vector clock, whose intervals all begin here."""
+
 FEW: Final = 4
 """Up to so many histories are searched one by one; of more the union is made first."""
 
@@ -148,11 +151,22 @@ def merge(left: Versions, right: Versions) -> Versions:
 
 def _unseen(versions: Versions, others: Versions) -> list[Version]:
     """The versions that none of the others has seen."""
+    if versions[0].prev == CLOCKED:
+        return [v for v in versions if not any(_descends(other, v) for other in others)]
     if len(others) <= FEW:
         histories = [other.history for other in others if other.history]
     else:
         histories = [join(other.history for other in others)]
     return [v for v in versions if not any(covers(history, v.dot) for history in histories)]
+
+
+def _descends(other: Version, version: Version) -> bool:
+    """Whether a version's whole vector clock is less than another's: what the paper compares."""
+    if other.dot == version.dot:
+        return False
+    clock = seen_with(other)
+    lines = seen_with(version)
+    return all(covers(clock, Dot(node, life, bounds[-1])) for node, life, bounds in lines)
 
 
 _encoder = msgspec.msgpack.Encoder()

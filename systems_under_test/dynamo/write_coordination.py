@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from systems_under_test.dynamo.api import Response, error, shown_key, written
+from systems_under_test.dynamo.bugs import CONTEXT_COLLAPSE
 from systems_under_test.dynamo.deadlines import Deadlines
 from systems_under_test.dynamo.messages import Store
-from systems_under_test.dynamo.versions import covers, decode, encode
+from systems_under_test.dynamo.versions import context_of, covers, decode, encode, seen_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from systems_under_test.dynamo.api import Put
     from systems_under_test.dynamo.node import Node
     from systems_under_test.dynamo.step import Step
-    from systems_under_test.dynamo.versions import Version
+    from systems_under_test.dynamo.versions import History, Version
 
     Answer = Callable[[Step, Response], None]
 
@@ -153,9 +154,16 @@ class WriteCoordination:
             writing.answered = True
             self._node.counters.writes += 1
             self._log(step, writing, "write")
-            writing.answer(step, written(writing.put.key, writing.version))
+            seen = self._seen(step, writing)
+            writing.answer(step, written(writing.put.key, writing.version, seen))
         if writing.answered and _is_everywhere(writing):
             self.open.pop(writing.id, None)
+
+    def _seen(self, step: Step, writing: Writing) -> History:
+        """What the context in the answer covers."""
+        if self._node.bug == CONTEXT_COLLAPSE:
+            return context_of(decode(self._node.held(step, writing.put.key)))
+        return seen_with(writing.version)
 
     def _log(self, step: Step, writing: Writing, event: str) -> None:
         step.log(

@@ -53,7 +53,7 @@ def test_all_problems_are_named_at_once() -> None:
         ({"capacities": "n1=64", "vnodes": 100}, "more than 4096 tokens"),
         ({"request_timeout_ms": 100}, "must not be shorter"),
         ({"gossip_interval_ms": 10**9}, "gossip_interval_ms must be at most"),
-        ({"versioning": "vector-clock"}, "versioning must be dotted"),
+        ({"versioning": "scalar"}, "versioning must be dotted or vector-clock"),
         ({"engine": "lmdb"}, "memory or sqlite"),
         ({"n": True}, "whole number"),
     ],

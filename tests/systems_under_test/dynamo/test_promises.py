@@ -15,6 +15,8 @@ from tests.systems_under_test.dynamo.driving import Drive
 from workloads.client import Reply
 
 AT_REST = KEPT | LIVENESS
+VECTOR = {"dishonest-context", "phantom-element", "duplicate", "did-not-recover", "node-died"}
+"""A vector clock may cover too much, and once it is cut too little."""
 
 
 def claims(options: dict[str, Any], *faults: str) -> frozenset[str]:
@@ -34,6 +36,7 @@ def claims(options: dict[str, Any], *faults: str) -> frozenset[str]:
         ({"engine": "memory", "quorum": "strict"}, ("power",), ALWAYS | LIVENESS),
         ({"anti_entropy": "off"}, (), ALWAYS | AT_REST - {"no-convergence"}),
         ({}, ("damage",), ALWAYS | KEPT),
+        ({"versioning": "vector-clock", "quorum": "strict"}, (), VECTOR),
     ],
 )
 def test_claims_what_the_table_says(

@@ -45,7 +45,9 @@ class Server:
     def restart(self) -> None:
         self.incarnation += 1
         step = step_on(self.tables)
-        self.dots = DotSource(step, self.name, self.incarnation, reuse=False, durable=True)
+        self.dots = DotSource(
+            step, self.name, self.incarnation, vector=False, bug=None, durable=True
+        )
 
     def make(self, key: Key, history: object) -> Version:
         step = step_on(self.tables)
@@ -163,7 +165,11 @@ def test_no_dot_is_used_twice_across_lives() -> None:
 
 def test_the_bug_reuse_dot_after_crash_uses_a_dot_twice() -> None:
     tables = Tables()
-    lives = [DotSource(step_on(tables), "n1", life, reuse=True, durable=True) for life in (1, 2)]
+    bug = "reuse-dot-after-crash"
+    lives = [
+        DotSource(step_on(tables), "n1", life, vector=False, bug=bug, durable=True)
+        for life in (1, 2)
+    ]
     assert len({life.new_version(step_on(tables), KEY, NOTHING, b"").dot for life in lives}) == 1
 
 
