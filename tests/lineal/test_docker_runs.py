@@ -1,0 +1,89 @@
+"""Whole runs in containers: clean without a bug, and named bugs found."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lineal.cli.main import main
+from systems_under_test.environments.docker.disks import cannot
+from tests.systems_under_test.docker.containers import left_of, require_docker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.live, pytest.mark.docker]
+
+
+@pytest.fixture(autouse=True)
+def _docker() -> None:
+    require_docker()
+
+
+def run(runs: Path, *words: str, seconds: int = 8) -> tuple[int, dict[str, Any], list[Any]]:
+    """Exit status, verdict and what was recorded of the nemesis, of a run in containers."""
+    flags = ["--environment", "docker", "--seed", "3", "--time-limit", str(seconds), "--json"]
+    status = main(["run", *words, *flags, "--runs", str(runs)])
+    latest = runs / "latest"
+    directory = latest if latest.exists() else next(runs.glob("*/*-3"))
+    verdict = json.loads((directory / "verdict.json").read_text())
+    lines = (directory / "history.jsonl").read_text().splitlines()
+    events = [event for event in map(json.loads, lines) if event["process"] == "nemesis"]
+    about = json.loads((directory / "nodes" / "docker.json").read_text())
+    assert left_of(about["run"]) == []
+    return status, verdict, events
+
+
+def effects(events: list[Any], f: str) -> set[str]:
+    return {e["output"]["effect"] for e in events if e["f"] == f and e["type"] == "info"}
+
+
+def test_a_correct_store_is_not_accused(tmp_path: Path) -> None:
+    status, verdict, events = run(tmp_path, "dynamo", "--nemesis", "partition,kill")
+    assert (status, verdict["verdict"]) == (0, "valid")
+    assert "applied" in effects(events, "partition") | effects(events, "kill")
+    assert effects(events, "heal") == {"healed"}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("nemesis", ["pause", "clock", "link", "power@all"])
+def test_a_correct_store_is_not_accused_under(tmp_path: Path, nemesis: str) -> None:
+    if nemesis.startswith("power") and (reason := cannot()):
+        pytest.skip(reason)
+    status, verdict, events = run(tmp_path, "dynamo", "--nemesis", nemesis, seconds=15)
+    assert (status, verdict["verdict"]) == (0, "valid")
+    assert "applied" in effects(events, nemesis.partition("@")[0])
+
+
+@pytest.mark.soak
+def test_an_acknowledgement_before_durability_is_found_by_power_losses(tmp_path: Path) -> None:
+    if reason := cannot():
+        pytest.skip(reason)
+    words = ("dynamo", "--nemesis", "power@all", "--bug", "ack-before-durable")
+    status, verdict, events = run(tmp_path, *words, seconds=15)
+    assert (status, verdict["verdict"]) == (1, "invalid")
+    found = {f["kind"] for checker in verdict["checkers"] for f in checker["findings"]}
+    assert "lost-update" in found
+    assert "applied" in effects(events, "power")
+
+
+@pytest.mark.soak
+def test_a_store_that_forgets_is_found_by_kills(tmp_path: Path) -> None:
+    words = ("atomic", "--nemesis", "kill", "--bug", "forgets-on-restart")
+    status, verdict, _ = run(tmp_path, *words, seconds=15)
+    assert (status, verdict["verdict"]) == (1, "invalid")
+
+
+def test_what_cannot_be_carried_is_told_before_anything_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "dynamo", "--environment", "docker", "--runs", str(tmp_path)]
+    assert main([*words, "--nemesis", "disk:full"]) == 64
+    assert "does not carry" in capsys.readouterr().err
+    assert main([*words, "--environment-option", "partition=scissors"]) == 64
+    assert "there are auto, host-bridge, sidecar, in-container" in capsys.readouterr().err
+    assert main([*words, "--environment-option", "links=kernel", "--nemesis", "link"]) == 64
+    assert "carries no link faults" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
