@@ -71,7 +71,7 @@ def test_the_key_value_histories(path: Path) -> None:
 
 @pytest.mark.parametrize("path", HARD, ids=lambda path: path.stem)
 def test_hard_key_value_histories_are_never_misjudged(path: Path) -> None:
-    """50 clients: `c50-ok` takes 10 million steps, `c50-bad` more than anybody has waited for."""
+    """50 clients: `c50-ok` takes millions of steps, `c50-bad` more than anybody has waited for."""
     found, known = kv_status(path, STEPS_MAX // 100)
     assert found in (known, "unknown")
 

@@ -19,20 +19,20 @@ BRACKETS = [("[", "]"), ("(", ")"), ("#{", "}")]
 
 @st.composite
 def _composed(draw: Any, inner: Any) -> str:
-    blank = draw(BLANKS)
+    blank: str = draw(BLANKS)
     shape = draw(st.sampled_from(["sequence", "map", "tag", "tuple", "namespace"]))
     if shape == "tag":
-        return draw(st.sampled_from(TAGS)) + blank + str(draw(inner))
+        return f"{draw(st.sampled_from(TAGS))}{blank}{draw(inner)}"
     if shape == "tuple":
         tag = draw(st.sampled_from(["jepsen.independent.Tuple", "MapEntry"]))
         return f"#{tag}[{draw(inner)}{blank}{draw(inner)}]"
     if shape == "sequence":
         opening, closing = draw(st.sampled_from(BRACKETS))
         parts = draw(st.lists(inner, max_size=3, unique=True))
-        return opening + blank.join(parts) + closing
+        return f"{opening}{blank.join(parts)}{closing}"
     names = draw(st.lists(ATOMS, max_size=2, unique=True))
     members = blank.join(f"{name}{blank}{draw(inner)}" for name in names)
-    return ("#:n{" if shape == "namespace" else "{") + members + "}"
+    return f"{'#:n' if shape == 'namespace' else ''}{{{members}}}"
 
 
 VALUES = st.recursive(ATOMS, _composed, max_leaves=5)

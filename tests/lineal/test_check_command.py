@@ -1,0 +1,211 @@
+"""`lineal check`: histories of any format, each judged by itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from checker.models.model import Action, Inconsistent
+from lineal.cli import exit_status
+from lineal.cli.main import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EDN = """\
+; a register that starts at 0
+{:process 0, :type :invoke, :f :read, :value nil, :time 1, :index 0}
+{:process 0, :type :ok, :f :read, :value 0, :time 2, :index 1}
+{:process 0, :type :invoke, :f :cas, :value [0 3], :time 3, :index 2}
+{:process 0, :type :ok, :f :cas, :value [0 3], :time 4, :index 3}
+{:process 1, :type :invoke, :f :cas, :value [3 4], :time 5, :index 4}
+{:process 1, :type :fail, :f :cas, :value [3 4], :time 6, :index 5}
+"""
+JSON_LINES = (
+    '{"index":0,"time":0,"process":0,"type":"invoke","f":"write","input":1}\n'
+    '{"index":1,"time":5,"process":0,"type":"ok","f":"write"}\n'
+    '{"index":2,"time":6,"process":0,"type":"invoke","f":"read"}\n'
+    '{"index":3,"time":9,"process":0,"type":"ok","f":"read","output":1}\n'
+)
+LOG = "INFO  jepsen.util - 0\t:invoke\t:read\tnil\nINFO  jepsen.util - 0\t:ok\t:read\t5\n"
+FIELDS = {
+    *("file", "verdict", "cause", "model", "algorithm", "operations", "parse_s", "check_s"),
+    *("peak_mb", "findings", "format", "read"),
+}
+OURS = ("checker", "workloads", "systems_under_test", "nemesis", "reports", "lineal")
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """A register that starts at any value and knows only writes."""
+
+    value: Any = None
+
+    def step(self, op: Action) -> Last | Inconsistent:
+        if op.f == "read":
+            return self if op.output == self.value else Inconsistent("no")
+        raise ZeroDivisionError(op.f)
+
+
+def lineal(*words: object) -> int:
+    try:
+        return main(["check", *map(str, words)])
+    except SystemExit as leaving:
+        return int(str(leaving.code))
+
+
+def entries(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.fixture
+def edn(tmp_path: Path) -> Path:
+    path = tmp_path / "history.edn"
+    path.write_text(EDN, encoding="utf-8")
+    return path
+
+
+def test_jepsen_histories_are_judged_as_they_are(
+    edn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lineal(edn, "--model", "cas-register", "--initial", 0) == exit_status.VALID
+    said = capsys.readouterr().out
+    assert "history.edn: valid, 3 operations" in said
+    assert "read as edn: stamps as written, 1 failed compare-and-sets dropped" in said
+    assert lineal(edn, "--model", "cas-register") == exit_status.INVALID
+    assert "0 was read, but the register held null" in capsys.readouterr().out
+
+
+def test_a_failed_compare_and_set_is_read_as_asked(edn: Path) -> None:
+    words = [edn, "--model", "cas-register", "--initial", 0, "--failed-cas"]
+    assert lineal(*words, "drop") == exit_status.VALID
+    assert lineal(*words, "observe") == exit_status.INVALID
+
+
+def test_the_suffix_does_not_matter(edn: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, text in (("a.log", EDN), ("b.txt", JSON_LINES), ("c.edn", LOG)):
+        edn.with_name(name).write_text(text, encoding="utf-8")
+    edn.unlink()
+    words = [edn.with_name("*"), "--model", "cas-register", "--initial", 0, "--json"]
+    assert lineal(*words) == exit_status.INVALID
+    found = [(entry["format"], entry["verdict"]) for entry in entries(capsys)]
+    assert found == [("edn", "valid"), ("json-lines", "valid"), ("log", "invalid")]
+
+
+def test_json_has_every_field_for_every_file(edn: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edn.with_name("broken.edn").write_text("[{:process 0", encoding="utf-8")
+    missing = edn.with_name("missing.edn")
+    files = [edn.with_name("*.edn"), missing, edn.parent]
+    assert lineal(*files, "--model", "cas-register", "--json") == exit_status.INVALID
+    found = entries(capsys)
+    assert [entry["verdict"] for entry in found] == ["malformed", "invalid", *["malformed"] * 2]
+    assert all(entry.keys() == FIELDS for entry in found)
+    assert all(entry["model"] == "cas-register" and entry["peak_mb"] > 1 for entry in found)
+    causes = [entry["cause"] for entry in found]
+    assert "line 1: the last line is half-written" in causes[0]
+    assert causes[1:3] == [None, f"no such file: {missing}"]
+    assert causes[3] == f"cannot read {edn.parent}: Is a directory"
+    [finding] = found[1]["findings"]
+    assert finding["kind"] == "not-linearizable"
+    assert finding["operations"] == [0]
+
+
+def test_a_file_that_is_not_there_does_not_keep_others_from_being_judged(
+    edn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [edn.with_name("no*.edn"), edn, "--model", "cas-register", "--initial", "0"]
+    assert lineal(*words) == exit_status.USAGE
+    shown = capsys.readouterr()
+    assert "no such file" in shown.err
+    assert "history.edn: valid" in shown.out
+
+
+def test_a_file_whose_name_is_a_pattern_is_found(edn: Path) -> None:
+    odd = edn.with_name("history[1].edn")
+    edn.rename(odd)
+    assert lineal(odd, "--model", "cas-register", "--initial", 0) == exit_status.VALID
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--model", "cas-register", "--initial", "{"], "is not JSON: write null, 0"),
+        (["--model", "counter", "--initial", '"x"'], "the model counter cannot start at"),
+        (["--model", "kv", "--initial", "5"], "the model kv cannot start at 5"),
+        (["--checker", "recovery", "--initial", "5"], "--initial is where a --model starts"),
+        (["--model", "cas-register", "--failed-cas", "ignore"], "--failed-cas"),
+        (["--model", f"{__name__}:NOTHING", "--initial", "1"], "is a value already"),
+    ],
+)
+def test_wrong_usage_says_what_is_right(
+    edn: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lineal(edn, *words) == exit_status.USAGE
+    shown = capsys.readouterr()
+    assert said in shown.err + shown.out
+
+
+NOTHING = Last()
+
+
+def test_a_history_that_the_model_cannot_take_is_malformed_and_says_why(
+    edn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lineal(edn, "--model", "queue", "--json") == exit_status.USAGE
+    [entry] = entries(capsys)
+    assert entry["verdict"] == "malformed"
+    assert "operation 0: the model queue cannot take the operation read" in entry["cause"]
+
+
+def test_a_model_of_ones_own_starts_where_it_is_told(
+    edn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edn.write_text("\n".join(EDN.splitlines()[:3]), encoding="utf-8")
+    assert lineal(edn, "--model", f"{__name__}:Last", "--initial", 0) == exit_status.VALID
+    assert lineal(edn, "--model", f"{__name__}:NOTHING") == exit_status.INVALID
+    edn.write_text(EDN, encoding="utf-8")
+    capsys.readouterr()
+    assert lineal(edn, "--model", f"{__name__}:Last", "--initial", 0) == exit_status.UNKNOWN
+    assert "ZeroDivisionError" in capsys.readouterr().out
+
+
+def test_independent_keys_are_decided_by_the_values_or_by_the_user(edn: Path) -> None:
+    edn.write_text(
+        "{:process 0 :type :invoke :f :write :value [1 5]}{:process 0 :type :ok :f :write}"
+        "{:process 0 :type :invoke :f :read :value [2 nil]}"
+        "{:process 0 :type :ok :f :read :value [2 nil]}",
+        encoding="utf-8",
+    )
+    assert lineal(edn, "--model", "register") == exit_status.INVALID
+    edn.write_text(edn.read_text().replace(":ok :f :write", ":ok :f :write :value [1 5]"))
+    assert lineal(edn, "--model", "register") == exit_status.VALID
+    assert lineal(edn, "--model", "register", "--independent", "no") == exit_status.INVALID
+
+
+@pytest.mark.parametrize("text", [EDN, JSON_LINES], ids=["edn", "json-lines"])
+def test_a_check_loads_few_modules(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "history"
+    path.write_text(text, encoding="utf-8")
+    script = (
+        "import sys; before = set(sys.modules)\n"
+        "from lineal.cli.main import main\n"
+        f"main(['check', {str(path)!r}, '--model', 'cas-register'])\n"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = done.stdout.splitlines()[-1].split()
+    ours = [name for name in loaded if name.partition(".")[0] in OURS]
+    # Packages are looked at for being hidden by the user's files, but nothing inside the others.
+    inside = {name.partition(".")[0] for name in ours if "." in name}
+    assert inside == {"checker", "lineal"}
+    twins = {"checker.history.twin", "checker.history.importers.twin"}
+    assert twins.isdisjoint(ours)
+    assert len(ours) <= 55, "loading takes most of the 150 ms that a small check may take"
+    assert len(loaded) <= 210
