@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import sys
 import time
 from typing import TYPE_CHECKING, Final, Self
 
@@ -23,7 +24,7 @@ from systems_under_test.environments.local.launch import child_environment
 from systems_under_test.environments.local.loop_thread import LoopThread
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from types import TracebackType
 
     from systems_under_test.environments.cluster import ClusterSpec, Link, LinkQuality
@@ -39,6 +40,11 @@ DEFAULT: Final = DockerOptions()
 CLEANER: Final = "systems_under_test.environments.docker.cleanup:remove_run"
 
 
+def say(line: str) -> None:
+    """Tell whoever waits, on standard error."""
+    sys.stderr.write(f"{line}\n")
+
+
 class DockerCluster:
     """A cluster of containers; use it in a `with` statement, or call `up` and `down`."""
 
@@ -48,8 +54,12 @@ class DockerCluster:
         options: DockerOptions = DEFAULT,
         *,
         needs: Collection[str] = (),
+        tell: Callable[[str], None] = say,
     ) -> None:
-        """Nothing happens before `up`. `needs` are the capabilities that faults will ask for."""
+        """Nothing happens before `up`. `needs` are the capabilities that faults will ask for.
+
+        `tell` is given a line when an image has to be made, which may take minutes.
+        """
         if spec.directory is None:
             raise ValueError("the docker environment needs a directory for its nodes' files")
         problems = options.problems(needs)
@@ -57,6 +67,7 @@ class DockerCluster:
             raise ValueError("; ".join(problems))
         self._spec = spec
         self._options = options.resolved(needs)
+        self._tell = tell
         self._guardian: Guardian | None = None
         self._loop: LoopThread | None = None
         self._engine: Engine | None = None
@@ -126,7 +137,13 @@ class DockerCluster:
             loop = self._loop = LoopThread("docker-cluster")
             engine = self._engine = Engine()
             site = self._site = Site(run=self.run_id, spec=spec, options=self._options)
-            build(site, engine, loop, before_first=lambda: guardian.clean(CLEANER, self.run_id))
+            build(
+                site,
+                engine,
+                loop,
+                before_first=lambda: guardian.clean(CLEANER, self.run_id),
+                tell=self._tell,
+            )
             engine.side_by_side(lambda node: node.start(), site.nodes.values())
             loop.run(self._wait_ready(), timeout_s=READY_S_MAX + VERB_S_MAX, what="starting nodes")
             self._check_links()

@@ -158,7 +158,12 @@ class Site:
 
 
 def build(
-    site: Site, engine: Engine, loop: LoopThread, *, before_first: Callable[[], None]
+    site: Site,
+    engine: Engine,
+    loop: LoopThread,
+    *,
+    before_first: Callable[[], None],
+    tell: Callable[[str], None],
 ) -> None:
     """Make image, network, containers and the method of cutting; starts no node.
 
@@ -170,7 +175,7 @@ def build(
         json.dumps(dict(spec.options))
     except (OSError, TypeError, ValueError) as error:
         raise EnvironmentFailed(f"the cluster cannot be made: {error}") from error
-    image = ensure_image(engine.client, spec.replica_path, base=options.base)
+    image = ensure_image(engine.client, spec.replica_path, base=options.base, tell=tell)
     before_first()
     if options.disk == LOOP:
         reason = cannot()
