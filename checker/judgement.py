@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import msgspec
 
@@ -39,6 +39,10 @@ class Judgement:
     cause: str | None
     checks: tuple[tuple[str, Verdict], ...]
     promises: Promises
+
+    def __bool__(self) -> NoReturn:
+        """Refuse, as `Verdict` does: `assert outcome.verdict` would pass on an invalid run."""
+        raise TypeError("a judgement has three values: compare its status with 'valid'")
 
     def explain(self) -> str:
         """The judgement in words, one line for each finding."""

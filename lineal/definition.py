@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from checker.claims import Promises
 from checker.verdict import Budget
@@ -30,6 +30,10 @@ CAPABILITIES_BY_ENVIRONMENT: Mapping[str, frozenset[str]] = {
     "ssh": frozenset({"partition", "kill", "pause", "clock"}),
     "simulated": frozenset({"partition", "link", "kill", "pause", "power", "clock", "disk"}),
 }
+
+
+SIMULATED_STEPS_MAX: Final = 20_000_000
+"""The budget for checking a simulated run, unless another is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +83,9 @@ class Test:
             object.__setattr__(self, "workload", self.system.workload_default)
         spelled = {name.replace("-", "_"): value for name, value in self.options.items()}
         object.__setattr__(self, "options", spelled)
+        if self.environment == "simulated" and self.budget == Budget():
+            # In steps, so that the verdict does not depend on the machine either.
+            object.__setattr__(self, "budget", Budget(steps=SIMULATED_STEPS_MAX))
 
     @property
     def name(self) -> str:
@@ -256,6 +263,7 @@ def hyphenated(name: str) -> str:
 
 
 STANDARD = "lineal.definition:standard"
+OWN = "lineal.definition:own"
 
 
 def standard(*, system: str, **parameters: Any) -> Test:
@@ -267,3 +275,50 @@ def standard(*, system: str, **parameters: Any) -> Test:
     if "budget" in parameters:
         parameters["budget"] = Budget(**parameters["budget"])
     return Test(system=found, definition=STANDARD, parameters=named, **parameters)
+
+
+def own(*, path: str, seed: int, arguments: Mapping[str, Any], given: Mapping[str, Any]) -> Test:
+    """A user's own test: the function at `path`, called with the seed and these arguments.
+
+    `given` are fields of `Test` that were asked for besides, as the environment.
+    """
+    function = registry.load(path)
+    spelled = {name.replace("-", "_"): value for name, value in arguments.items()}
+    try:
+        test = function(seed=seed, **spelled)
+    except Exception as error:
+        raise UsageProblem([f"{path}: {error!r}"]) from error
+    if not isinstance(test, Test):
+        raise UsageProblem([f"{path} is neither a system nor a function that returns a Test"])
+    changes = dict(given)
+    if "nodes" in changes:
+        changes["nodes"] = tuple(changes["nodes"])
+    if "budget" in changes:
+        changes["budget"] = Budget(**changes["budget"])
+    parameters = {"path": path, "seed": seed, "arguments": arguments, "given": given}
+    return replace(test, seed=seed, definition=OWN, parameters=parameters, **changes)
+
+
+FLAGS: Mapping[str, str] = {
+    "workload": "--workload",
+    "faults": "--nemesis",
+    "environment": "--environment",
+    "concurrency": "--concurrency",
+    "rate": "--rate",
+    "time_limit_s": "--time-limit",
+    "bug": "--bug",
+}
+
+
+def own_command(test: Test) -> list[str]:
+    """The words that repeat a user's own test."""
+    about = test.parameters
+    words = ["lineal", "run", about["path"], "--seed", str(about["seed"])]
+    for name, value in sorted(about["arguments"].items()):
+        words += ["--option", f"{name}={value}"]
+    for name, value in sorted(about["given"].items()):
+        if name in FLAGS:
+            words += [FLAGS[name], str(value)]
+        elif name == "nodes":
+            words += ["--nodes", ",".join(value)]
+    return words

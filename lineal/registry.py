@@ -42,14 +42,17 @@ def unknown_name(what: str, name: str, valid: Iterable[str]) -> UsageProblem:
 def load(path: str) -> Any:
     """The object at `package.module:attribute`; UsageProblem if it cannot be imported."""
     module_name, _, attribute = path.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # A user's own module beside which the command was started.
+    if module_name.partition(".")[0] not in PACKAGES and "" not in sys.path:
+        # A user's own module, beside which the command was started. Last, since a user's
+        # `html.py` must not hide the standard library's.
+        sys.path.append("")
     try:
         found: Any = importlib.import_module(module_name)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise UsageProblem([f"cannot load {path}: {error}"]) from error
+    except Exception as error:
+        # Whatever a user's module raises while it is imported.
+        raise UsageProblem([f"cannot load {path}: {error!r}"]) from error
     return found
 
 

@@ -17,20 +17,21 @@ from typing import TYPE_CHECKING, Any
 
 from checker.history.columns import History
 from checker.judgement import judge
-from lineal.definition import hyphenated
+from lineal.definition import OWN, hyphenated, own_command
 from lineal.interpreters.desk import Desk
 from lineal.phases import Phases
 from lineal.recorder import Recorder
 from lineal.registry import UsageProblem
 from nemesis.plan import Fault
 from reports.run_directory import RunDirectory, make_run_directory
-from systems_under_test.environments.cluster import ClusterSpec, EnvironmentFailed
+from systems_under_test.environments.cluster import ClusterSpec
 from systems_under_test.rng import Rng
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from checker.claims import Promises
     from checker.history.events import Event
     from checker.judgement import Judgement
     from checker.verdict import Budget
@@ -55,6 +56,8 @@ class Outcome:
 
     directory: RunDirectory
     judgement: Judgement
+    reported: bool = True
+    """Whether the report could be written."""
 
     @property
     def verdict(self) -> Judgement:
@@ -79,20 +82,21 @@ def run(
         raise UsageProblem(problems)
     directory = make_run_directory(runs, test.name, test.seed, datetime.now(UTC))
     directory.write_test(describe(test))
-    with _logging_to(directory.log):
+    with logging_to(directory.log):
         try:
             with Recorder(directory.history, listener.event) as recorder:
                 _drive(test, directory, recorder, listener)
-        except EnvironmentFailed as error:
-            error.add_note(f"the history so far is kept: {directory.history}")
-            logger.exception("the harness failed")
+        except BaseException as error:
+            error.add_note(f"the history so far is kept: `lineal recheck {directory.path}`")
+            logger.exception("the run was ended")
             raise
         listener.phase("checking")
         judgement = judge_run(test, directory)
+    reported = False
     if report:
         listener.phase("reporting")
-        write_report(directory, judgement)
-    return Outcome(directory, judgement)
+        reported = write_report(directory, judgement) is not None
+    return Outcome(directory, judgement, reported=reported)
 
 
 def describe(test: Test) -> dict[str, Any]:
@@ -114,7 +118,9 @@ def command_of(test: Test) -> str | None:
     """The command line that repeats this test; None for an inline one."""
     if test.definition is None:
         return None
-    words = ["lineal", "run", str(test.parameters.get("system", test.definition))]
+    if test.definition == OWN:
+        return shlex.join(own_command(test))
+    words = ["lineal", "run", str(test.parameters["system"])]
     faults = test.faults if isinstance(test.faults, str) else test.faults.name
     flags: list[tuple[str, object]] = [
         ("--workload", test.workload),
@@ -147,16 +153,21 @@ def judge_run(test: Test, directory: RunDirectory, *, drop_partial_line: bool = 
 
 
 def judge_history(
-    history: History, test: Test, directory: RunDirectory, budget: Budget
+    history: History,
+    test: Test,
+    directory: RunDirectory,
+    budget: Budget,
+    promises: Promises | None = None,
 ) -> Judgement:
-    """Judge a history by the test's workload and promises, and write the verdict."""
+    """Judge a history by the test's workload and its promises, or these; write the verdict."""
 
     def on_crash(name: str, error: BaseException) -> None:
         trace = "".join(traceback.format_exception(error))
         logger.error("checker %s raised:\n%s", name, trace)
 
     judges = test.made_workload.judges
-    judgement = judge(history, judges, test.promises(), budget=budget, on_crash=on_crash)
+    promises = promises or test.promises()
+    judgement = judge(history, judges, promises, budget=budget, on_crash=on_crash)
     directory.write_verdict(judgement)
     return judgement
 
@@ -170,7 +181,7 @@ def write_report(directory: RunDirectory, judgement: Judgement) -> Path | None:
         text = render(history, judgement, directory.read_test())
         directory.report.write_text(text, encoding="utf-8")
     except Exception:
-        with _logging_to(directory.log):
+        with logging_to(directory.log):
             logger.exception("the report could not be written; the verdict stands")
         return None
     return directory.report
@@ -207,7 +218,8 @@ def _heal_what_is_open(test: Test, world: World) -> None:
         fault = Fault(number, cause.f, cause.input or {})
         try:
             test.plan.nemesis.heal(world.cluster, fault)
-        except EnvironmentFailed:
+        except Exception:
+            # One that cannot be healed must not keep the others, or hide why the run ended.
             logger.exception("fault %s could not be healed", number)
 
 
@@ -285,7 +297,7 @@ def _live_cluster(test: Test, spec: ClusterSpec) -> AbstractContextManager[LiveC
 
 
 @contextlib.contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
+def logging_to(path: Path) -> Iterator[None]:
     """Let what the harness has to say go to the run's own log."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))

@@ -29,7 +29,7 @@ FINDING: Final = "lost-update"
 
 def main() -> int:
     """Run both and compare them with what must come out."""
-    parser = argparse.ArgumentParser(prog="python -m lineal.demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lineal.cli.demo", description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR")
     parser.add_argument("--seed", type=int, help="an integer from 0 (default: random)")
     parser.add_argument("--time-limit", type=float, default=20.0, metavar="S")

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 from typing import TYPE_CHECKING, Final
 
 from lineal import registry
@@ -57,6 +58,15 @@ class _Parser(argparse.ArgumentParser):
         self.exit(exit_status.USAGE, f"{self.prog}: {message}\n")
 
 
+class _ShowVersion(argparse.Action):
+    """`--version`; what it takes to know it is loaded only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        parser.exit(0, f"lineal {version('lineal')}\n")
+
+
 def parser(command: str | None = None) -> argparse.ArgumentParser:
     """The command line: of one command where it is named, so that the others load nothing."""
     top = _Parser(
@@ -65,6 +75,7 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version")
     commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
     asked = [command] if command in COMMANDS else COMMANDS
     for module in dict.fromkeys(COMMANDS[name] for name in asked):
@@ -88,17 +99,21 @@ def guarded(command: Callable[[], int]) -> int:
         return command()
     except UsageProblem as error:
         return _complain(error.problems, exit_status.USAGE)
-    except KeyboardInterrupt:
-        return _complain(["interrupted; everything was taken down"], exit_status.INTERRUPTED)
+    except KeyboardInterrupt as error:
+        said = ["interrupted; everything was taken down", *getattr(error, "__notes__", ())]
+        return _complain(said, exit_status.INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has gone; what is left unsaid must not raise at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exit_status.FAILED
     except Exception as error:
         status = _status_of(error)
-        if status is None:
-            raise
-        return _complain([str(error), *getattr(error, "__notes__", ())], status)
+        if status is not None:
+            return _complain([str(error), *getattr(error, "__notes__", ())], status)
+        # Python's own status for it would be 1, and that says that a violation was found.
+        traceback.print_exc()
+        said = [f"failed unexpectedly: {error!r}", *getattr(error, "__notes__", ())]
+        return _complain(said, exit_status.FAILED)
 
 
 def _status_of(error: Exception) -> int | None:

@@ -12,6 +12,7 @@ from lineal.cli import exit_status, values
 from lineal.registry import UsageProblem
 
 if TYPE_CHECKING:
+    from checker.claims import Promises
     from lineal.definition import Test
     from reports.run_directory import RunDirectory
 
@@ -53,13 +54,28 @@ def open_run(path: Path) -> RunDirectory:
     return directory
 
 
-def test_of(meta: dict[str, Any], path: Path) -> Test:
-    """The test again, from the definition that `test.json` names."""
-    if meta.get("definition") is None:
-        why = "holds an inline test, which cannot be made again from its folder"
-        raise UsageProblem([f"{path} {why}: run it again where it is defined"])
-    made: Test = registry.load(meta["definition"])(**meta["parameters"])
-    return made
+def test_of(meta: dict[str, Any], path: Path) -> tuple[Test, Promises | None]:
+    """The test again, and its promises where only `test.json` knows them.
+
+    A definition by name is made again. Of an inline test the system and the workload are made
+    again by name, if they are bundled; its faults may be anything, so the promises are those that
+    were written down.
+    """
+    from checker.claims import Promises
+    from lineal.definition import standard
+
+    try:
+        if meta.get("definition") is not None:
+            made: Test = registry.load(meta["definition"])(**meta["parameters"])
+            return made, None
+        if meta["system"] not in registry.SYSTEMS:
+            why = f"holds an inline test of {meta['system']!r}, which is not bundled"
+            raise UsageProblem([f"{path} {why}: judge it where it is defined"])
+        names = ("system", "workload", "environment", "nodes", "bug", "options", "seed")
+        inline = standard(**{name: meta[name] for name in names})
+        return inline, Promises(frozenset(meta["promises"]), meta["withdrawn"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageProblem([f"{path}/test.json cannot be understood: {error!r}"]) from error
 
 
 def main_recheck(args: argparse.Namespace) -> int:
@@ -67,20 +83,23 @@ def main_recheck(args: argparse.Namespace) -> int:
     from checker.history.columns import History
     from checker.verdict import Budget
     from lineal.cli.run_command import print_outcome
-    from lineal.running import Outcome, judge_history, write_report
+    from lineal.running import Outcome, judge_history, logging_to, write_report
 
     directory = open_run(args.run)
-    test = test_of(directory.read_test(), args.run)
+    test, promises = test_of(directory.read_test(), args.run)
     if not directory.history.exists():
         raise UsageProblem([f"{directory.path} has no history.jsonl: nothing was recorded"])
     data = directory.history.read_bytes()
     if data and not data.endswith(b"\n"):
         print(f"the last line of {directory.history} is half-written; dropped", file=sys.stderr)
     history = History.read(directory.history, drop_partial_line=True)
-    budget = Budget(seconds=args.time_budget, memory_mb=args.memory_budget)
-    judgement = judge_history(history, test, directory, budget)
-    write_report(directory, judgement)
-    print_outcome(Outcome(directory, judgement), as_json=args.json)
+    budget = test.budget
+    if args.time_budget or args.memory_budget:
+        budget = Budget(seconds=args.time_budget, memory_mb=args.memory_budget)
+    with logging_to(directory.log):
+        judgement = judge_history(history, test, directory, budget, promises)
+    reported = write_report(directory, judgement) is not None
+    print_outcome(Outcome(directory, judgement, reported=reported), as_json=args.json)
     return exit_status.OF_STATUS[judgement.status]
 
 
@@ -93,7 +112,7 @@ def main_report(args: argparse.Namespace) -> int:
     directory = open_run(args.run)
     try:
         judgement = Judgement.from_json(directory.read_verdict())
-    except RunDirectoryProblem as error:
+    except (RunDirectoryProblem, KeyError, ValueError, TypeError) as error:
         raise UsageProblem([f"{error}; judge it first with `lineal recheck {args.run}`"]) from error
     if write_report(directory, judgement) is None:
         print(f"the report could not be written; see {directory.log}", file=sys.stderr)

@@ -12,6 +12,8 @@ import msgspec
 from lineal import registry
 from lineal.cli import exit_status, values
 from lineal.cli.progress import Progress
+from lineal.definition import hyphenated
+from lineal.registry import UsageProblem
 
 if TYPE_CHECKING:
     import argparse
@@ -29,7 +31,8 @@ examples:
                                                        on machines, see docs/ssh.md
   lineal run mypackage.mytests:cart --seed 3           a definition of your own
 
-exit status: 0 valid, 1 invalid, 2 unknown, 3 the harness failed, 64 wrong usage
+exit status: 0 valid, 1 invalid, 2 unknown, 3 the harness failed, 64 wrong usage,
+130 interrupted
 """
 
 
@@ -107,29 +110,11 @@ def make_test(args: argparse.Namespace, seed: int, **fixed: Any) -> Test:
         parameters["environment_options"] = dict(args.environment_option)
     budget = {"seconds": args.time_budget, "memory_mb": args.memory_budget}
     budget = {name: value for name, value in budget.items() if value is not None}
-    if ":" in args.system:
-        found = registry.load(args.system)
-        if not hasattr(found, "replica_path"):
-            return _own_test(found, args.system, seed, {**options, **parameters})
     if budget:
         parameters["budget"] = budget
+    if ":" in args.system and not hasattr(registry.load(args.system), "replica_path"):
+        return definition.own(path=args.system, seed=seed, arguments=options, given=parameters)
     return definition.standard(system=args.system, seed=seed, options=options, **parameters)
-
-
-def _own_test(function: Any, path: str, seed: int, parameters: dict[str, Any]) -> Test:
-    """A test of the user's: a function of JSON parameters and a seed that returns a `Test`."""
-    from dataclasses import replace
-
-    from lineal.definition import Test
-    from lineal.registry import UsageProblem
-
-    try:
-        test = function(seed=seed, **{k.replace("-", "_"): v for k, v in parameters.items()})
-    except TypeError as error:
-        raise UsageProblem([f"{path}: {error}"]) from error
-    if not isinstance(test, Test):
-        raise UsageProblem([f"{path} is neither a system nor a function that returns a Test"])
-    return replace(test, seed=seed, definition=path, parameters={"seed": seed, **parameters})
 
 
 def main(args: argparse.Namespace) -> int:
@@ -138,15 +123,36 @@ def main(args: argparse.Namespace) -> int:
 
     seed = secrets.randbelow(1 << 32) if args.seed is None else args.seed
     test = make_test(args, seed)
+    problems = test.problems()
+    if problems:
+        raise UsageProblem(problems)
     progress = Progress()
     if args.seed is None and not args.json:
         print(f"seed {seed}", file=sys.stderr)
+    for warning in warnings_of(test):
+        print(f"warning: {warning}", file=sys.stderr)
     try:
         outcome = run(test, runs=args.runs, listener=Listener(progress.phase, progress.event))
     finally:
         progress.done()
     print_outcome(outcome, as_json=args.json)
     return exit_status.OF_STATUS[outcome.judgement.status]
+
+
+def warnings_of(test: Test) -> list[str]:
+    """What may keep a named bug from showing, in sentences."""
+    if test.bug is None:
+        return []
+    bug = test.system.bugs[test.bug]
+    found = []
+    if test.faults == "none" and bug.faults != "none":
+        found.append(f"the bug {bug.name} shows under faults: --nemesis {bug.faults}")
+    if test.workload != bug.workload:
+        found.append(f"the bug {bug.name} shows in the workload {bug.workload}")
+    for name, value in bug.needs.items():
+        if test.system_options.get(name) != value:
+            found.append(f"the bug {bug.name} needs --option {hyphenated(name)}={value}")
+    return found
 
 
 def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
@@ -158,3 +164,5 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
     from reports.terminal import summary
 
     print(summary(outcome.judgement, outcome.directory.read_test(), outcome.directory.path))
+    if not outcome.reported:
+        print(f"the report could not be written, see {outcome.directory.log}")

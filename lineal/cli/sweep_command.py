@@ -10,6 +10,7 @@ from typing import Final
 
 from lineal.cli import exit_status, values
 from lineal.cli.run_command import add_test_flags, make_test
+from lineal.registry import UsageProblem
 from systems_under_test.environments.cluster import EnvironmentFailed
 
 EXAMPLES: Final = """\
@@ -41,6 +42,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run every seed; the worst status of all."""
     statuses = []
+    if args.environment not in (None, "simulated"):
+        raise UsageProblem([f"sweep simulates; for --environment {args.environment} use `run`"])
+    try:
+        args.runs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = f"cannot write run directories under {args.runs}: {error.strerror}"
+        raise UsageProblem([f"{why}; name another place with --runs DIR"]) from error
     _expose_bug(args)
     for seed in range(args.first_seed, args.first_seed + args.seeds):
         statuses.append(_run_seed(args, seed))
@@ -53,7 +61,8 @@ def _expose_bug(args: argparse.Namespace) -> None:
     """Where nothing else was asked for: the faults and the workload that a named bug needs."""
     from lineal import registry
 
-    bug = registry.system(args.system).bugs.get(args.bug) if args.bug else None
+    bugs = getattr(registry.system(args.system), "bugs", {}) if args.bug else {}
+    bug = bugs.get(args.bug)
     if bug is not None:
         args.nemesis = args.nemesis or bug.faults
         args.workload = args.workload or bug.workload
@@ -64,22 +73,27 @@ def _run_seed(args: argparse.Namespace, seed: int) -> int:
     from lineal.running import run, write_report
 
     test = make_test(args, seed, environment="simulated")
-    args.runs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".sweep-", dir=args.runs) as scratch:
         try:
             outcome = run(test, runs=Path(scratch), report=False)
         except EnvironmentFailed as error:
-            print(f"seed {seed}: the harness failed: {error}", flush=True)
+            places = [_keep(path, args.runs, test.name) for path in Path(scratch).glob("*/*-*")]
+            print(f"seed {seed}: the harness failed: {error}  {places[0] if places else ''}")
             return exit_status.FAILED
         judgement = outcome.judgement
         kept = ""
         if judgement.status != "valid":
             write_report(outcome.directory, judgement)
-            place = args.runs / f"sweep-{test.name}" / outcome.directory.path.name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(outcome.directory.path, place)
-            kept = f"  {place}"
+            kept = f"  {_keep(outcome.directory.path, args.runs, test.name)}"
     kinds = sorted({found.kind for _, verdict in judgement.checks for found in verdict.findings})
     why = ", ".join(kinds) or judgement.cause or ""
     print(f"seed {seed}: {judgement.status}{f' ({why})' if why else ''}{kept}", flush=True)
     return exit_status.OF_STATUS[judgement.status]
+
+
+def _keep(path: Path, runs: Path, name: str) -> Path:
+    """Move a run out of the scratch folder, which goes away."""
+    place = runs / f"sweep-{name}" / path.name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(path, place)
+    return place

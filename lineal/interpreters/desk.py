@@ -149,7 +149,8 @@ class Desk:
 
     def _close_fault(self, begun: Begun, completion: Completion) -> None:
         """A fault stays open until its healing was seen to work: the final healing tries again."""
-        healed = begun.invocation.f == "heal" and completion.output["effect"] == "healed"
+        effect = (completion.output or {}).get("effect")
+        healed = begun.invocation.f == "heal" and effect == "healed"
         if healed and begun.fault is not None:
             del self.faults[begun.fault]
 

@@ -145,10 +145,10 @@ class LiveWorld:
             return  # It had been given up; the operation is recorded as `info` already.
         if ended.crash is not None:
             logger.error("a worker raised in %s:\n%s", ended.begun.invocation, ended.crash)
-            if thread == NEMESIS:
-                raise EnvironmentFailed(f"the nemesis raised, see the log: {ended.crash}")
         del self._deadlines[thread]
         self.desk.end(ended.begun, ended.completion, ended.time)
+        if ended.crash is not None and thread == NEMESIS:
+            raise EnvironmentFailed(f"the nemesis {ended.completion.error}; see the log")
 
     def _abandon_hung(self) -> None:
         now = self.now()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from checker.history.events import NEMESIS
 from lineal.interpreters.breaking import act
 from systems_under_test.environments.cluster import EnvironmentFailed
+from workloads.client import Completion
 from workloads.generators.protocol import PENDING, Pending
 
 if TYPE_CHECKING:
@@ -129,6 +130,11 @@ class SimulatedWorld:
         self._stale = True
 
     def _break(self, begun: Begun) -> None:
-        completion = act(self._nemesis, self.cluster, self.desk, begun)
+        try:
+            completion = act(self._nemesis, self.cluster, self.desk, begun)
+        except Exception as error:
+            said = f"raised {error!r}"
+            self.desk.end(begun, Completion("info", error=said), self.cluster.now)
+            raise EnvironmentFailed(f"the nemesis {said}; see the log") from error
         self.desk.end(begun, completion, self.cluster.now)
         self._stale = True

@@ -71,7 +71,7 @@ class Worker:
                 completion = self._perform(begun)
             except Exception as error:
                 # Whatever a client raises, the operation may have happened.
-                completion = Completion("info", error=f"client raised {error!r}")
+                completion = Completion("info", error=f"raised {error!r}")
                 crash = traceback.format_exc()
             self._results.put(Ended(self, begun, completion, self._clock(), crash))
         self._close()
