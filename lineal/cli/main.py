@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "report": "recheck_command",
     "sweep": "sweep_command",
     "list": "list_command",
+    "bench": "bench_command",
     "doctor": "doctor_command",
     "image": "image_command",
     "cleanup": "cleanup_command",

@@ -12,6 +12,7 @@ from typing import Any, Final
 CHOICES: Final = {
     "quorum": ("sloppy", "strict"),
     "engine": ("memory", "sqlite"),
+    "partitioning": ("random", "random-equal", "equal"),
     "versioning": ("dotted", "vector-clock"),
 }
 SWITCHES: Final = ("read_repair", "anti_entropy", "tombstone_collection")
@@ -40,6 +41,13 @@ class Configuration:
     versioning: str = _option("dotted", "How versions of a key are told apart.")
     extended: int = _option(
         0, "Length of the extended preference list; 0 is all nodes.", "nodes, at least n"
+    )
+    partitioning: str = _option("random", "How the ring is divided among the nodes.")
+    partitions: int = _option(
+        120, "Equal ranges of the ring, where `partitioning` divides it so.", "ranges"
+    )
+    zones: str = _option(
+        "", "Zones of nodes, as `n1=a,n2=b`: copies are spread over them.", "names of zones"
     )
     vnodes: int = _option(16, "Virtual nodes of a node of capacity 1.", "tokens")
     capacities: str = _option(
@@ -151,8 +159,8 @@ def _typed(name: str, value: Any) -> Any:
         if switch is None:
             raise ValueError(f"{name} must be on or off, not {value!r}")
         return switch
-    if name == "capacities":
-        return _capacities_text(value)
+    if name in PARSERS:
+        return _assignments_text(name, value)
     try:
         if isinstance(value, bool | float):
             raise ValueError
@@ -161,10 +169,10 @@ def _typed(name: str, value: Any) -> Any:
         raise ValueError(f"{name} must be a whole number, not {value!r}") from None
 
 
-def _capacities_text(value: Any) -> str:
+def _assignments_text(name: str, value: Any) -> str:
     if isinstance(value, Mapping):
-        value = ",".join(f"{node}={capacity}" for node, capacity in value.items())
-    parse_capacities(str(value))
+        value = ",".join(f"{node}={assigned}" for node, assigned in value.items())
+    PARSERS[name](str(value))
     return str(value)
 
 
@@ -180,6 +188,20 @@ def parse_capacities(text: str) -> dict[str, int]:
             )
         capacities[node] = int(number)
     return capacities
+
+
+def parse_zones(text: str) -> dict[str, str]:
+    """`n1=a,n3=b` as a dictionary. Raises ValueError in words."""
+    zones: dict[str, str] = {}
+    for part in filter(None, text.split(",")):
+        node, equals, zone = part.partition("=")
+        if not (node and equals and zone):
+            raise ValueError(f"zones must be like n1=a,n2=b, not {part!r}")
+        zones[node] = zone
+    return zones
+
+
+PARSERS: Final = {"capacities": parse_capacities, "zones": parse_zones}
 
 
 def configure(options: Mapping[str, Any]) -> Configuration:
@@ -209,9 +231,12 @@ def problems_of(options: Mapping[str, Any], nodes: tuple[str, ...]) -> list[str]
     ]
     if c.extended and not c.n <= c.extended <= len(nodes):
         problems.append(f"extended={c.extended} must be 0 or from n={c.n} to {len(nodes)} nodes")
-    strangers = sorted(set(parse_capacities(c.capacities)) - set(nodes))
-    if strangers:
-        problems.append(f"capacities names {', '.join(strangers)}, which are not nodes")
+    for name, named in (("capacities", parse_capacities), ("zones", parse_zones)):
+        strangers = sorted(set(named(getattr(c, name))) - set(nodes))
+        if strangers:
+            problems.append(f"{name} names {', '.join(strangers)}, which are not nodes")
+    if not len(nodes) <= c.partitions <= TOKENS_MAX and c.partitioning != "random":
+        problems.append(f"partitions must be from {len(nodes)}, the nodes, to {TOKENS_MAX}")
     if max(c.tokens(nodes).values(), default=0) > TOKENS_MAX:
         problems.append(f"a node has more than {TOKENS_MAX} tokens: lower vnodes or capacities")
     if c.request_timeout_ms < c.replica_timeout_ms:

@@ -14,8 +14,8 @@ from systems_under_test.dynamo.counters import Counters
 from systems_under_test.dynamo.dots import DotSource
 from systems_under_test.dynamo.failure_detection import FailureDetection
 from systems_under_test.dynamo.hinted_handoff import ForgetfulHintStore, HintStore
+from systems_under_test.dynamo.partitioning import make_ring
 from systems_under_test.dynamo.preference_list import PreferenceLists
-from systems_under_test.dynamo.ring import Ring, random_tokens
 from systems_under_test.dynamo.version_store import VersionStore
 from systems_under_test.dynamo.watch import Watch
 
@@ -46,7 +46,7 @@ class Node:
         self.configuration = configuration
         self.bug = bug
         self.incarnation = incarnation
-        self.ring = Ring(random_tokens(configuration.tokens(place.nodes)))
+        self.ring = make_ring(configuration, place.nodes)
         self.lists = PreferenceLists(self.ring, configuration)
         self.counters = Counters()
         self.detector = FailureDetection(configuration, self.counters)

@@ -1,11 +1,11 @@
 """Partitioning by consistent hashing: MD5 places keys and tokens on a ring of 128 bits.
 
 A node has several tokens, its virtual nodes, in proportion to its capacity (heterogeneity). A
-range is the arc from one token to the next, its end included; range i belongs to the token at its
-end, and the nodes met from there clockwise are its preference order.
+range is the arc from one end to the next, its end included; the nodes whose tokens are met from
+there clockwise are its preference order. Ranges end at the tokens, unless a strategy of
+`partitioning.py` has them end elsewhere.
 
-Source: DeCandia et al., SOSP 2007, 4.2; partitioning strategy 1 of 6.2 (random tokens). Another
-strategy is another maker of `Ring` from tokens.
+Source: DeCandia et al., SOSP 2007, 4.2.
 """
 
 from __future__ import annotations
@@ -56,29 +56,38 @@ def random_tokens(counts: Mapping[str, int]) -> list[Token]:
 
 
 class Ring:
-    """Tokens in order, and what follows from them. Immutable."""
+    """Tokens in order, where ranges end, and what follows from both. Immutable."""
 
-    def __init__(self, tokens: list[Token]) -> None:
+    def __init__(self, tokens: list[Token], ends: list[int] | None = None) -> None:
         positions = [token.position for token in tokens]
         assert tokens, "a ring without tokens"
         assert all(a < b for a, b in pairwise(positions)), "tokens not in order, or two at a place"
         self.tokens = tuple(tokens)
         self.nodes = tuple(sorted({token.node for token in tokens}))
-        self._positions = positions
+        self._positions = positions if ends is None else ends
+        self._first = [bisect_left(positions, end) % len(tokens) for end in self._positions]
+        """The token at or after the end of each range."""
         self._orders: dict[int, tuple[str, ...]] = {}
 
     def __len__(self) -> int:
-        return len(self.tokens)
+        return len(self._positions)
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The last position of each range."""
+        return tuple(self._positions)
 
     def range_at(self, position: int) -> int:
-        """The range that a position lies in: (token before it, token at or after it]."""
-        return bisect_left(self._positions, position) % len(self.tokens)
+        """The range that a position lies in: (end before it, end at or after it]."""
+        return bisect_left(self._positions, position) % len(self._positions)
 
     def place(self, name: bytes) -> Key:
         """The key of this name."""
         digest = md5(name, usedforsecurity=False).digest()
         position = int.from_bytes(digest, "big")
-        return Key(name, digest + name, bisect_left(self._positions, position) % len(self.tokens))
+        return Key(
+            name, digest + name, bisect_left(self._positions, position) % len(self._positions)
+        )
 
     def placed(self, stored: bytes) -> Key:
         """The key that is stored under these bytes. Raises ValueError if none could be."""
@@ -92,7 +101,8 @@ class Ring:
         found = self._orders.get(range_index)
         if found is None:
             met: dict[str, None] = {}
-            for i in range(range_index, range_index + len(self.tokens)):
+            first = self._first[range_index]
+            for i in range(first, first + len(self.tokens)):
                 met[self.tokens[i % len(self.tokens)].node] = None
                 if len(met) == len(self.nodes):
                     break

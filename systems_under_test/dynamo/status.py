@@ -55,12 +55,12 @@ def ring(node: Node) -> dict[str, Any]:
         "ranges": [
             {
                 "range": i,
-                "end": f"{token.position:032x}",
-                "node": token.node,
+                "end": f"{end:032x}",
+                "node": node.lists.home(i)[0],
                 "home": list(node.lists.home(i)),
                 "stand_ins": list(node.lists.fallbacks(i)),
             }
-            for i, token in enumerate(node.ring.tokens)
+            for i, end in enumerate(node.ring.ends)
         ],
     }
 

@@ -7,8 +7,9 @@ import shlex
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from systems_under_test.dynamo.balance import table
 from systems_under_test.dynamo.bugs import BUGS
-from systems_under_test.dynamo.configuration import CHOICES, OPTIONS, SWITCHES
+from systems_under_test.dynamo.configuration import CHOICES, OPTIONS, PARSERS, SWITCHES
 from tests.systems_under_test.dynamo.driving import Drive
 from workloads.client import Request
 
@@ -62,7 +63,7 @@ def test_every_option_stands_there_with_its_default() -> None:
         shown = rows[name.replace("_", "-")].strip("`")
         if name in SWITCHES:
             assert shown == ("on" if option.default else "off")
-        elif name == "capacities":
+        elif name in PARSERS:
             assert shown == "none"
         elif shown.endswith(" MiB"):
             assert int(shown.removesuffix(" MiB")) << 20 == option.default
@@ -77,3 +78,7 @@ def test_every_bug_stands_there_with_the_faults_that_expose_it() -> None:
         (row,) = re.findall(rf"^\| `{name}` \|.*$", PAGE, re.MULTILINE)
         assert bug.finding in row
         assert bug.faults in row
+
+
+def test_the_table_of_the_ring_is_what_the_command_prints() -> None:
+    assert "\n".join(table()) + "\n" in PAGE
