@@ -87,6 +87,15 @@ def test_a_failed_compare_and_set_is_read_as_asked(edn: Path) -> None:
     assert lineal(*words, "observe") == exit_status.INVALID
 
 
+def test_the_search_can_be_told_to_try_everything(
+    edn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lineal(edn, "--model", "cas-register", "--initial", 0, "--no-prune") == 0
+    assert lineal(edn, "--model", "cas-register", "--no-prune") == exit_status.INVALID
+    assert lineal(edn, "--checker", "recovery", "--no-prune") == exit_status.USAGE
+    assert "--no-prune" in capsys.readouterr().err
+
+
 def test_the_suffix_does_not_matter(edn: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, text in (("a.log", EDN), ("b.txt", JSON_LINES), ("c.edn", LOG)):
         edn.with_name(name).write_text(text, encoding="utf-8")
@@ -137,7 +146,7 @@ def test_a_file_whose_name_is_a_pattern_is_found(edn: Path) -> None:
         (["--model", "cas-register", "--initial", "{"], "is not JSON: write null, 0"),
         (["--model", "counter", "--initial", '"x"'], "the model counter cannot start at"),
         (["--model", "kv", "--initial", "5"], "the model kv cannot start at 5"),
-        (["--checker", "recovery", "--initial", "5"], "--initial is where a --model starts"),
+        (["--checker", "recovery", "--initial", "5"], "--initial and --no-prune are for a --model"),
         (["--model", "cas-register", "--failed-cas", "ignore"], "--failed-cas"),
         (["--model", f"{__name__}:NOTHING", "--initial", "1"], "is a value already"),
     ],

@@ -20,7 +20,9 @@ RUN = [sys.executable, "-m", "lineal", "run"]
 
 def processes_of(runs: Path) -> list[str]:
     """The command lines of node processes that have to do with a folder."""
-    listed = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True
+    )
     lines = listed.stdout.splitlines()
     return [line for line in lines if str(runs) in line and "systems_under_test.host" in line]
 

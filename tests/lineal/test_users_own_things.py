@@ -1,0 +1,151 @@
+"""Definitions, models and nemeses of a user's own: they work by path, and fail in words."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lineal.cli import exit_status
+from lineal.cli.main import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODULE = """
+from dataclasses import dataclass
+from lineal import Test
+from nemesis.plan import Effect, FaultPlan
+from nemesis.schedule import alternate
+from systems_under_test.atomic.system import SYSTEM
+
+
+def few(*, seed, keys=4):
+    return Test(system=SYSTEM, options={"keys": keys}, time_limit_s=2, seed=seed)
+
+
+def raising(*, seed):
+    raise RuntimeError("not today")
+
+
+@dataclass(frozen=True)
+class Clumsy:
+    faults = frozenset({"trip"})
+    needs = frozenset()
+
+    def inject(self, cluster, fault):
+        raise RuntimeError("tripped")
+
+    def heal(self, cluster, fault):
+        raise RuntimeError("tripped again")
+
+
+def clumsy():
+    return FaultPlan("clumsy", Clumsy(), alternate("trip"))
+
+
+class Unmade:
+    def __init__(self):
+        raise ValueError("no model today")
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module of the user's, beside which the command is started; a name of its own each time."""
+    name = f"own_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(MODULE, encoding="utf-8")
+    (tmp_path / f"{name}_broken.py").write_text("1 / 0\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return name
+
+
+SHORT = ["--environment", "simulated", "--seed", "3", "--runs", "runs"]
+
+
+def test_a_definition_runs_and_its_command_repeats_it(
+    own: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", f"{own}:few", *SHORT, "--option", "keys=2"]) == exit_status.VALID
+    said = capsys.readouterr().out
+    (again,) = [line for line in said.splitlines() if line.startswith("again: ")]
+    first = (tmp_path / "runs" / "latest" / "history.jsonl").read_bytes()
+    words = shlex.split(again.removeprefix("again: lineal "))
+    assert main([*words, "--runs", "runs"]) == exit_status.VALID
+    assert (tmp_path / "runs" / "latest" / "history.jsonl").read_bytes() == first
+    assert main(["recheck", "runs/latest"]) == exit_status.VALID
+
+
+def test_a_definition_can_be_swept(own: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", f"{own}:few", "--seeds", "2", "--runs", "runs"]) == exit_status.VALID
+    assert capsys.readouterr().out.count("valid") == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["run", "{own}:raising"], exit_status.USAGE, "not today"),
+        (["run", "{own}_broken:test"], exit_status.USAGE, "division by zero"),
+        (["run", "{own}:nothing"], exit_status.USAGE, "nothing"),
+        (["run", "atomic", "--nemesis", "{own}:clumsy"], exit_status.FAILED, "tripped"),
+        (["sweep", "atomic", "--environment", "local"], exit_status.USAGE, "simulates"),
+        (["sweep", "atomic", "--runs", "{own}.py"], exit_status.USAGE, "--runs"),
+    ],
+)
+def test_what_raises_is_said_and_never_taken_for_a_violation(
+    own: str, words: list[str], status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spelled = [word.format(own=own) for word in words]
+    short = SHORT if spelled[0] == "run" else []
+    assert main([*spelled, *short]) == status
+    assert said in capsys.readouterr().err
+
+
+def test_a_nemesis_that_raises_leaves_its_event_and_the_history(own: str, tmp_path: Path) -> None:
+    assert main(["run", "atomic", "--nemesis", f"{own}:clumsy", *SHORT]) == exit_status.FAILED
+    lines = (tmp_path / "runs" / "latest" / "history.jsonl").read_text().splitlines()
+    assert any('"trip"' in line and "tripped" in line for line in lines)
+    check = ["check", "runs/latest/history.jsonl", "--model", "cas-register"]
+    assert main(check) == exit_status.VALID
+
+
+def test_a_damaged_run_directory_is_said(own: str, tmp_path: Path) -> None:
+    assert main(["run", "atomic", *SHORT, "--time-limit", "2"]) == exit_status.VALID
+    latest = tmp_path / "runs" / "latest"
+    (latest / "verdict.json").write_text('{"format": 1}')
+    assert main(["report", "runs/latest"]) == exit_status.USAGE
+    (latest / "test.json").write_text('{"format": 1}')
+    assert main(["recheck", "runs/latest"]) == exit_status.USAGE
+
+
+def test_an_inline_test_is_judged_again_by_what_was_written_down(own: str, tmp_path: Path) -> None:
+    from lineal import Test, run
+    from systems_under_test.atomic.system import SYSTEM
+
+    test = Test(system=SYSTEM, environment="simulated", time_limit_s=2, seed=5)
+    outcome = run(test, runs=tmp_path / "runs")
+    assert outcome.verdict.status == "valid"
+    assert main(["recheck", str(outcome.directory.path)]) == exit_status.VALID
+
+
+def test_an_outcome_is_no_boolean(tmp_path: Path) -> None:
+    from lineal import Test, run
+    from systems_under_test.atomic.system import SYSTEM
+
+    test = Test(system=SYSTEM, environment="simulated", time_limit_s=1, seed=5)
+    outcome = run(test, runs=tmp_path / "runs")
+    with pytest.raises(TypeError, match="three values"):
+        assert outcome.verdict
+
+
+def test_a_bug_that_cannot_show_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "dynamo", "--bug", "forget-hints", "--option", "anti-entropy=true"]
+    short = ["--environment", "simulated", "--time-limit", "1", "--seed", "1"]
+    main([*words, *short, "--runs", str(tmp_path)])
+    said = capsys.readouterr().err
+    assert "shows under faults: --nemesis" in said
+    assert "needs --option anti-entropy=" in said
