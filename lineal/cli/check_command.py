@@ -16,10 +16,11 @@ from lineal.cli import exit_status, values
 from lineal.registry import UsageProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import TextIO
 
     from checker.history.importers.reading import Reading
+    from checker.models.model import Model
     from checker.verdict import Budget, Checker, Finding
 
 EXAMPLES: Final = """\
@@ -60,6 +61,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--initial", type=values.json, metavar="JSON", help="the value at which the model starts"
     )
+    parser.add_argument(
+        "--no-prune", action="store_true", help="try everything, to check the checker (slow)"
+    )
     parser.add_argument("--time-budget", type=values.positive, metavar="S")
     parser.add_argument("--memory-budget", type=values.count, metavar="MB")
     parser.add_argument(
@@ -98,7 +102,7 @@ def main(args: argparse.Namespace) -> int:
     from checker.history.importers.reading import reading_for
     from checker.verdict import Budget
 
-    judge = _checker(args.model, args.checker, args.initial)
+    judge = _checker(args.checker, args) if args.model is None else _model(args.model, args)
     budget = Budget(seconds=args.time_budget, memory_mb=args.memory_budget)
     reading = reading_for(
         args.model,
@@ -123,31 +127,38 @@ def main(args: argparse.Namespace) -> int:
     return exit_status.worst(statuses)
 
 
-def _checker(model: str | None, checker: str | None, initial: Any) -> Checker:
-    if checker is not None:
-        if initial is not None:
-            raise UsageProblem(["--initial is where a --model starts, and there is none"])
-        path = checker if ":" in checker else CHECKERS.get(checker)
-        if path is None:
-            raise registry.unknown_name("checker", checker, CHECKERS)
-        made: Checker = registry.load(path)()
-        return made
+def _checker(name: str, args: argparse.Namespace) -> Checker:
+    if args.initial is not None or args.no_prune:
+        raise UsageProblem(["--initial and --no-prune are for a --model, and there is none"])
+    path = name if ":" in name else CHECKERS.get(name)
+    if path is None:
+        raise registry.unknown_name("checker", name, CHECKERS)
+    made: Checker = registry.load(path)()
+    return made
+
+
+def _model(name: str, args: argparse.Namespace) -> Checker:
     from checker.linearizability.checker import Linearizable
+    from checker.linearizability.search import PRUNINGS
     from checker.models import MODELS
 
-    assert model is not None
-    if ":" not in model and model not in MODELS:
-        raise registry.unknown_name("model", model, MODELS)
-    found = MODELS[model] if model in MODELS else registry.load(model)
-    if not callable(found):
-        if initial is not None:
-            raise UsageProblem([f"{model} is a value already: --initial needs a class or function"])
-        return Linearizable(found)
+    if ":" not in name and name not in MODELS:
+        raise registry.unknown_name("model", name, MODELS)
+    found = MODELS[name] if name in MODELS else registry.load(name)
+    prune: frozenset[str] = frozenset(() if args.no_prune else PRUNINGS)
+    if callable(found):
+        return Linearizable(_started(name, found, args.initial), prune=prune)
+    if args.initial is not None:
+        raise UsageProblem([f"{name} is a value already: --initial needs a class or function"])
+    return Linearizable(found, prune=prune)
+
+
+def _started(name: str, make: Callable[..., Model], initial: Any) -> Model:
     try:
-        return Linearizable(found() if initial is None else found(initial))
+        return make() if initial is None else make(initial)
     except (TypeError, ValueError, AttributeError) as error:
         shown = "" if initial is None else f" at {msgspec.json.encode(initial).decode()}"
-        raise UsageProblem([f"the model {model} cannot start{shown}: {error}"]) from error
+        raise UsageProblem([f"the model {name} cannot start{shown}: {error}"]) from error
 
 
 def _files(patterns: list[str]) -> Iterator[str]:
@@ -183,6 +194,10 @@ def _check(
     except Unfit as error:
         return _unreadable(path, str(error))
     except Exception as error:
+        from checker.linearizability.automaton import WrongDeclaration
+
+        if isinstance(error, WrongDeclaration):
+            raise UsageProblem([str(error)]) from error
         # A checker of the user's may raise anything: that says nothing about the history.
         verdict = Verdict.unknown(f"{judge.name} raised {error!r}")
     return {

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -50,6 +50,17 @@ class Last:
         if op.f == "read":
             return self if op.output == self.value else Inconsistent("no")
         raise ZeroDivisionError(op.f)
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetful:
+    """Holds that nothing it does has an effect, and is wrong."""
+
+    value: Any = None
+    pure: ClassVar = frozenset({"read", "cas"})
+
+    def step(self, op: Action) -> Forgetful:
+        return self if op.f == "read" else Forgetful(op.input[1])
 
 
 def lineal(*words: object) -> int:
@@ -181,6 +192,13 @@ def test_a_model_of_ones_own_starts_where_it_is_told(
     capsys.readouterr()
     assert lineal(edn, "--model", f"{__name__}:Last", "--initial", 0) == exit_status.UNKNOWN
     assert "ZeroDivisionError" in capsys.readouterr().out
+
+
+def test_a_model_that_declares_what_it_does_not_keep_is_an_error(
+    edn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lineal(edn, "--model", f"{__name__}:Forgetful", "--initial", 0) == exit_status.USAGE
+    assert "pure" in capsys.readouterr().err
 
 
 def test_independent_keys_are_decided_by_the_values_or_by_the_user(edn: Path) -> None:
