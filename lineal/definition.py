@@ -103,15 +103,19 @@ class Test:
     @cached_property
     def system_options(self) -> dict[str, Any]:
         """The options that are the system's, with those that the bug needs."""
-        given = {k: v for k, v in self.options.items() if k not in self.workload_options}
-        needs = self.system.bugs[self.bug].needs if self.bug else {}
-        return {**needs, **given}
+        return {k: v for k, v in self._given.items() if k not in self.workload_options}
 
     @cached_property
     def workload_options(self) -> dict[str, Any]:
         """The options that are the workload's parameters."""
         names = set(self._parameter_names()) - set(self.system.option_docs)
-        return {name: value for name, value in self.options.items() if name in names}
+        return {name: value for name, value in self._given.items() if name in names}
+
+    @cached_property
+    def _given(self) -> dict[str, Any]:
+        """The options that were given, and before them those that the bug needs."""
+        bug = self.system.bugs.get(self.bug) if self.bug else None
+        return {**(bug.needs if bug else {}), **self.options}
 
     @cached_property
     def made_workload(self) -> Workload:

@@ -150,7 +150,7 @@ def warnings_of(test: Test) -> list[str]:
     if test.workload != bug.workload:
         found.append(f"the bug {bug.name} shows in the workload {bug.workload}")
     for name, value in bug.needs.items():
-        if test.system_options.get(name) != value:
+        if {**test.system_options, **test.workload_options}.get(name) != value:
             found.append(f"the bug {bug.name} needs --option {hyphenated(name)}={value}")
     return found
 
