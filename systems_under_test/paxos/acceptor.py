@@ -154,6 +154,8 @@ class Acceptor:
     def _take(self, step: Step, message: Accept) -> None:
         """Write the values that follow on what is held; after a hole nothing counts."""
         node, slot = self._node, message.first
+        if node.bug == names.LOG_REPLICA_COUNTS_EARLY and not node.stores:
+            self.held = max(self.held, slot - 1)
         if slot > self.held + 1 and message.values:
             node.counters.gaps_seen += 1
             return

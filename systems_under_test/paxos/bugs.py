@@ -19,6 +19,7 @@ def _bug(
     needs: Mapping[str, Any] | None = None,
     workload: str = "register",
     environments: tuple[str, ...] = ("simulated", "local"),
+    masked_by: tuple[str, ...] = (),
     nodes: int | None = None,
 ) -> Bug:
     return Bug(
@@ -29,6 +30,7 @@ def _bug(
         needs=needs or {},
         faults=faults,
         environments=environments,
+        masked_by=masked_by,
         nodes=nodes,
     )
 
@@ -43,7 +45,9 @@ _BUGS: Final = (
     _bug(
         names.ACCEPTS_BELOW_PROMISE,
         "An acceptor accepts values of a ballot below its promise.",
-        faults="partition:one-node,pause",
+        faults="partition:one-node",
+        needs={"step_down": "off"},
+        masked_by=("step_down",),
     ),
     _bug(
         names.SKIPS_HIGHEST_ACCEPTED,
@@ -59,12 +63,14 @@ _BUGS: Final = (
         names.DEPOSED_LEADER_READS,
         "A leader reads for as long as it has not heard of another one.",
         faults="partition,pause",
+        needs={"step_down": "off", "keys": 2, "writes": 15, "swaps": 5},
+        masked_by=("step_down",),
     ),
     _bug(
         names.LEASE_IGNORES_DRIFT,
         "The leader counts its lease as long as the grantors do, whatever the clocks' drift.",
         faults="clock:drift@n1,partition:one-node@n1",
-        needs={"lease_ms": 1_800, "handover_every_ms": 2_500},
+        needs={"lease_ms": 1_500, "handover_every_ms": 2_500, "keys": 1, "writes": 8, "swaps": 0},
     ),
     _bug(
         names.VOTES_RIGHT_AFTER_RESTART,
@@ -81,7 +87,7 @@ _BUGS: Final = (
         names.LATE_ACK_REVIVES_LEASE,
         "An answer to an earlier renewal that comes after the hand-over revives the lease.",
         faults="link:slow",
-        needs={"handover_every_ms": 500},
+        needs={"handover_every_ms": 500, "keys": 1, "swaps": 0},
     ),
     _bug(
         names.ACKS_BEFORE_QUORUM,
@@ -113,15 +119,16 @@ _BUGS: Final = (
     ),
     _bug(
         names.LOG_REPLICA_COUNTS_EARLY,
-        "A log replica counts before it holds the log.",
+        "A log replica takes a failed voter's place in one step, before it holds the log.",
         faults="kill,partition",
-        needs={"log_replicas": 2},
+        needs={"log_replicas": 2, "replace_after_ms": 500},
         nodes=5,
     ),
     _bug(
         names.TRUNCATES_TOO_EARLY,
         "Slots are dropped from the log before any snapshot holds them.",
-        faults="kill,partition",
+        faults="kill",
+        workload="list-append",
     ),
 )
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CHOICES: Final = {"engine": ("memory", "sqlite"), "reads": ("lease", "quorum", "eventual")}
-SWITCHES: Final = ("repair",)
+SWITCHES: Final = ("repair", "step_down")
 MAYBE_ZERO: Final = ("log_replicas", "handover_every_ms", "drift_ppm")
 MILLISECONDS_MAX: Final = 3_600_000
 MILLION: Final = 1_000_000
@@ -39,6 +39,9 @@ class Configuration:
         0, "How many of the last nodes wait to stand in as log replicas.", "nodes"
     )
     lease_ms: int = _option(1_000, "L: how long a grantor promises no other ballot.", "ms")
+    step_down: bool = _option(
+        True, "Whether a leader that no quorum answers for a lease gives up.", "on/off"
+    )
     drift_ppm: int = _option(
         200_000, "How much too fast or slow a monotonic clock may run.", "parts per million"
     )

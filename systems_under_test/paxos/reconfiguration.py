@@ -83,8 +83,6 @@ class Reconfiguration:
 
     def _caught_up(self, name: str) -> bool:
         node = self._node
-        if node.bug == names.LOG_REPLICA_COUNTS_EARLY:
-            return True
         return self._leadership.peers[name].held >= node.learner.chosen
 
     def _add(self, step: Step, name: str) -> None:
@@ -120,7 +118,10 @@ class Reconfiguration:
         silent = [member for member in group.members if self._silent(step, member.node)]
         storing = len(node.nodes) - node.configuration.log_replicas
         spare = [name for name in absent if node.role_of(name) == LOG]
-        if silent and spare and len(group.members) == storing:
+        if silent and spare and node.bug == names.LOG_REPLICA_COUNTS_EARLY:
+            replaced = group.without(silent[0].node).with_member(spare[0], LOG)
+            self._propose(step, replaced)
+        elif silent and spare and len(group.members) == storing:
             if self._caught_up(spare[0]):
                 self._add(step, spare[0])
         elif len(group.members) > storing and len(voting) > len(group.members) // 2:
