@@ -144,9 +144,21 @@ def merge(left: Versions, right: Versions) -> Versions:
         return left
     if not left:
         return right
+    if _replaces(right, left):
+        return right
+    if _replaces(left, right):
+        return left
     by_dot = {version.dot: version for version in _unseen(right, left)}
     by_dot.update((version.dot, version) for version in _unseen(left, right))
     return tuple(by_dot[dot] for dot in sorted(by_dot))
+
+
+def _replaces(newer: Versions, older: Versions) -> bool:
+    """Whether one version has seen all others: by far the most frequent case, so it comes first."""
+    if len(newer) != 1 or newer[0].prev == CLOCKED:
+        return False
+    history = newer[0].history
+    return all(covers(history, version.dot) for version in older)
 
 
 def _unseen(versions: Versions, others: Versions) -> list[Version]:
@@ -189,4 +201,8 @@ def merge_encoded(left: bytes | None, right: bytes | None) -> bytes | None:
         return left
     if left is None:
         return right
-    return encode(merge(decode(left), decode(right)))
+    ours, theirs = decode(left), decode(right)
+    merged = merge(ours, theirs)
+    if merged is ours:
+        return left
+    return right if merged is theirs else encode(merged)

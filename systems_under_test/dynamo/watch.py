@@ -34,7 +34,7 @@ class Watch:
 
     def met(self, stored: bytes, blob: bytes | None) -> None:
         """This node meets content of a key, wherever it comes from."""
-        tombstone = self._clean.get(stored)
+        tombstone = self._clean.get(stored) if self._clean else None
         if tombstone is not None and blob and fingerprint(stored, blob) != tombstone:
             del self._clean[stored]
 
@@ -50,5 +50,5 @@ class Watch:
 
     def is_late(self, sender: str, incarnation: int, sent_at: int) -> bool:
         """Whether a message was sent before the sender's fence."""
-        floor = self._floors.get(sender)
+        floor = self._floors.get(sender) if self._floors else None
         return floor is not None and (incarnation, sent_at) <= floor
