@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 RING_SIZE = 1 << 128
 POSITION_BYTES = 16
+PLACES_MAX = 4096
+"""Keys whose place is remembered: a request places its key on each node that it meets."""
 
 
 class Key(NamedTuple):
@@ -67,6 +69,7 @@ class Ring:
         self._positions = positions if ends is None else ends
         self._first = [bisect_left(positions, end) % len(tokens) for end in self._positions]
         """The token at or after the end of each range."""
+        self._places: dict[bytes, Key] = {}
         self._orders: dict[int, tuple[str, ...]] = {}
 
     def __len__(self) -> int:
@@ -83,11 +86,14 @@ class Ring:
 
     def place(self, name: bytes) -> Key:
         """The key of this name."""
-        digest = md5(name, usedforsecurity=False).digest()
-        position = int.from_bytes(digest, "big")
-        return Key(
-            name, digest + name, bisect_left(self._positions, position) % len(self._positions)
-        )
+        found = self._places.get(name)
+        if found is None:
+            digest = md5(name, usedforsecurity=False).digest()
+            found = Key(name, digest + name, self.range_at(int.from_bytes(digest, "big")))
+            if len(self._places) >= PLACES_MAX:
+                self._places.clear()
+            self._places[name] = found
+        return found
 
     def placed(self, stored: bytes) -> Key:
         """The key that is stored under these bytes. Raises ValueError if none could be."""
