@@ -6,37 +6,47 @@ initial value. A model of one's own is any value with a `step`: see `checker.mod
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, cast
 
-from checker.models.counter import counter
-from checker.models.kv import kv
 from checker.models.model import Action, Inconsistent, Model, Unfit
-from checker.models.multi_register import multi_register
-from checker.models.mutex import fenced_mutex, mutex, reentrant_mutex
-from checker.models.queues import queue, stack, unordered_queue
-from checker.models.register import cas_register, register
-from checker.models.set import make_set
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+_HOMES: Final = {
+    "register": "register:register",
+    "cas-register": "register:cas_register",
+    "multi-register": "multi_register:multi_register",
+    "mutex": "mutex:mutex",
+    "fenced-mutex": "mutex:fenced_mutex",
+    "reentrant-mutex": "mutex:reentrant_mutex",
+    "counter": "counter:counter",
+    "set": "set:make_set",
+    "queue": "queues:queue",
+    "unordered-queue": "queues:unordered_queue",
+    "stack": "queues:stack",
+    "kv": "kv:kv",
+}
 
-MODELS: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
-    {
-        "register": register,
-        "cas-register": cas_register,
-        "multi-register": multi_register,
-        "mutex": mutex,
-        "fenced-mutex": fenced_mutex,
-        "reentrant-mutex": reentrant_mutex,
-        "counter": counter,
-        "set": make_set,
-        "queue": queue,
-        "unordered-queue": unordered_queue,
-        "stack": stack,
-        "kv": kv,
-    }
-)
+
+class _Models(Mapping[str, Callable[..., Any]]):
+    """Imports a model when it is asked for: a check of one needs none of the others."""
+
+    def __getitem__(self, name: str) -> Callable[..., Any]:
+        module, _, maker = _HOMES[name].partition(":")
+        found = getattr(importlib.import_module(f"checker.models.{module}"), maker)
+        return cast("Callable[..., Any]", found)
+
+    def __contains__(self, name: object) -> bool:
+        return name in _HOMES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_HOMES)
+
+    def __len__(self) -> int:
+        return len(_HOMES)
+
+
+MODELS: Final[Mapping[str, Callable[..., Any]]] = _Models()
 """Makers of the built-in models by name. Each takes `initial`; its docstring is one sentence."""
 
 __all__ = ["MODELS", "Action", "Inconsistent", "Model", "Unfit"]
