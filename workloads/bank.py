@@ -92,7 +92,7 @@ def make(
 
 
 def _concrete(
-    op: Invocation, balances: dict[str, int] | None, everything: list[list[Any]]
+    op: Invocation, balances: dict[str, int | None] | None, everything: list[list[Any]]
 ) -> Invocation:
     """A transfer by the balances that were seen last; without any, or money, all are read."""
     if not isinstance(op.input, tuple):
@@ -101,7 +101,7 @@ def _concrete(
     return Invocation(op.f, steps or everything, op.key, op.process, op.time, op.node, op.extra)
 
 
-def _transfer(transfer: Transfer, balances: dict[str, int]) -> list[list[Any]] | None:
+def _transfer(transfer: Transfer, balances: dict[str, int | None]) -> list[list[Any]] | None:
     source, target, amount = transfer
     held, other = balances[source], balances[target]
     if held is None or other is None or held < amount:
