@@ -14,7 +14,7 @@ from checker.verdict import Finding, Verdict
 from checker.wording import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from checker.findings import FindingKind
     from checker.history.columns import History
@@ -44,6 +44,7 @@ class Evidence:
         self._counted: Final[Counter[str]] = Counter()
         self._examples: Final[dict[str, str]] = {}
         self._doubts: Final[dict[str, None]] = {}
+        self._not_exercised: Final[dict[str, None]] = {}
 
     def claimed(self, *claims: str) -> bool:
         """Whether at least one of these is claimed."""
@@ -72,11 +73,27 @@ class Evidence:
         if self.claimed(*claims):
             self._doubts[cause] = None
 
+    def unexercised(
+        self, why: Mapping[str, str], *, of: Collection[str], rare: Collection[str] = ()
+    ) -> None:
+        """Claims among `of`, the claims judged, that nothing put to the test, each with the reason.
+
+        That is doubt, except about the `rare` ones where another claim in force was exercised: then
+        they are only named.
+        """
+        missing = sorted(self._claims & why.keys())
+        others = self._claims.intersection(of).difference(missing)
+        self._not_exercised.update(dict.fromkeys(missing))
+        causes = dict.fromkeys(why[claim] for claim in missing if not others or claim not in rare)
+        if causes:
+            self._doubts[f"too little observed: {_joined(list(causes))}"] = None
+
     def verdict(self, observed: Mapping[str, Any]) -> Verdict:
         """Invalid by findings, else unknown by doubts, else valid.
 
         `observed` is joined by `counted` (violations of what is not claimed, with an example),
-        `left_out` (findings beyond the bound, by kind) and `not_judged` (doubts beside findings).
+        `left_out` (findings beyond the bound, by kind), `not_judged` (doubts beside findings), and
+        `not_exercised` (claims that nothing put to the test).
         """
         seen = dict(observed)
         if self._counted:
@@ -87,6 +104,8 @@ class Evidence:
         left_out = {k: n - FINDINGS_MAX for k, n in self._found.items() if n > FINDINGS_MAX}
         if left_out:
             seen["left_out"] = left_out
+        if self._not_exercised:
+            seen["not_exercised"] = list(self._not_exercised)
         doubts = list(self._doubts)
         if not self._found:
             return Verdict.unknown(_joined(doubts), observed=seen) if doubts else _valid(seen)

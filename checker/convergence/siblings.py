@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from checker.convergence import at_reads, at_rest, sentences
 from checker.convergence.contexts import Versions, shows_versions
 from checker.convergence.endings import Endings
+from checker.convergence.exercised import RARE, unexercised
 from checker.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Siblings:
             evidence.doubt("too little observed: no get, put or delete was answered", *CLAIMS)
         else:
             at_rest.judge_whether_there_is_an_end(endings, evidence)
+            evidence.unexercised(unexercised(endings), of=CLAIMS, rare=RARE)
         for found in versions.two_covers:
             evidence.add("dishonest-context", partial(sentences.two_covers, found))
         for foreign in versions.foreign:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 BEGINNING: Final = -1
 """Before every stamp: when the value before any write was written."""
 NEVER: Final = 2**63
+NO_READS: Final = "too little observed: no read of a register or of versions was answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,15 @@ class Staleness:
         return frozenset()
 
     def check(self, history: History, context: CheckContext) -> Verdict:
-        """Valid always; the figures are in `observed`. `context` changes nothing."""
+        """Unknown if there was no read to measure, otherwise valid. `context` changes nothing."""
         measured = _Measured()
         for register in registers(history):
             measured.take(register)
         if shows_versions(history):
             for graph in Versions.of(history).by_key.values():
                 measured.take_versions(graph)
+        if not measured.lags and not measured.causes:
+            return Verdict.unknown(NO_READS, observed=measured.observed())
         return Verdict.of((), observed=measured.observed())
 
 

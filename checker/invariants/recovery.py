@@ -48,6 +48,8 @@ class Recovery:
                 " event quiescent nor not-quiescent",
                 "did-not-recover",
             )
+            if not dead and not len(history):
+                evidence.doubt("too little observed: nobody asked the cluster anything", *CLAIMS)
         observed = {**_spans(history), "deaths": len(dead)}
         if ineffective := ineffective_faults(history):
             observed["ineffective_faults"] = ineffective

@@ -53,6 +53,8 @@ class SetFull:
         found = sets(history)
         if not any(one.reads and one.elements for one in found):
             evidence.doubt("too little observed: no set was both added to and read", *CLAIMS)
+        else:
+            evidence.unexercised(_unexercised(found, history), of=CLAIMS)
         for one in found:
             lost = _judge_lost(one, self._finals(one, history), evidence)
             _judge_stale(one, lost, evidence)
@@ -67,6 +69,25 @@ class SetFull:
             return []
         last = {r.operation.node or "": r for r in one.reads if r.operation.call >= after}
         return [last[node] for node in sorted(last)]
+
+
+def _unexercised(found: list[Elements], history: History) -> dict[str, str]:
+    """The claims that nothing put to the test: only acknowledged adds oblige to anything."""
+    if not any(element.acknowledged for one in found for element in one.elements.values()):
+        return dict.fromkeys(CLAIMS, "no add was acknowledged")
+    missing = {}
+    if not any(_is_read_after_an_add(one) for one in found):
+        missing["stale-element"] = "no set was read after an add to it was acknowledged"
+    rest = history.quiescent_time
+    elements = [element for one in found for element in one.elements.values()]
+    if rest is not None and not any(_acknowledged_before(element, rest) for element in elements):
+        missing["lost-element"] = "no add was acknowledged before the cluster was at rest"
+    return missing
+
+
+def _is_read_after_an_add(one: Elements) -> bool:
+    last = max((read.operation.call for read in one.reads), default=-1)
+    return any(_acknowledged_before(element, last) for element in one.elements.values())
 
 
 def _judge_lost(one: Elements, finals: list[SetRead], evidence: Evidence) -> set[Identity]:

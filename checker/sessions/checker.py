@@ -15,7 +15,7 @@ from checker.evidence import Evidence
 from checker.sessions.causal import CausalOrder
 from checker.sessions.order import GUARANTEES, extras
 from checker.sessions.registers import RegisterOrder
-from checker.sessions.total import TotalOrder
+from checker.sessions.total import TotalOrder, is_read
 
 if TYPE_CHECKING:
     from checker.history.columns import History
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CLAIMS: Final = frozenset(GUARANTEES)
 CONTEXT: Final = "context"
+DUMP: Final = "dump"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +57,9 @@ class Sessions:
             )
             return evidence.verdict({})
         order.judge(evidence)
+        missing = _missing(history, writes_tell=isinstance(order, TotalOrder))
+        if missing is not None:
+            evidence.unexercised(dict.fromkeys(GUARANTEES, missing), of=CLAIMS)
         return evidence.verdict({"version_order": order.name})
 
     def _order(self, history: History, context: CheckContext) -> VersionOrder | None:
@@ -71,3 +75,15 @@ class Sessions:
         keeps_siblings = any(CONTEXT in extra for extra in extras(history).values())
         real_time = "linearizable" in context.claims
         return RegisterOrder(found, real_time=real_time, keeps_siblings=keeps_siblings)
+
+
+def _missing(history: History, *, writes_tell: bool) -> str | None:
+    """What no guarantee can be judged without: a write, and a reader unless answers to writes tell.
+
+    Nobody is owed anything of a write that was not acknowledged.
+    """
+    answered = [op for op in history.operations(outcome="ok") if op.f != DUMP]
+    reads = sum(map(is_read, answered))
+    if reads == len(answered):
+        return "no write was acknowledged"
+    return None if reads or writes_tell else "no read was answered"

@@ -71,7 +71,7 @@ class TotalOrder:
             found = [
                 (op, _version(op, name, beside.get(op.completion or -1, {}))) for op in answered
             ]
-            versioned = [Versioned(op, v, _is_read(op)) for op, v in found if v is not None]
+            versioned = [Versioned(op, v, is_read(op)) for op, v in found if v is not None]
             if versioned:
                 return cls(name, versioned)
         return None
@@ -120,7 +120,7 @@ def _version(operation: Operation, name: str, beside: dict[str, Any]) -> int | N
     return found if type(found) is int else None
 
 
-def _is_read(operation: Operation) -> bool:
+def is_read(operation: Operation) -> bool:
     """A compare-and-set that was answered no only observed."""
     output = operation.output
     value = output.get("value") if isinstance(output, dict) else output

@@ -269,7 +269,9 @@ def test_finds_a_context_of_another_key_that_was_accepted() -> None:
 
 
 def test_a_context_of_another_key_that_was_refused_is_honest() -> None:
-    assert not found(FOREIGN % "fail")
+    another = 'p1: put x {"value": 3} -> {"id": "c"}\np2: get x -> {"versions": []}'
+    text = FOREIGN % "fail" + another
+    assert judged(Siblings(), text, claims=["dishonest-context"]).status == "valid"
 
 
 def test_a_context_of_another_key_without_an_answer_leaves_the_key_unknown() -> None:

@@ -328,6 +328,15 @@ NOT_JUDGED = {
     "no replica was dumped at the end": TWO_WRITES
     + at_rest({}, {"n1": shown("n1.1.1=1", "n2.1.1=2")}),
     "too little observed: no get, put or delete": "nemesis: quiescent",
+    "too little observed: no write was acknowledged": at_rest({"n1": "[]"}, {"n1": "[]"}),
+    "too little observed: no write was ack": 'p1: put x {"value": 1} -> info' + ending("a=1"),
+    "too little observed: no put was acknowledged before": (
+        'p1: get x -> {"versions": [], "context": "c0"}\n'
+        'p1: delete x {"context": "c0"} -> {"id": "t"}' + ending()
+    ),
+    "no write was acknowledged before the cluster was at rest": (
+        ending() + '\np1: put x {"value": 1} -> {"id": "a"}'
+    ),
 }
 
 
@@ -340,7 +349,9 @@ def test_what_was_not_seen_is_unknown_with_its_cause(cause: str) -> None:
 
 
 def test_the_end_matters_only_where_something_about_it_is_claimed() -> None:
-    assert judged(Siblings(), TWO_WRITES, claims=["false-sibling"]).status == "valid"
+    text = TWO_WRITES + 'p3: get x -> {"versions": []}'
+    assert judged(Siblings(), text, claims=["false-sibling"]).status == "valid"
+    assert judged(Siblings(), text, claims=FINAL).status == "unknown"
 
 
 def test_a_proven_finding_stands_beside_what_could_not_be_judged() -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from checker.convergence.contexts import Versions
 from checker.convergence.registers import registers
 from checker.convergence.staleness import Staleness, is_atomic, read_lags, version_lags
@@ -170,5 +172,8 @@ def test_measures_the_versions_that_gets_missed() -> None:
     assert observed(text)["lag_ns"]["max"] == 25
 
 
-def test_nothing_to_measure_is_no_doubt() -> None:
-    assert observed("p0: enqueue 1 -> ok")["reads"] == 0
+@pytest.mark.parametrize("text", ["", "p0: enqueue 1 -> ok", "p0: write 1 -> ok\np1: read -> info"])
+def test_nothing_to_measure_is_too_little(text: str) -> None:
+    assert judged(Staleness(), text).cause == (
+        "too little observed: no read of a register or of versions was answered"
+    )

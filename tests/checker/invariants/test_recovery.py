@@ -72,3 +72,9 @@ def test_a_fault_that_never_took_effect_is_said() -> None:
     verdict = judged(Recovery(), text)
     assert verdict.status == "valid"
     assert verdict.observed["ineffective_faults"] == {"partition": 2}
+
+
+def test_an_empty_history_says_nothing_about_deaths() -> None:
+    verdict = judged(Recovery(), "", claims=["node-died"])
+    assert verdict.cause == "too little observed: nobody asked the cluster anything"
+    assert judged(Recovery(), "nemesis: quiescent", claims=["node-died"]).status == "valid"

@@ -44,7 +44,10 @@ def test_an_unanswered_add_may_be_there_or_not(end: str) -> None:
 
 
 def test_an_add_that_overlaps_the_final_reads_may_be_missing() -> None:
-    assert not found("p1: add 1 @1" + END.replace("p9: read node=n2 -> %s", "p1: -> ok") % "[]")
+    assert not found(
+        "p1: add 0 @0 -> ok @0\np1: add 1 @1"
+        + END.replace("p9: read node=n2 -> %s", "p1: -> ok") % "[0]"
+    )
 
 
 def test_an_element_that_one_of_the_final_reads_has_is_not_lost_but_stale() -> None:
@@ -100,7 +103,7 @@ def test_a_read_called_at_the_stamp_of_the_acknowledgement_may_miss_the_element(
 
 
 def test_an_element_that_was_seen_but_never_acknowledged_may_be_missed() -> None:
-    text = "p1: add 1 -> info\np2: read -> [1]\np2: read -> []"
+    text = "p3: add 0 -> ok\np1: add 1 -> info\np2: read -> [1, 0]\np2: read -> [0]"
     verdict = judged(SetFull(), text, claims=["stale-element"])
     assert verdict.status == "valid"
     assert verdict.observed["seen_without_acknowledgement"] == {"lost": 1}
@@ -120,7 +123,8 @@ def test_an_element_whose_add_surely_failed_is_a_phantom_and_one_without_answer_
     assert found("p1: add 1 -> fail\np3: add 2 -> ok\np2: read -> [1]", "phantom-element") == [
         "phantom-element"
     ]
-    assert not found("p1: add 1 -> info\np2: read -> [1]", "phantom-element")
+    text = "p1: add 1 -> info\np3: add 2 -> ok\np2: read -> [1]"
+    assert not found(text, "phantom-element")
 
 
 def test_an_element_read_before_its_add_was_asked_is_a_phantom() -> None:
@@ -160,6 +164,25 @@ def test_each_key_is_a_set_of_its_own() -> None:
 def test_nothing_read_is_too_little() -> None:
     assert judged(SetFull(), "p1: add 1 -> ok", claims=["duplicate"]).cause == (
         "too little observed: no set was both added to and read"
+    )
+
+
+def test_without_an_acknowledged_add_nothing_is_owed_and_nothing_judged() -> None:
+    text = "p1: add 1 -> info" + END
+    verdict = judged(SetFull(), text % ("[1]", "[1]"))
+    assert verdict.cause == "too little observed: no add was acknowledged"
+    assert kinds(judged(SetFull(), text % ("[1, 7]", "[1]"), claims=["phantom-element"])) == [
+        "phantom-element"
+    ]
+
+
+def test_each_claim_about_sets_needs_an_add_acknowledged_in_time() -> None:
+    late = "nemesis: quiescent\np2: read -> []\np1: add 1 -> ok"
+    assert judged(SetFull(), late, claims=["lost-element"]).cause == (
+        "too little observed: no add was acknowledged before the cluster was at rest"
+    )
+    assert judged(SetFull(), late, claims=["stale-element"]).cause == (
+        "too little observed: no set was read after an add to it was acknowledged"
     )
 
 

@@ -57,6 +57,7 @@ def test_a_write_that_failed_or_has_no_answer_is_owed_to_nobody() -> None:
         p1: get x -> {"versions": []}
         p2: put x {"value": 2} -> info
         p3: get x -> {"versions": []}
+        p4: put y {"value": 3} -> {"id": "c"}
     """)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from checker.convergence.registers import registers
 from checker.sessions.checker import Sessions
 from checker.sessions.order import GUARANTEES
@@ -43,7 +45,7 @@ def test_a_client_may_read_nothing_before_and_values_of_others_after() -> None:
 
 
 def test_a_write_without_an_answer_need_not_be_read() -> None:
-    assert not found("p1: write x 5 -> info\np2: read x -> null", NECESSARY)
+    assert not found("p1: write x 5 -> info\np2: read x -> null\np3: write y 1 -> ok", NECESSARY)
 
 
 def test_finds_a_value_that_comes_back_without_any_version_order() -> None:
@@ -75,6 +77,7 @@ def test_finds_two_clients_that_read_in_opposite_orders() -> None:
         p1: read x -> 2
         p2: read x -> %d
         p2: read x -> %d
+        p8: -> ok
     """
     assert found(text % (2, 1), NECESSARY) == ["monotonic-reads"]
     assert not found(text % (1, 2), NECESSARY)
@@ -180,7 +183,7 @@ def test_values_written_twice_leave_a_register_unknown() -> None:
 
 
 def test_values_that_nobody_wrote_are_no_business_of_sessions() -> None:
-    assert not found("p1: write x 1 -> fail\np2: read x -> 1\np2: read x -> 7")
+    assert not found("p1: write x 1 -> fail\np2: read x -> 1\np2: read x -> 7\np3: write y 1 -> ok")
 
 
 def test_a_compare_and_set_reads_and_then_writes() -> None:
@@ -197,6 +200,18 @@ def test_a_compare_and_set_reads_and_then_writes() -> None:
         p1: write x 2 -> ok
         p1: cas x [1, 3] -> true
     """) == ["read-your-writes"]
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("p1: write x 1 -> info\np2: read x -> 1", "no write was acknowledged"),
+        ("p1: write x 1 -> ok\np2: read x -> info", "no read was answered"),
+    ],
+)
+def test_without_a_write_or_a_reader_too_little_was_observed(text: str, cause: str) -> None:
+    verdict = judged(Sessions(), text, claims=NECESSARY)
+    assert verdict.cause == f"too little observed: {cause}"
 
 
 def test_linearizable_registers_are_never_accused() -> None:

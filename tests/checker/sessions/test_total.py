@@ -58,6 +58,7 @@ def test_other_clients_and_other_keys_are_other_sessions() -> None:
         p1: read x -> {"value": 1, "slot": 5}
         p2: read x -> {"value": null, "slot": 1}
         p1: read y -> {"value": null, "slot": 1}
+        p3: write y 2 -> {"slot": 2}
     """)
 
 
