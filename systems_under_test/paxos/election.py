@@ -44,6 +44,11 @@ RANK_LATER: Final = 30 * MS
 """And later by this for each node before it, so that two candidates seldom meet."""
 
 
+FAVOUR: Final = 50 * MS
+"""Who has encouraged one candidate encourages no other for so long: else two of them, freed by the
+end of the same lease, would depose each other."""
+
+
 @dataclass(slots=True)
 class Candidacy:
     """Phase 1 of one ballot."""
@@ -66,6 +71,8 @@ class Election:
         self.candidacy: Candidacy | None = None
         self._asked = 0
         self._silent: dict[str, int] = {}
+        self._favoured = ""
+        self._favoured_until = 0
 
     def arm(self, step: Step) -> None:
         """Look again after a while."""
@@ -90,6 +97,8 @@ class Election:
         if node.bug == names.ELECTS_WHILE_HEALTHY:
             self.begin(step, NO_BALLOT)
             return
+        if not self._favours(node.name, step.mono):
+            return
         self._asked += 1
         self._silent = {}
         node.broadcast(step, Ask(self._asked, node.learner.chosen))
@@ -110,11 +119,19 @@ class Election:
         hears = node.leadership is not None or (
             self.hears_leader(step.mono) and node.leader.node != sender
         )
-        if hears or message.held < node.log.start or not node.acceptor.free_for(sender, step.mono):
+        able = message.held >= node.log.start and node.acceptor.free_for(sender, step.mono)
+        if hears or not able or not self._favours(sender, step.mono):
             node.counters.pre_votes_refused += 1
             return
         promised = node.acceptor.promised.round
         step.send(sender, Silent(message.number, node.acceptor.replica, promised))
+
+    def _favours(self, candidate: str, now: int) -> bool:
+        """Whether this replica encourages no other candidate just now; then it favours this one."""
+        if now < self._favoured_until and self._favoured != candidate:
+            return False
+        self._favoured, self._favoured_until = candidate, now + FAVOUR
+        return True
 
     def on_silent(self, step: Step, sender: str, message: Silent) -> None:
         """One more who hears no leader."""

@@ -258,3 +258,15 @@ class Leadership:
         node.snapshots.on_heartbeat(step, self)
         self.beat(step)
         self.reconfiguration.on_heartbeat(step)
+        self._move_time(step)
+
+    def _move_time(self, step: Step) -> None:
+        """Let the log's own time go on where nobody writes.
+
+        Else the first command after a long rest would be taken for one that is too old: it carries
+        the log's time as it was when the request came in.
+        """
+        node = self._node
+        at_rest = self.ready and node.log.last == node.learner.applied
+        if at_rest and step.wall - node.learner.time > node.configuration.session_ttl // 4:
+            self.propose(step, NOOP)

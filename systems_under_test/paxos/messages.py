@@ -25,7 +25,7 @@ NO_BALLOT: Final = Ballot(0, "")
 
 
 class Entry(NamedTuple):
-    """What an acceptor has accepted in a slot: in which ballot, the leader's time, and the value."""
+    """What an acceptor has accepted in a slot: ballot, the leader's time, value."""
 
     ballot: Ballot
     time: int

@@ -43,7 +43,7 @@ def _unrest_of(name: str, status: Mapping[str, Any]) -> list[str]:
     if status["stores"] and status["applied"] != status["chosen"]:
         reasons.append(f"{name} has applied {status['applied']} of {status['chosen']} slots")
     members = {node: replica for node, replica, _ in status["group"]["members"]}
-    if status["options"]["repair"] and status["stores"]:
-        if members.get(name) != status["replica"]:
-            reasons.append(f"{name} is no voting member")
+    expected = status["options"]["repair"] and status["stores"]
+    if expected and members.get(name) != status["replica"]:
+        reasons.append(f"{name} is no voting member")
     return reasons

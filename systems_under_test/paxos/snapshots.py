@@ -19,7 +19,7 @@ from systems_under_test.paxos.configuration import MS
 from systems_under_test.paxos.lease import NEVER
 from systems_under_test.paxos.messages import SnapshotPart, SnapshotTaken
 from systems_under_test.paxos.node import Head
-from systems_under_test.paxos.state_machine import TABLES, Rows  # noqa: TC001  (msgspec reads it)
+from systems_under_test.paxos.state_machine import TABLES, Rows
 
 if TYPE_CHECKING:
     from systems_under_test.paxos.group import Member

@@ -1,0 +1,136 @@
+"""What clients may ask, what is refused and how, and what a request id is good for."""
+
+from __future__ import annotations
+
+import pytest
+
+from systems_under_test.paxos.api import REQUEST_HEADER
+from tests.systems_under_test.paxos.driving import THREE, Drive, put
+from workloads.client import Request
+
+BAD = [
+    (Request("GET", "/nothing"), 404, "there is nothing"),
+    (Request("POST", "/kv/k"), 405, "knows GET, PUT, DELETE"),
+    (Request("PUT", "/kv/k", {}, b"{"), 400, "not JSON"),
+    (Request("PUT", "/kv/", {}, b"1"), 400, "a key has 1 to"),
+    (Request("PUT", "/kv/%ff", {}, b"1"), 400, "UTF-8"),
+    (Request("PUT", "/kv/" + "k" * 1025, {}, b"1"), 400, "not 1025"),
+    (Request("PUT", "/kv/k", {}, b'"' + b"x" * (1 << 20) + b'"'), 413, "at most"),
+    (Request("GET", "/kv/k?read=some"), 400, "strong|eventual"),
+    (Request("GET", "/kv/k?slot=3"), 400, "eventual ones"),
+    (Request("POST", "/kv/k/cas", {}, b"[1]"), 400, "[old, new]"),
+    (Request("POST", "/txn", {}, b"[]"), 400, "not empty"),
+    (Request("POST", "/txn", {}, b'[["x","k",1]]'), 400, "a step is"),
+    (Request("POST", "/txn", {}, b'[["r",7,null]]'), 400, "a key is a string"),
+    (Request("POST", "/txn", {}, b"[" + b'["r","k",null],' * 100 + b'["r","k",null]]'), 413, "100"),
+    (Request("PUT", "/kv/k", {REQUEST_HEADER: "nonsense"}, b"1"), 400, "session/sequence"),
+    (Request("POST", "/admin/add"), 400, "?node=node"),
+    (Request("POST", "/admin/remove?node=n9"), 409, "there is no node n9"),
+    (Request("POST", "/admin/add?node=n1"), 409, "a member already"),
+]
+
+
+@pytest.fixture(scope="module")
+def drive() -> Drive:
+    return Drive()
+
+
+@pytest.mark.parametrize(("request_", "status", "sentence"), BAD)
+def test_bad_input_gets_a_clear_and_definite_refusal(
+    drive: Drive, request_: Request, status: int, sentence: str
+) -> None:
+    got, content = drive.answer("n2", request_)
+    assert got == status
+    assert sentence in content["error"]
+    assert content["definite"] is True
+
+
+@pytest.mark.parametrize("node", THREE)
+def test_any_node_serves_reads_writes_swaps_and_deletes(drive: Drive, node: str) -> None:
+    slot = drive.put(node, "k", {"a": 1})
+    for other in THREE:
+        assert drive.get(other, "k") == {"value": {"a": 1}, "slot": slot}
+    cas = Request("POST", "/kv/k/cas", {}, b'[{"a":1},2]')
+    assert drive.answer(node, cas)[1]["swapped"] is True
+    assert drive.answer(node, cas)[1]["swapped"] is False
+    assert drive.answer(node, Request("DELETE", "/kv/k"))[0] == 200
+    assert drive.get(node, "k")["value"] is None
+
+
+def test_a_transaction_is_carried_out_whole_or_not_at_all(drive: Drive) -> None:
+    assert drive.txn("n1", [["w", "a", 1], ["append", "l", 7], ["concat", "s", "x"]])[0] == 200
+    status, content = drive.txn("n3", [["r", "a", 1], ["w", "a", 2], ["append", "l", 8]])
+    assert (status, content["txn"]) == (200, [["r", "a", 1], ["w", "a", 2], ["append", "l", 8]])
+    status, content = drive.txn("n2", [["w", "b", 5], ["r", "a", 1]])
+    assert (status, content["definite"]) == (409, True)
+    status, content = drive.txn("n2", [["w", "b", 5], ["append", "s", 1]])
+    assert (status, content["definite"]) == (409, True)
+    assert drive.txn("n1", [["r", k, None] for k in "abls"])[1]["txn"] == [
+        ["r", "a", 2],
+        ["r", "b", None],
+        ["r", "l", [7, 8]],
+        ["r", "s", "x"],
+    ]
+
+
+def test_a_repeated_request_changes_nothing_and_gets_the_first_answer(drive: Drive) -> None:
+    append = Request("POST", "/txn", {REQUEST_HEADER: "me/1"}, b'[["append","once",1]]')
+    first = drive.answer("n1", append)
+    assert drive.answer("n2", append) == first
+    assert drive.answer("n3", append) == first
+    assert drive.get("n1", "once")["value"] == [1]
+
+
+def test_the_same_id_with_another_body_is_an_error(drive: Drive) -> None:
+    assert drive.answer("n1", put("x", 1, "you/1"))[0] == 200
+    status, content = drive.answer("n2", put("x", 2, "you/1"))
+    assert status == 422
+    assert "another body" in content["error"]
+    assert drive.get("n3", "x")["value"] == 1
+
+
+def test_an_id_below_the_window_is_refused_and_never_executed(drive: Drive) -> None:
+    for sequence in range(1, 20):
+        assert drive.answer("n1", put("w", sequence, f"they/{sequence}"))[0] == 200
+    status, content = drive.answer("n1", put("w", 1, "they/1"))
+    assert (status, content["definite"]) == (410, False)
+    assert "below the window" in content["error"]
+    assert drive.get("n1", "w")["value"] == 19
+
+
+def test_sessions_expire_by_the_logs_own_time() -> None:
+    drive = Drive({"session_ttl_ms": 2_000})
+    assert drive.answer("n1", put("x", 1, "old/1"))[0] == 200
+    drive.wait(5_000)
+    drive.put("n1", "y", 1)
+    sessions = [drive.status(node)["counters"]["sessions_expired"] for node in THREE]
+    assert max(sessions) == 1
+
+
+def test_an_eventual_read_is_served_by_any_replica_and_waits_for_a_slot(drive: Drive) -> None:
+    slot = drive.put("n1", "e", 1)
+    for node in THREE:
+        read = drive.get(node, "e", f"?read=eventual&slot={slot}")
+        assert read["value"] == 1
+        assert read["slot"] >= slot
+    status, content = drive.answer("n2", Request("GET", f"/kv/e?read=eventual&slot={slot + 999}"))
+    assert (status, content["definite"]) == (503, True)
+
+
+def test_an_eventual_read_is_stale_behind_a_partition_and_a_strong_one_fails() -> None:
+    drive = Drive()
+    leader = drive.await_leader()
+    other = next(node for node in THREE if node != leader)
+    drive.put(leader, "k", 1)
+    drive.wait(300)
+    drive.isolate(other)
+    drive.put(leader, "k", 2)
+    assert drive.get(other, "k", "?read=eventual")["value"] == 1
+    assert drive.answer(other, Request("GET", "/kv/k"))[0] in (503, 504)
+
+
+def test_the_status_has_enough_counters_and_names_the_leader(drive: Drive) -> None:
+    status = drive.status("n1")
+    assert len(status["counters"]) >= 15
+    assert status["leader"] in THREE
+    assert status["group"]["members"] == [[node, i + 1, "storage"] for i, node in enumerate(THREE)]

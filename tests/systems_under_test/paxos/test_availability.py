@@ -1,0 +1,88 @@
+"""How long writes stand still: after a kill, after a hand-over, behind cut links."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+
+from tests.systems_under_test.paxos.driving import FIVE, THREE, Drive
+
+LINKS = [(a, b) for a in THREE for b in THREE if a != b]
+GRUDGES = [cut for size in range(len(LINKS) + 1) for cut in combinations(LINKS, size)]
+FAIL_OVER_MS = 3_000
+HAND_OVER_MS = 200
+BEHIND_CUTS_MS = 5_000
+
+
+def connected_majority(cut: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
+    """Two of the three that reach each other, both ways."""
+    for a, b in combinations(THREE, 2):
+        if (a, b) not in cut and (b, a) not in cut:
+            return a, b
+    return None
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("nodes", [THREE, FIVE])
+def test_a_write_succeeds_within_three_seconds_of_the_leaders_death(
+    seed: int, nodes: tuple[str, ...]
+) -> None:
+    drive = Drive(seed=seed, nodes=nodes)
+    leader = drive.await_leader()
+    drive.cluster.nodes[leader].kill()
+    other = next(node for node in nodes if node != leader)
+    assert drive.first_write_after(other, FAIL_OVER_MS) <= FAIL_OVER_MS
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_write_succeeds_within_200_ms_of_a_planned_hand_over(seed: int) -> None:
+    drive = Drive(seed=seed)
+    drive.wait(500)
+    leader = drive.await_leader()
+    assert drive.order(leader, "handover")[0] == 200
+    for node in THREE:
+        assert drive.first_write_after(node, HAND_OVER_MS) <= HAND_OVER_MS
+    assert drive.leader() not in (None, leader)
+
+
+def elections_with_one_cut_link(seed: int, bug: str | None) -> int:
+    """Elections begun after the first one, with a link between leader and follower cut, healed."""
+    drive = Drive(seed=seed, bug=bug)
+    drive.wait(1_000)  # Two candidates may have met at the start.
+    leader = drive.await_leader()
+    begun = drive.counted("elections_begun")
+    follower = [node for node in THREE if node != leader][seed % 2]
+    drive.cut([(leader, follower), (follower, leader)])
+    drive.wait(4_000)
+    drive.cut([])
+    drive.wait(1_000)
+    return drive.counted("elections_begun") - begun
+
+
+def test_one_cut_link_makes_no_election_over_50_seeds() -> None:
+    assert [elections_with_one_cut_link(seed, None) for seed in range(50)] == [0] * 50
+
+
+def test_without_a_pre_vote_the_election_counter_moves() -> None:
+    assert any(elections_with_one_cut_link(seed, "elects-while-healthy") for seed in range(20))
+
+
+@pytest.mark.parametrize("cut", [cut for cut in GRUDGES if connected_majority(cut)])
+def test_every_grudge_that_leaves_a_connected_majority_leaves_a_writable_quorum(
+    cut: tuple[tuple[str, str], ...],
+) -> None:
+    drive = Drive(seed=len(cut))
+    majority = connected_majority(cut)
+    assert majority is not None
+    drive.cut(cut)
+    drive.wait(BEHIND_CUTS_MS)
+    assert any(_writes(drive, node) for node in majority)
+
+
+def _writes(drive: Drive, node: str) -> bool:
+    try:
+        drive.first_write_after(node, 1_000)
+    except AssertionError:
+        return False
+    return True

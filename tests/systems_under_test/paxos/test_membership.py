@@ -1,0 +1,127 @@
+"""Members come and go through the log; log replicas stand in; lost disks are made whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from systems_under_test.paxos.group import Groups, first_group
+from tests.systems_under_test.paxos.driving import THREE, Drive
+
+FOUR = (*THREE, "n4")
+
+
+def voters(drive: Drive, node: str) -> list[str]:
+    return sorted(name for name, _, _ in drive.status(node)["group"]["members"])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_member_is_removed_and_added_again_under_a_new_id(seed: int) -> None:
+    drive = Drive({"repair": "off"}, seed=seed)
+    leader = drive.await_leader()
+    other = next(node for node in THREE if node != leader)
+    assert drive.order(other, f"remove?node={other}")[0] == 200
+    drive.wait(500)
+    assert voters(drive, leader) == [node for node in THREE if node != other]
+    drive.put(leader, "k", 1)
+    assert drive.order(leader, f"add?node={other}")[0] == 200
+    drive.wait(500)
+    assert voters(drive, leader) == list(THREE)
+    assert drive.status(other)["replica"] == 4
+    assert drive.get(other, "k", "?read=eventual")["value"] == 1
+
+
+def test_a_leader_that_is_removed_makes_way() -> None:
+    drive = Drive({"repair": "off"})
+    leader = drive.await_leader()
+    assert drive.order(leader, f"remove?node={leader}")[0] == 200
+    drive.wait(500)
+    successor = drive.await_leader()
+    assert successor != leader
+    assert leader not in voters(drive, successor)
+    drive.put(successor, "k", 1)
+
+
+def test_a_log_replica_stands_in_within_seconds_and_makes_way_again() -> None:
+    drive = Drive({"log_replicas": 1}, nodes=FOUR)
+    leader = drive.await_leader()
+    lost = next(node for node in THREE if node != leader)
+    drive.put(leader, "k", 1)
+    drive.cluster.nodes[lost].kill()
+    drive.wait(4_500)
+    assert voters(drive, leader) == sorted({*FOUR} - {lost})
+    last = next(node for node in THREE if node not in (leader, lost))
+    drive.cluster.nodes[last].kill()
+    drive.put(leader, "k", 2)  # With one storage replica and the log replica alone.
+    drive.cluster.nodes[last].start()
+    drive.cluster.nodes[lost].start()
+    drive.wait(4_000)
+    assert voters(drive, drive.await_leader()) == list(THREE)
+    assert drive.get(lost, "k")["value"] == 2
+
+
+def test_what_only_a_log_replica_holds_is_recovered_from_it() -> None:
+    drive = Drive({"log_replicas": 1}, nodes=FOUR)
+    leader = drive.await_leader()
+    lost, last = [node for node in THREE if node != leader]
+    drive.cluster.nodes[lost].kill()
+    drive.wait(4_500)
+    drive.isolate(last)
+    drive.put(leader, "k", "in the leader and the log replica")
+    drive.cluster.nodes[leader].kill()
+    drive.cut([])
+    assert drive.await_leader() == last
+    assert drive.get(last, "k")["value"] == "in the leader and the log replica"
+    assert drive.status("n4")["counters"]["elections_begun"] == 0
+
+
+def test_a_replica_that_lost_its_disk_does_not_vote_until_it_is_a_new_member() -> None:
+    drive = Drive({"engine": "memory", "repair": "off"})
+    leader = drive.await_leader()
+    lost = next(node for node in THREE if node != leader)
+    drive.cluster.nodes[lost].kill()
+    drive.cluster.nodes[lost].start()
+    drive.wait(3_000)
+    assert drive.status(lost)["replica"] == 0
+    last = next(node for node in THREE if node not in (leader, lost))
+    drive.cluster.nodes[last].kill()
+    drive.wait(3_000)
+    assert drive.leader() is None  # One voter and one amnesiac are no quorum.
+
+
+def test_with_repair_a_lost_disk_is_whole_again_while_writes_go_on() -> None:
+    drive = Drive({"engine": "memory", "checkpoint_slots": 10})
+    leader = drive.await_leader()
+    lost = next(node for node in THREE if node != leader)
+    for n in range(50):
+        drive.put(leader, f"k{n}", n)
+    drive.wait(300)
+    drive.cluster.nodes[lost].kill()
+    drive.cluster.nodes[lost].start()
+    for n in range(50, 100):
+        drive.put(leader, f"k{n}", n)
+        drive.wait(20)
+    drive.wait(1_000)
+    assert drive.status(lost)["replica"] == 4
+    assert drive.dump(lost)["keys"] == {f"k{n}": n for n in range(100)}
+    assert drive.status(lost)["counters"]["snapshots_installed"] >= 1
+
+
+def test_a_configuration_is_in_force_from_its_slot() -> None:
+    first = first_group(THREE, 3)
+    groups = Groups(0, first)
+    second = first.without("n3")
+    groups.put(7, second)
+    assert [groups.at(slot) for slot in (6, 7, 8)] == [first, second, second]
+    assert (groups.ends(1), groups.ends(7)) == (6, None)
+    groups.put(7, None)
+    assert groups.newest == first
+    groups.put(7, second)
+    groups.settle(7)
+    assert (groups.base, groups.pending) == (second, [])
+
+
+def test_ids_are_never_given_twice() -> None:
+    group = first_group(THREE, 3).without("n3").with_member("n3", "storage")
+    again = group.without("n3").with_member("n3", "storage")
+    ids = [member.replica for member in again.members]
+    assert ids == [1, 2, 5]

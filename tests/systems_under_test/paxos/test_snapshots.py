@@ -1,0 +1,80 @@
+"""Truncation waits for two checkpoints, and snapshots bring up who fell behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.systems_under_test.paxos.driving import THREE, Drive
+
+SMALL = {"checkpoint_slots": 10}
+
+
+def fill(drive: Drive, node: str, first: int, last: int) -> None:
+    for n in range(first, last):
+        drive.put(node, f"k{n}", f"value {n}")
+
+
+@pytest.mark.parametrize("batch_bytes", [1 << 18, 200])
+def test_a_replica_that_fell_behind_gets_a_snapshot(batch_bytes: int) -> None:
+    drive = Drive({**SMALL, "batch_bytes": batch_bytes})
+    leader = drive.await_leader()
+    other = next(node for node in THREE if node != leader)
+    fill(drive, leader, 0, 5)
+    drive.isolate(other)
+    fill(drive, leader, 5, 60)
+    drive.wait(500)
+    assert drive.status(leader)["log_start"] > drive.status(other)["last"]
+    drive.cut([])
+    drive.wait(3_000)
+    assert drive.status(other)["counters"]["snapshots_installed"] >= 1
+    assert drive.dump(other)["keys"] == drive.dump(leader)["keys"]
+
+
+def test_the_log_is_kept_until_two_storage_replicas_have_a_checkpoint() -> None:
+    drive = Drive({"checkpoint_slots": 40})
+    leader = drive.await_leader()
+    fill(drive, leader, 0, 30)
+    drive.wait(300)
+    assert [drive.status(node)["log_start"] for node in THREE] == [0, 0, 0]
+    fill(drive, leader, 30, 50)
+    drive.wait(500)
+    for node in THREE:
+        status = drive.status(node)
+        assert 0 < status["log_start"] <= status["checkpoint"]
+
+
+def test_a_restart_replays_at_most_the_tail_of_the_log() -> None:
+    drive = Drive(SMALL)
+    leader = drive.await_leader()
+    other = next(node for node in THREE if node != leader)
+    fill(drive, leader, 0, 60)
+    drive.wait(500)
+    applied = drive.status(other)["applied"]
+    drive.cluster.nodes[other].power_off()
+    drive.cluster.nodes[other].start()
+    drive.wait(10)
+    status = drive.status(other)
+    assert status["applied"] >= status["checkpoint"] >= applied - 2 * SMALL["checkpoint_slots"]
+    drive.wait(500)
+    assert drive.dump(other)["keys"] == drive.dump(leader)["keys"]
+
+
+def test_after_a_snapshot_repeated_requests_are_still_known() -> None:
+    from tests.systems_under_test.paxos.driving import put
+
+    drive = Drive(SMALL)
+    leader = drive.await_leader()
+    other = next(node for node in THREE if node != leader)
+    drive.isolate(other)
+    drive.answer(leader, put("once", 1, "me/1"))
+    fill(drive, leader, 0, 60)
+    drive.wait(300)
+    drive.cut([])
+    drive.wait(1_000)
+    assert drive.status(other)["counters"]["snapshots_installed"] >= 1
+    drive.put(leader, "once", 2)
+    assert drive.order(leader, f"handover?to={other}")[0] == 200
+    drive.wait(500)
+    assert drive.leader() == other
+    assert drive.answer(other, put("once", 1, "me/1"))[0] == 200
+    assert drive.get(other, "once")["value"] == 2
