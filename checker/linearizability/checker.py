@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 CLAIM: Final = "linearizable"
 TOO_LITTLE: Final = "too little observed: nothing was answered that could have been wrong"
-NO_CHANGE: Final = "too little observed: nothing that was asked changes anything"
 REASONS_MAX: Final = 4
 KEYS_MAX: Final = 10
 """Of so many objects, those that took most steps, `observed` tells more."""
@@ -68,8 +67,6 @@ class Linearizable:
         if not _can_fail(problem):
             evidence.doubt(TOO_LITTLE, CLAIM)
         results = search(problem, budget, prune=self.prune)
-        if _can_fail(problem) and not _changes(problem):
-            evidence.doubt(NO_CHANGE, CLAIM)
         _judge(problem, results, budget, evidence)
         return evidence.verdict(_observed(problem, results))
 
@@ -92,11 +89,6 @@ def check(
 def _can_fail(problem: Problem) -> bool:
     """Whether anything was answered that could have been wrong."""
     return any(not problem.automaton.is_blind(action) for action in problem.told)
-
-
-def _changes(problem: Problem) -> bool:
-    """Whether the objects ever left their initial state: reads alone show next to nothing."""
-    return len(problem.automaton.states) > 1
 
 
 def _judge(
