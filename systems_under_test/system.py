@@ -25,18 +25,20 @@ class Bug:
 
     `needs` are options that expose it, `nodes` how many nodes do (None: the usual number), `faults`
     a nemesis argument that does, `masked_by` what must be switched off so that it is not repaired
-    before it can be seen (already part of `needs`).
+    before it can be seen (already part of `needs`). `finding` is None for one that breaks no promise:
+    then `found_by` says what finds it.
     """
 
     name: str
     sentence: str
-    finding: FindingKind
+    finding: FindingKind | None
     workload: str
     needs: Mapping[str, Any] = field(default_factory=dict)
     faults: str = "none"
     environments: tuple[str, ...] = ("simulated", "local")
     masked_by: tuple[str, ...] = ()
     nodes: int | None = None
+    found_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

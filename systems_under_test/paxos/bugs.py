@@ -36,6 +36,14 @@ def _bug(
 
 
 _BUGS: Final = (
+    Bug(
+        name=names.ELECTS_WHILE_HEALTHY,
+        sentence="A follower that hears no leader begins a ballot without asking whether others do.",
+        finding=None,
+        found_by="the counter of elections behind one cut link (tests of availability)",
+        workload="register",
+        faults="partition",
+    ),
     _bug(
         names.PROMISE_NOT_DURABLE,
         "Promises and accepted values are said before they are durable.",

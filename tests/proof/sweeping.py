@@ -43,6 +43,6 @@ def first_seed_that_finds(system: str, bug: str, runs: Path, seeds: int) -> tupl
             system, seed, runs, faults=about.faults, bug=bug, workload=about.workload
         )
         found = kinds(judgement)
-        if about.finding in found:
+        if about.finding is not None and about.finding in found:
             return seed, found
     return -1, set()

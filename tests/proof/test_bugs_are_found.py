@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 SEEDS_MAX = 20
 BUGS = [
-    (system, bug) for system in registry.SYSTEMS for bug in sorted(registry.system(system).bugs)
+    (system, name)
+    for system in registry.SYSTEMS
+    for name, bug in sorted(registry.system(system).bugs.items())
+    if bug.finding is not None
 ]
 
 

@@ -12,7 +12,15 @@ from tests.proof.sweeping import simulate
 if TYPE_CHECKING:
     from pathlib import Path
 
-SYSTEMS = [("dynamo", "siblings"), ("dynamo", "set"), ("atomic", "register")]
+SYSTEMS = [
+    ("dynamo", "siblings"),
+    ("dynamo", "set"),
+    ("atomic", "register"),
+    ("paxos", "register"),
+    ("paxos", "kv"),
+    ("paxos", "list-append"),
+    ("paxos", "bank"),
+]
 SEEDS_IN_CHECK = range(20)
 SEEDS_IN_SOAK = range(20, int(os.environ.get("LINEAL_SEEDS", "500")))
 
@@ -52,4 +60,23 @@ def test_a_strict_quorum_keeps_its_stronger_promises(
     given = {"quorum": "strict", **options}
     judgement = simulate("dynamo", seed, tmp_path, faults="all", options=given)
     assert "read-your-writes" in judgement.promises.claims
+    assert judgement.status == "valid", judgement.explain()
+
+
+HARDER = [
+    {"handover_every_ms": 700, "checkpoint_slots": 5},
+    {"reads": "quorum"},
+    {"log_replicas": 2, "replace_after_ms": 500, "checkpoint_slots": 20},
+    {"step_down": "off"},
+]
+
+
+@pytest.mark.parametrize("options", HARDER, ids=lambda options: "-".join(options))
+@pytest.mark.parametrize("seed", range(3))
+def test_a_paxos_store_is_linearizable_however_it_is_set_up(
+    options: dict[str, object], seed: int, tmp_path: Path
+) -> None:
+    nodes = ("n1", "n2", "n3", "n4", "n5")
+    judgement = simulate("paxos", seed, tmp_path, faults="all", options=options, nodes=nodes)
+    assert "linearizable" in judgement.promises.claims
     assert judgement.status == "valid", judgement.explain()

@@ -34,7 +34,7 @@ def digest(runs: Path, system: str, seed: int, environment: dict[str, str]) -> s
     return hashlib.sha256(history.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("system", ["dynamo", "atomic"])
+@pytest.mark.parametrize("system", ["dynamo", "atomic", "paxos"])
 def test_the_history_depends_on_the_seed_alone(system: str, tmp_path: Path) -> None:
     same = {digest(tmp_path, system, 11, environment) for environment in ELSEWHERE}
     other = digest(tmp_path, system, 12, ELSEWHERE[0])
