@@ -39,13 +39,15 @@ def import_history(
 class SearchResult:
     """What a search found out about one object; numbers are rows and states.
 
-    `outcome` is "legal", "illegal", "broken", or what was spent: "steps", "seconds", "memory".
+    `outcome` is "legal", "illegal", "broken", "undecided" by the `rung` that was asked for, or what
+    was spent: "steps", "seconds", "memory". `rung` is the way of searching that told it last.
     `row` could not be linearized, or was being tried last. `configurations` are those right
     before: the state, and the rows that had taken effect early. `tried` are all states from which
     `row` was tried. `broken` is a state, an action, and "failed" or a declaration not kept.
     """
 
     outcome: str
+    rung: str
     row: int | None
     configurations: list[tuple[int, list[int]]]
     tried: list[int]
@@ -105,6 +107,7 @@ class TransitionTable:
         prune: Sequence[str],
         budget: SearchBudget,
         steps: int | None = None,
+        rung: str | None = None,
         stop_at_first: bool = False,
     ) -> list[SearchResult]: ...
 

@@ -19,14 +19,25 @@ PRUNINGS: Final[dict[str, str]] = {
     "dominance": "a configuration gives way to one that is at least as good",
     "deadlines": "of equal operations the one that returns first goes first, a crashed one last",
     "enablement": "a crashed operation happens only right before one that it matters to",
+    "substitution": "a crashed reset stands in for what leads to the same state",
     "absorption": "a reset that is open while another happens owes nothing any more",
     "detours": "a reset that only reads profit from is looked for when they return",
+    "relaxation": "crashed operations are first taken for resets, and what is found walked exactly",
+    "diving": "what is wide is also searched depth first",
 }
 """What the search leaves out, by name. Each can be switched off; none changes an answer.
 
 A reset is an operation that is possible in every state and always leads to the same one, as a
 write to a register is.
 """
+
+
+RUNGS: Final[dict[str, str]] = {
+    "exact": "the walk over everything that can be",
+    "relaxed": "the walk with crashed operations taken for resets; what it finds is followed",
+    "dived": "the search depth first",
+}
+"""The ways to search. They are tried in rounds of growing length, until one decides."""
 
 
 def budget_of(budget: Budget) -> SearchBudget:
@@ -37,9 +48,16 @@ def budget_of(budget: Budget) -> SearchBudget:
 
 
 def search(
-    problem: Problem, budget: SearchBudget, *, prune: Iterable[str] = PRUNINGS
+    problem: Problem,
+    budget: SearchBudget,
+    *,
+    prune: Iterable[str] = PRUNINGS,
+    rung: str | None = None,
 ) -> list[SearchResult]:
-    """Search every object of the problem, in order. Raises Unfit, and WrongDeclaration."""
+    """Search every object of the problem, in order. Raises Unfit, and WrongDeclaration.
+
+    `rung` is one of `RUNGS` to be tried alone; its results may be "undecided".
+    """
     columns = problem.history.columns
     automaton = problem.automaton
     results = automaton.table.search(
@@ -52,6 +70,7 @@ def search(
         0,
         prune=sorted(prune),
         budget=budget,
+        rung=rung,
     )
     for result in results:
         if result.broken is not None and result.broken[2] != "failed":

@@ -4,8 +4,9 @@ use super::layout::{Layout, Roles};
 use super::table::mix;
 
 const END: u32 = u32::MAX;
+/// Buckets of an empty set.
+const BUCKETS: usize = 16;
 
-#[derive(Default)]
 pub struct Antichain {
     data: Vec<u64>,
     next: Vec<u32>,
@@ -16,6 +17,19 @@ pub struct Antichain {
     pub live: usize,
 }
 
+impl Default for Antichain {
+    fn default() -> Self {
+        Antichain {
+            data: Vec::new(),
+            next: Vec::new(),
+            dead: Vec::new(),
+            heads: vec![(0, END); BUCKETS],
+            clearing: 1,
+            live: 0,
+        }
+    }
+}
+
 impl Antichain {
     pub fn clear(&mut self) {
         self.data.clear();
@@ -24,11 +38,8 @@ impl Antichain {
         self.live = 0;
         self.clearing = self.clearing.wrapping_add(1);
         if self.clearing == 0 {
-            self.heads.clear();
-        }
-        if self.heads.is_empty() {
+            self.heads.fill((0, END));
             self.clearing = 1;
-            self.heads.resize(16, (0, END));
         }
     }
 

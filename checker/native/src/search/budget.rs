@@ -62,6 +62,19 @@ impl Budget {
         self.steps = self.steps.saturating_add(part.steps).min(self.steps_max);
     }
 
+    /// Steps that are left.
+    pub fn left(&self) -> u64 {
+        self.steps_max - self.steps
+    }
+
+    /// Whether nothing is left, of steps or of time.
+    pub fn is_spent(&self) -> bool {
+        self.left() == 0
+            || self
+                .deadline
+                .is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
     /// Counts one step.
     #[inline]
     pub fn step(&mut self) -> Result<(), Spent> {

@@ -4,6 +4,7 @@ use super::frontier::{Forced, Search, Stop};
 use super::layout::Layout;
 use super::open::{has, put, take, Mover};
 use super::schedule::NONE;
+use super::space::{Space, Use};
 use super::table::Stepper;
 
 /// What takes effect: an open operation, or a crashed one of a lane.
@@ -107,8 +108,15 @@ impl<S: Stepper> Search<'_, S> {
         Ok(())
     }
 
-    fn mark(&self, config: &mut [u64], taken: Taken) {
-        let layout = &self.space.layout;
+    /// Marks what takes effect in the state that the configuration is in.
+    fn mark(&mut self, config: &mut [u64], taken: Taken) {
+        let state = Layout::state(config);
+        self.mark_in(config, taken, state);
+    }
+
+    fn mark_in(&mut self, config: &mut [u64], taken: Taken, state: u32) {
+        let passed = self.passed as u32;
+        let Space { layout, uses, .. } = &mut *self.space;
         match taken {
             Taken::Open(slot) => {
                 put(layout.done_mut(config), slot);
@@ -116,7 +124,20 @@ impl<S: Stepper> Search<'_, S> {
                     take(layout.covered_mut(config), slot);
                 }
             }
-            Taken::Crashed(lane) => layout.use_one(config, lane),
+            Taken::Crashed(lane) => {
+                layout.use_one(config, lane);
+                if layout.tracing {
+                    let last = &mut config[layout.stride - 1];
+                    let (before, lane) = (*last as u32, lane as u32);
+                    *last = uses.len() as u64;
+                    uses.push(Use {
+                        before,
+                        lane,
+                        state,
+                        passed,
+                    });
+                }
+            }
         }
     }
 
@@ -333,7 +354,7 @@ impl<S: Stepper> Search<'_, S> {
             return Ok(());
         }
         let mut after = self.copy(config);
-        self.mark(&mut after, taken);
+        self.mark_in(&mut after, taken, NONE);
         self.read_covered(&mut after, state)?;
         self.leave(&mut after, forced);
         self.give_back(after);

@@ -6,29 +6,12 @@
 
 use super::antichain::Antichain;
 use super::budget::{Budget, Spent};
-use super::layout::Layout;
-use super::open::{has, put, take, OpenOperations, Sorting};
-use super::schedule::{Event, Schedule};
+use super::layout::{Layout, StandIns};
+use super::open::{has, put, take, Sorting};
+use super::prune::Prune;
+use super::schedule::{resets, Event, Schedule, NONE};
+use super::space::Space;
 use super::table::{Broken, Miss, Next, Stepper, Table};
-
-/// What a search leaves out. Each can be switched off, and none changes an answer.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Prune {
-    /// Operations without effect happen as soon as they can; crashed ones are dropped.
-    pub reads: bool,
-    /// Equal crashed operations are counted, not told apart.
-    pub multisets: bool,
-    /// A configuration gives way to one that is at least as good.
-    pub dominance: bool,
-    /// Of equal operations the one that returns first goes first, a crashed one last.
-    pub deadlines: bool,
-    /// A crashed operation happens only right before one that it makes possible or changes.
-    pub enablement: bool,
-    /// A reset that is open while another happens owes nothing any more.
-    pub absorption: bool,
-    /// A reset that only reads profit from, before the next reset, is looked for when they return.
-    pub detours: bool,
-}
 
 pub enum Stop<E> {
     Spent(Spent),
@@ -51,22 +34,6 @@ pub struct Forced {
     pub resets: bool,
 }
 
-/// Buffers of a search, kept from one object to the next.
-#[derive(Default)]
-pub struct Space {
-    pub layout: Layout,
-    pub open: OpenOperations,
-    pub frontier: Antichain,
-    pub next: Antichain,
-    pub visited: Antichain,
-    /// Configurations right after a reset, whose continuations were all looked at.
-    pub landed: Antichain,
-    /// By state: the reads that are possible in it, and the version of the reads they are of.
-    pub possible: Vec<u64>,
-    possible_at: Vec<u32>,
-    spare: Vec<Vec<u64>>,
-}
-
 pub struct Search<'a, S: Stepper> {
     pub table: &'a mut Table,
     pub stepper: &'a mut S,
@@ -77,6 +44,14 @@ pub struct Search<'a, S: Stepper> {
     pub deterministic: bool,
     /// Whether operations of one process touch, so that `after` must be looked at.
     pub touching: bool,
+    /// Whether to remember how crashed operations were used.
+    pub tracing: bool,
+    /// Whether to stop at the first configurations in which a forced operation is done.
+    pub eager: bool,
+    /// Bytes that the search holds beside the space.
+    pub held: usize,
+    /// How many targets were known when crashed operations were last grouped.
+    pub grouped_for: usize,
     /// How far it came.
     pub passed: usize,
     pub widest: usize,
@@ -94,11 +69,7 @@ impl<S: Stepper> Search<'_, S> {
         schedule: &Schedule,
         initial: u32,
     ) -> Result<Option<Culprit>, Stop<S::Error>> {
-        self.touching = schedule.touching;
-        self.prune.enablement &= self.deterministic && !self.touching;
-        self.prune.absorption &= !self.touching;
-        self.prune.absorption &= self.prune.reads;
-        self.prune.detours &= self.prune.absorption;
+        self.prepare(schedule);
         self.begin(schedule, initial);
         let sorting = Sorting {
             reads: self.prune.reads,
@@ -112,9 +83,13 @@ impl<S: Stepper> Search<'_, S> {
                 }
                 Event::Crash { lane } => self.space.open.crash(lane, self.prune.absorption),
                 Event::Return { slot, action, row } => {
-                    if !self.on_return(slot, action)? {
+                    self.force(slot, action)?;
+                    if self.space.next.live == 0 {
                         return Ok(Some(Culprit { row }));
                     }
+                    std::mem::swap(&mut self.space.frontier, &mut self.space.next);
+                    self.widest = self.widest.max(self.space.frontier.live);
+                    self.space.open.close(slot);
                     self.passed += 1;
                 }
             }
@@ -122,11 +97,25 @@ impl<S: Stepper> Search<'_, S> {
         Ok(None)
     }
 
-    fn begin(&mut self, schedule: &Schedule, initial: u32) {
+    /// Switches off what does not hold for this history or model.
+    pub fn prepare(&mut self, schedule: &Schedule) {
+        self.touching = schedule.touching;
+        self.prune.enablement &= self.deterministic && !self.touching;
+        self.prune.absorption &= self.prune.reads && !self.touching;
+        self.prune.detours &= self.prune.absorption;
+        self.prune.substitution &= self.deterministic && !self.touching && self.prune.dominance;
+        self.grouped_for = usize::MAX;
+    }
+
+    pub fn begin(&mut self, schedule: &Schedule, initial: u32) {
         let space = &mut *self.space;
-        space
-            .layout
-            .arrange(schedule.slots, &schedule.lanes, self.prune.absorption);
+        space.layout.arrange(
+            schedule.slots,
+            &schedule.lanes,
+            self.prune.absorption,
+            self.tracing,
+        );
+        space.uses.clear();
         let words = space.layout.words;
         space
             .open
@@ -137,6 +126,9 @@ impl<S: Stepper> Search<'_, S> {
         space.spare.clear();
         let mut first = vec![0; space.layout.stride];
         Layout::set_state(&mut first, initial);
+        if self.tracing {
+            first[space.layout.stride - 1] = u64::from(NONE);
+        }
         space.frontier.add(
             &space.layout,
             &space.open.roles,
@@ -147,9 +139,10 @@ impl<S: Stepper> Search<'_, S> {
         self.widest = 1;
     }
 
-    /// Makes the operation in this slot have taken effect, in every way that matters. Answers
-    /// whether there is one.
-    fn on_return(&mut self, slot: u32, action: u32) -> Result<bool, Stop<S::Error>> {
+    /// Makes the operation in this slot have taken effect, in every way that matters: `next` are
+    /// the configurations after that. Where the search is eager it stops at the first of them, and
+    /// the answer is whether there may be more.
+    pub fn force(&mut self, slot: u32, action: u32) -> Result<bool, Stop<S::Error>> {
         let open = &self.space.open;
         let forced = Forced {
             slot,
@@ -157,9 +150,13 @@ impl<S: Stepper> Search<'_, S> {
             pure: has(&open.roles.pure, slot),
             resets: has(&open.roles.blind, slot),
         };
+        if self.prune.substitution {
+            self.group_stand_ins();
+        }
         self.space.next.clear();
         self.space.visited.clear();
         self.space.landed.clear();
+        self.space.levels.iter_mut().for_each(Vec::clear);
         for place in 0..self.space.frontier.len() {
             let Some(mut config) = self.copy_of(|space| &space.frontier, place) else {
                 continue;
@@ -168,21 +165,71 @@ impl<S: Stepper> Search<'_, S> {
             self.seed(&mut config, &forced)?;
             self.give_back(config);
         }
-        let mut place = 0;
-        while place < self.space.visited.len() {
-            if let Some(config) = self.copy_of(|space| &space.visited, place) {
-                self.expand(&config, &forced)?;
-                self.give_back(config);
+        self.expand_by_use(&forced)
+    }
+
+    /// Groups the crashed operations by the state that they lead to, as far as it is known. One
+    /// that has been used is known, so comparing two configurations never lacks a group.
+    fn group_stand_ins(&mut self) {
+        let known = self.table.targets_known();
+        if known == self.grouped_for {
+            return;
+        }
+        self.grouped_for = known;
+        let Space { layout, open, .. } = &mut *self.space;
+        layout.stand_ins.clear();
+        layout.alone.clear();
+        for (lane, crashed) in open.crashed.iter().enumerate() {
+            let flags = self.table.flags(crashed.action);
+            let Some(target) = self.table.target(crashed.action) else {
+                layout.alone.push(lane);
+                continue;
+            };
+            let place = layout
+                .stand_ins
+                .iter()
+                .position(|group| group.target == target);
+            let group = match place {
+                Some(place) => &mut layout.stand_ins[place],
+                None => {
+                    layout.stand_ins.push(StandIns {
+                        target,
+                        ..StandIns::default()
+                    });
+                    layout.stand_ins.last_mut().expect("it was pushed")
+                }
+            };
+            let list = if resets(flags) {
+                &mut group.resets
+            } else {
+                &mut group.others
+            };
+            list.push(lane);
+        }
+    }
+
+    /// Expands what is visited, those that have used fewer crashed operations first: they are
+    /// better, and the others are often not needed.
+    fn expand_by_use(&mut self, forced: &Forced) -> Result<bool, Stop<S::Error>> {
+        let mut level = 0;
+        while level < self.space.levels.len() {
+            if self.eager && self.space.next.live > 0 {
+                return Ok(self.space.levels[level..]
+                    .iter()
+                    .any(|left| !left.is_empty()));
             }
-            place += 1;
+            let mut number = 0;
+            while number < self.space.levels[level].len() {
+                let place = self.space.levels[level][number];
+                if let Some(config) = self.copy_of(|space| &space.visited, place) {
+                    self.expand(&config, forced)?;
+                    self.give_back(config);
+                }
+                number += 1;
+            }
+            level += 1;
         }
-        if self.space.next.live == 0 {
-            return Ok(false);
-        }
-        std::mem::swap(&mut self.space.frontier, &mut self.space.next);
-        self.widest = self.widest.max(self.space.frontier.live);
-        self.space.open.close(slot);
-        Ok(true)
+        Ok(false)
     }
 
     fn seed(&mut self, config: &mut [u64], forced: &Forced) -> Result<(), Stop<S::Error>> {
@@ -205,23 +252,32 @@ impl<S: Stepper> Search<'_, S> {
     pub fn leave(&mut self, config: &mut [u64], forced: &Forced) {
         let space = &mut *self.space;
         take(space.layout.done_mut(config), forced.slot);
-        space.next.add(
-            &space.layout,
-            &space.open.roles,
-            self.prune.dominance,
-            config,
-        );
+        let (layout, roles) = (&space.layout, &space.open.roles);
+        let dominance = self.prune.dominance;
+        if !self.eager || space.reached.add(layout, roles, dominance, config) {
+            space.next.add(layout, roles, dominance, config);
+        }
     }
 
     /// Keeps a configuration to be expanded at this return.
     pub fn visit(&mut self, config: &[u64]) {
         let space = &mut *self.space;
-        space.visited.add(
-            &space.layout,
-            &space.open.roles,
-            self.prune.dominance,
-            config,
-        );
+        let (layout, open) = (&space.layout, &space.open);
+        if space
+            .visited
+            .add(layout, &open.roles, self.prune.dominance, config)
+        {
+            let used: usize = (0..open.crashed.len())
+                .map(|lane| layout.used(config, lane) as usize)
+                .sum();
+            let exact = layout.done(config).iter().zip(&open.roles.exact);
+            let taken: u32 = exact.map(|(done, exact)| (done & exact).count_ones()).sum();
+            let level = used + taken as usize;
+            if space.levels.len() <= level {
+                space.levels.resize_with(level + 1, Vec::new);
+            }
+            space.levels[level].push(space.visited.len() - 1);
+        }
     }
 
     /// Keeps a configuration, or lets it leave if the forced operation is done in it.
@@ -313,7 +369,7 @@ impl<S: Stepper> Search<'_, S> {
         self.stepper.pause().map_err(Stop::Failed)?;
         Ok(self
             .budget
-            .look(self.space.memory() + self.table.memory())?)
+            .look(self.space.memory() + self.table.memory() + self.held)?)
     }
 
     /// Where the states that follow are, to be asked one by one while the search goes on.
@@ -339,14 +395,5 @@ impl<S: Stepper> Search<'_, S> {
 
     pub fn give_back(&mut self, config: Vec<u64>) {
         self.space.spare.push(config);
-    }
-}
-
-impl Space {
-    /// Bytes in use.
-    pub fn memory(&self) -> usize {
-        let sets = [&self.frontier, &self.next, &self.visited, &self.landed];
-        let possible = self.possible.capacity() * 8 + self.possible_at.capacity() * 4;
-        sets.iter().map(|set| set.memory()).sum::<usize>() + possible
     }
 }

@@ -19,15 +19,29 @@ pub struct Place {
     mask: u64,
 }
 
+/// Crashed operations that lead to one state: the resets among them can stand in for the others.
+#[derive(Default, Clone, Debug)]
+pub struct StandIns {
+    pub target: u32,
+    pub resets: Vec<usize>,
+    pub others: Vec<usize>,
+}
+
 #[derive(Default)]
 pub struct Layout {
     /// Words for a set of slots.
     pub words: usize,
     pub absorbing: bool,
+    /// Whether the last word numbers the last use of a crashed operation; it is not compared.
+    pub tracing: bool,
     pub stride: usize,
     used_from: usize,
     places: Vec<Place>,
     guards: Vec<u64>,
+    /// Where substitution is on: groups of lanes that lead to one state, resets among them.
+    pub stand_ins: Vec<StandIns>,
+    /// Lanes that are in no group as others.
+    pub alone: Vec<usize>,
 }
 
 /// Which open slots hold what: it decides how their bits are compared.
@@ -42,12 +56,15 @@ pub struct Roles {
 }
 
 impl Layout {
-    pub fn arrange(&mut self, slots: usize, lanes: &[Lane], absorbing: bool) {
+    pub fn arrange(&mut self, slots: usize, lanes: &[Lane], absorbing: bool, tracing: bool) {
+        self.tracing = tracing;
         self.words = slots.div_ceil(64).max(1);
         self.absorbing = absorbing;
         self.used_from = 1 + self.words * if absorbing { 2 } else { 1 };
         self.places.clear();
         self.guards.clear();
+        self.stand_ins.clear();
+        self.alone.clear();
         let mut next = 64;
         for lane in lanes {
             let bits = 32 - lane.count.leading_zeros();
@@ -64,7 +81,7 @@ impl Layout {
             });
             next += bits + 1;
         }
-        self.stride = self.used_from + self.guards.len();
+        self.stride = self.used_from + self.guards.len() + usize::from(tracing);
     }
 
     #[inline]
@@ -156,6 +173,20 @@ impl Layout {
                 }
             }
         }
-        (!self.absorbing || Self::epoch(a) >= Self::epoch(b)) && self.uses_no_more(a, b)
+        (!self.absorbing || Self::epoch(a) >= Self::epoch(b))
+            && (self.uses_no_more(a, b) || (!self.stand_ins.is_empty() && self.substitutes(a, b)))
+    }
+
+    /// Whether `a` has resets to spare, beyond those that `b` has, for all that it has used more
+    /// of: a reset can stand in for any crashed operation that leads to the same state.
+    fn substitutes(&self, a: &[u64], b: &[u64]) -> bool {
+        let no_more = |&lane: &usize| self.used(a, lane) <= self.used(b, lane);
+        self.stand_ins.iter().all(|group| {
+            let more = |&lane: &usize| self.used(a, lane).saturating_sub(self.used(b, lane));
+            let spare = |&lane: &usize| self.used(b, lane).saturating_sub(self.used(a, lane));
+            group.resets.iter().all(no_more)
+                && group.others.iter().map(more).sum::<u32>()
+                    <= group.resets.iter().map(spare).sum::<u32>()
+        }) && self.alone.iter().all(no_more)
     }
 }

@@ -13,20 +13,24 @@ mod antichain;
 mod budget;
 mod closure;
 mod columns;
+mod dive;
+mod follow;
 mod frontier;
+mod ladder;
 mod layout;
 mod open;
+mod prune;
+mod relaxation;
 mod schedule;
+mod space;
 mod table;
 
 use budget::{Budget, Spent};
-use frontier::{Prune, Search, Space, Stop};
-use layout::Layout;
-use schedule::{Columns, Rules, Schedule};
-use table::{Stepper, Table};
-
-/// At most so many configurations, and states, are told of a violation.
-const TOLD_MAX: usize = 64;
+use ladder::{Climb, Ended, Engine, Found, Rung};
+use prune::Prune;
+use schedule::{Columns, Schedule};
+use space::Space;
+use table::{Broken, Stepper, Table};
 
 /// Asks a model in Python: `step(state, action)` answers a number, -1 for a refusal, a tuple of
 /// numbers, or None if the model failed.
@@ -61,8 +65,10 @@ impl Stepper for Callback {
 /// What a search found out about one object.
 #[pyclass(module = "checker._core", frozen, get_all)]
 struct SearchResult {
-    /// "legal", "illegal", "broken", or what was spent: "steps", "seconds", "memory".
+    /// "legal", "illegal", "broken", "undecided" by the rung asked for, or what was spent: "steps", "seconds", "memory".
     outcome: &'static str,
+    /// What decided: see `ladder`.
+    rung: &'static str,
     /// The row that could not be linearized, or that was being tried when the budget was spent.
     row: Option<u32>,
     /// Configurations right before: the state and the rows that had taken effect early.
@@ -78,6 +84,41 @@ struct SearchResult {
     steps: u64,
     /// For "broken": the state, the action, and "failed" or the declaration that was not kept.
     broken: Option<(u32, u32, &'static str)>,
+}
+
+impl SearchResult {
+    fn of(found: Found<PyErr>, steps: u64) -> PyResult<Self> {
+        let mut broken = None;
+        let outcome = match found.ended {
+            Ended::Legal => "legal",
+            Ended::Illegal(_) => "illegal",
+            Ended::Undecided => "undecided",
+            Ended::Spent(spent) => spent.name(),
+            Ended::Failed(error) => return Err(error),
+            Ended::Broken(Broken {
+                state,
+                action,
+                declaration,
+            }) => {
+                broken = Some((state, action, declaration));
+                "broken"
+            }
+        };
+        Ok(SearchResult {
+            outcome,
+            rung: found.rung.name(),
+            row: found.row,
+            configurations: found.configurations,
+            tried: found.tried,
+            passed: found.passed,
+            returns: found.returns,
+            frontier: found.frontier,
+            widest: found.widest,
+            crashed: found.crashed,
+            steps,
+            broken,
+        })
+    }
 }
 
 /// What the searches of one check may spend together; its clock starts when it is made.
@@ -115,11 +156,7 @@ impl SearchBudget {
 /// The transitions of one model over numbered states and actions; a search asks for what it lacks.
 #[pyclass(module = "checker._core")]
 struct TransitionTable {
-    table: Table,
-    stepper: Callback,
-    space: Space,
-    schedule: Schedule,
-    deterministic: bool,
+    engine: Engine<Callback>,
 }
 
 #[pymethods]
@@ -127,29 +164,32 @@ impl TransitionTable {
     #[new]
     #[pyo3(signature = (step, flags, *, deterministic))]
     fn new(step: Py<PyAny>, flags: &[u8], deterministic: bool) -> Self {
-        TransitionTable {
+        let engine = Engine {
             table: Table::new(flags.to_vec()),
             stepper: Callback { step },
             space: Space::default(),
             schedule: Schedule::default(),
             deterministic,
-        }
+            prune: Prune::default(),
+            initial: 0,
+        };
+        TransitionTable { engine }
     }
 
     /// Adds actions after those that are there.
     fn extend(&mut self, flags: &[u8]) {
-        self.table.extend(flags);
+        self.engine.table.extend(flags);
     }
 
     /// How often the model was asked.
     #[getter]
     fn misses(&self) -> u64 {
-        self.table.misses
+        self.engine.table.misses
     }
 
     /// Searches each group of rows for a linearization from the initial state.
     #[pyo3(signature = (call, ret, process, action, rows, ends, initial, *, prune, budget,
-                        steps=None, stop_at_first=false))]
+                        steps=None, rung=None, stop_at_first=false))]
     #[allow(clippy::too_many_arguments)]
     fn search(
         &mut self,
@@ -164,144 +204,92 @@ impl TransitionTable {
         prune: Vec<String>,
         budget: &Bound<'_, SearchBudget>,
         steps: Option<u64>,
+        rung: Option<&str>,
         stop_at_first: bool,
     ) -> PyResult<Vec<SearchResult>> {
-        let prune = prune_of(&prune)?;
+        let prune = Prune::of(&prune)
+            .map_err(|name| PyValueError::new_err(format!("there is no pruning {name:?}")))?;
+        let only = rung.map(rung_of).transpose()?;
         let columns = columns::Owned::new(py, [&call, &ret, &process], &action)?;
         let (rows, ends) = (columns::unsigned(py, &rows)?, columns::unsigned(py, &ends)?);
-        columns.refuse_bad(&rows, &ends, self.table.actions())?;
+        columns.refuse_bad(&rows, &ends, self.engine.table.actions())?;
+        self.engine.prune = prune;
+        self.engine.initial = initial;
         let mut part = budget.borrow().budget.part(steps);
         let results = py.detach(|| {
-            let mut results = Vec::with_capacity(ends.len());
+            let mut objects: Vec<Object> = Vec::with_capacity(ends.len());
             let mut from = 0;
             for &end in &ends {
-                let group = &rows[from..end as usize];
-                let result = self.search_one(&columns.view(), group, initial, prune, &mut part)?;
-                let illegal = result.outcome == "illegal";
-                results.push(result);
-                if illegal && stop_at_first {
-                    break;
-                }
+                objects.push(Object::new(&rows[from..end as usize], only));
                 from = end as usize;
             }
-            Ok(results)
+            self.search_all(&columns.view(), objects, stop_at_first, &mut part)
         });
         budget.borrow_mut().budget.spend(&part);
         results
     }
 }
 
+/// One object of several that are searched together.
+struct Object<'a> {
+    rows: &'a [u32],
+    climb: Climb,
+    result: Option<SearchResult>,
+    /// Steps of all rounds.
+    steps: u64,
+}
+
+impl<'a> Object<'a> {
+    fn new(rows: &'a [u32], only: Option<Rung>) -> Self {
+        Object {
+            rows,
+            climb: Climb::new(only),
+            result: None,
+            steps: 0,
+        }
+    }
+}
+
 impl TransitionTable {
-    fn search_one(
+    /// Gives every object a round, then another to those that are undecided, and so on.
+    fn search_all(
         &mut self,
         columns: &Columns,
-        rows: &[u32],
-        initial: u32,
-        prune: Prune,
+        mut objects: Vec<Object>,
+        stop_at_first: bool,
         budget: &mut Budget,
-    ) -> PyResult<SearchResult> {
-        let rules = Rules {
-            reads: prune.reads,
-            multisets: prune.multisets,
-        };
-        self.schedule
-            .compile(columns, rows, |action| self.table.flags(action), &rules);
-        let steps_before = budget.steps;
-        let mut search = Search {
-            table: &mut self.table,
-            stepper: &mut self.stepper,
-            budget,
-            space: &mut self.space,
-            prune,
-            deterministic: self.deterministic,
-            touching: false,
-            passed: 0,
-            widest: 0,
-        };
-        let ended = search.run(&self.schedule, initial);
-        let (passed, widest) = (search.passed, search.widest);
-        let mut result = SearchResult {
-            outcome: "legal",
-            row: None,
-            configurations: Vec::new(),
-            tried: Vec::new(),
-            passed,
-            returns: self.schedule.returns,
-            frontier: self.space.frontier.live,
-            widest,
-            crashed: self.schedule.crashed,
-            steps: budget.steps - steps_before,
-            broken: None,
-        };
-        match ended {
-            Ok(None) => {}
-            Ok(Some(culprit)) => {
-                result.outcome = "illegal";
-                result.row = Some(culprit.row);
-                result.configurations = self.space.tell_frontier(TOLD_MAX);
-                result.tried = self.space.tell_tried(TOLD_MAX);
-            }
-            Err(Stop::Spent(spent)) => {
-                result.outcome = spent.name();
-                result.row = self.schedule.returned(passed);
-                if spent == Spent::Memory {
-                    self.space = Space::default();
+    ) -> PyResult<Vec<SearchResult>> {
+        let mut todo: Vec<usize> = (0..objects.len()).collect();
+        'rounds: while !todo.is_empty() {
+            let mut again = Vec::new();
+            for place in todo {
+                let object = &mut objects[place];
+                let before = budget.steps;
+                let (found, more) =
+                    self.engine
+                        .round(columns, object.rows, &mut object.climb, budget);
+                object.steps += budget.steps - before;
+                let result = SearchResult::of(found, object.steps)?;
+                let illegal = result.outcome == "illegal";
+                object.result = Some(result);
+                if more {
+                    again.push(place);
+                }
+                if illegal && stop_at_first {
+                    break 'rounds;
                 }
             }
-            Err(Stop::Failed(error)) => return Err(error),
-            Err(Stop::Broken(broken)) => {
-                result.outcome = "broken";
-                result.broken = Some((broken.state, broken.action, broken.declaration));
-            }
+            todo = again;
         }
-        Ok(result)
+        Ok(objects
+            .into_iter()
+            .filter_map(|object| object.result)
+            .collect())
     }
 }
 
-impl Space {
-    fn tell_frontier(&self, most: usize) -> Vec<(u32, Vec<u32>)> {
-        let rows_of = |config: &[u64]| {
-            let done = self.layout.done(config);
-            let slots = (0..self.open.row.len() as u32).filter(|&slot| open::has(done, slot));
-            slots.map(|slot| self.open.row[slot as usize]).collect()
-        };
-        let configs = self.frontier.iter(&self.layout).take(most);
-        configs
-            .map(|config| (Layout::state(config), rows_of(config)))
-            .collect()
-    }
-
-    fn tell_tried(&self, most: usize) -> Vec<u32> {
-        let sets = [&self.frontier, &self.visited, &self.landed];
-        let configs = sets.into_iter().flat_map(|set| set.iter(&self.layout));
-        let mut states: Vec<u32> = configs.map(Layout::state).collect();
-        states.sort_unstable();
-        states.dedup();
-        states.truncate(most);
-        states
-    }
-}
-
-fn prune_of(names: &[String]) -> PyResult<Prune> {
-    let mut prune = Prune::default();
-    for name in names {
-        let switch = match name.as_str() {
-            "reads" => &mut prune.reads,
-            "multisets" => &mut prune.multisets,
-            "dominance" => &mut prune.dominance,
-            "deadlines" => &mut prune.deadlines,
-            "enablement" => &mut prune.enablement,
-            "absorption" => &mut prune.absorption,
-            "detours" => &mut prune.detours,
-            _ => {
-                return Err(PyValueError::new_err(format!(
-                    "there is no pruning {name:?}"
-                )))
-            }
-        };
-        *switch = true;
-    }
-    Ok(prune)
+fn rung_of(name: &str) -> PyResult<Rung> {
+    Rung::of(name).ok_or_else(|| PyValueError::new_err(format!("there is no rung {name:?}")))
 }
 
 /// Numbers the distinct actions of a history: see `columns::number_actions`.

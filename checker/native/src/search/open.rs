@@ -139,6 +139,16 @@ impl OpenOperations {
         }
     }
 
+    /// Takes the last crash of a lane back.
+    pub fn uncrash(&mut self, lane: u32) {
+        let crashed = &mut self.crashed[lane as usize];
+        crashed.called -= 1;
+        if crashed.resets {
+            self.epoch -= 1;
+            crashed.epochs.pop();
+        }
+    }
+
     pub fn close(&mut self, slot: u32) {
         let (word, bit) = bit_of(slot);
         self.pending[word] &= !bit;

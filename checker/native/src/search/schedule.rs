@@ -6,7 +6,8 @@
 
 use std::collections::HashMap;
 
-use super::table::{BLIND, PURE};
+use super::relaxation::Relaxation;
+use super::table::{Table, BLIND, PURE};
 
 pub const NEVER: i64 = i64::MAX;
 pub const NONE: u32 = u32::MAX;
@@ -73,6 +74,7 @@ pub struct Schedule {
 }
 
 /// What the compilation may assume; see `Prune`.
+#[derive(Clone, Copy)]
 pub struct Rules {
     /// Crashed operations without effect are left out.
     pub reads: bool,
@@ -86,8 +88,9 @@ impl Schedule {
         &mut self,
         columns: &Columns,
         rows: &[u32],
-        flags: impl Fn(u32) -> u8,
+        table: &Table,
         rules: &Rules,
+        relax: Option<&Relaxation>,
     ) {
         self.clear(rows.len());
         for (place, &row) in rows.iter().enumerate() {
@@ -102,7 +105,7 @@ impl Schedule {
         }
         self.returns = self.returning.len();
         self.find_touching(columns, rows);
-        self.merge(columns, rows, flags, rules);
+        self.merge(columns, rows, table, rules, relax);
     }
 
     /// The row of the return with this number.
@@ -163,7 +166,14 @@ impl Schedule {
         }
     }
 
-    fn merge(&mut self, columns: &Columns, rows: &[u32], flags: impl Fn(u32) -> u8, rules: &Rules) {
+    fn merge(
+        &mut self,
+        columns: &Columns,
+        rows: &[u32],
+        table: &Table,
+        rules: &Rules,
+        relax: Option<&Relaxation>,
+    ) {
         let mut cursor = 0;
         for (place, &row) in rows.iter().enumerate() {
             let action = columns.action[row as usize];
@@ -175,11 +185,13 @@ impl Schedule {
             let action = action as u32;
             let crashed = self.rank[place] == NONE;
             self.crashed += usize::from(crashed);
-            if crashed && rules.reads && flags(action) & PURE != 0 {
+            if crashed && rules.reads && table.flags(action) & PURE != 0 {
                 continue;
             }
             if crashed && rules.multisets && self.after[place] == NONE {
-                self.crash(action);
+                if let Some(action) = relax.map_or(Some(action), |relax| relax.of(action)) {
+                    self.crash(action);
+                }
             } else {
                 self.open(place, row, action);
             }

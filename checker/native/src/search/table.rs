@@ -15,6 +15,9 @@ const UNASKED: u32 = u32::MAX;
 const REFUSED: u32 = u32::MAX - 1;
 /// From here on an entry numbers a list of several states.
 const SEVERAL: u32 = 1 << 31;
+/// An action made up by a relaxation: possible in every state, it leads to the state in the other
+/// bits.
+pub const MADE_UP: u32 = 1 << 31;
 /// Above this many entries a dense table gives way to a map.
 const DENSE_MAX: usize = 1 << 22;
 
@@ -77,6 +80,7 @@ pub struct Table {
     sparse: FastMap<u64, u32>,
     several: Vec<Box<[u32]>>,
     states: usize,
+    targets_known: usize,
     pub misses: u64,
 }
 
@@ -88,6 +92,7 @@ impl Table {
             sparse: FastMap::default(),
             several: Vec::new(),
             states: 0,
+            targets_known: 0,
             misses: 0,
             flags,
         }
@@ -98,7 +103,23 @@ impl Table {
     }
 
     pub fn flags(&self, action: u32) -> u8 {
+        if action & MADE_UP != 0 {
+            return BLIND | SETTLES;
+        }
         self.flags[action as usize]
+    }
+
+    /// The state that an action always leads to, if it is declared to and has been seen to.
+    pub fn target(&self, action: u32) -> Option<u32> {
+        if action & MADE_UP != 0 {
+            return Some(action & !MADE_UP);
+        }
+        Some(self.target[action as usize]).filter(|&target| target != UNASKED)
+    }
+
+    /// How many such states are known.
+    pub fn targets_known(&self) -> usize {
+        self.targets_known
     }
 
     /// Adds actions after those that are there.
@@ -132,6 +153,9 @@ impl Table {
         action: u32,
         stepper: &mut S,
     ) -> Result<Next, Miss<S::Error>> {
+        if action & MADE_UP != 0 {
+            return Ok(Next(action & !MADE_UP));
+        }
         let known = match &self.dense {
             Some(dense) => {
                 let place = state as usize * self.flags.len() + action as usize;
@@ -195,6 +219,7 @@ impl Table {
             let target = &mut self.target[action as usize];
             if *target == UNASKED && after.len() == 1 {
                 *target = after[0];
+                self.targets_known += 1;
             }
             if after != [*target] {
                 return Err(broken("settles"));

@@ -1,0 +1,336 @@
+//! What to try on one object, and in which order.
+//!
+//! The walk over everything mostly ends soon. Where it does not, the walk with crashed operations
+//! taken for resets mostly decides, and where that does not, the search depth first. They are tried
+//! in rounds, each with more steps, so that the quickest of them costs at most a few times what it
+//! would cost alone; and of several objects all have a round before one has two.
+
+use super::budget::{Budget, Spent};
+use super::frontier::{Search, Stop};
+use super::prune::Prune;
+use super::relaxation::Relaxation;
+use super::schedule::{resets, Columns, Event, Rules, Schedule, NEVER};
+use super::space::Space;
+use super::table::{Broken, Stepper, Table, PURE};
+
+/// Steps of each search of the first round, beside those for each event.
+const FIRST_STEPS: u64 = 4096;
+/// By how much the searches of the next round may be longer.
+const ROUND_FACTOR: u64 = 4;
+/// At most so many configurations, and states, are told of a violation.
+const TOLD_MAX: usize = 64;
+
+pub struct Engine<S: Stepper> {
+    pub table: Table,
+    pub stepper: S,
+    pub space: Space,
+    pub schedule: Schedule,
+    pub deterministic: bool,
+    pub prune: Prune,
+    pub initial: u32,
+}
+
+/// How a search ended.
+pub enum Ended<E> {
+    Legal,
+    /// The operation in this row could not be linearized.
+    Illegal(u32),
+    /// The way of searching that was asked for does not decide.
+    Undecided,
+    Spent(Spent),
+    Failed(E),
+    Broken(Broken),
+}
+
+/// What a search found out about one object.
+pub struct Found<E> {
+    pub ended: Ended<E>,
+    pub rung: Rung,
+    /// How many returns were passed, of how many, and the row of the next.
+    pub passed: usize,
+    pub returns: usize,
+    pub row: Option<u32>,
+    pub crashed: usize,
+    pub frontier: usize,
+    pub widest: usize,
+    /// Of a violation, right before it: configurations, and states from which it was tried.
+    pub configurations: Vec<(u32, Vec<u32>)>,
+    pub tried: Vec<u32>,
+}
+
+/// A way of searching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rung {
+    /// The walk over everything.
+    Exact,
+    /// The walk with crashed operations taken for resets.
+    Relaxed,
+    /// The walk with the crashed operations that the relaxed one used.
+    Followed,
+    /// The search depth first.
+    Dived,
+}
+
+impl Rung {
+    pub fn of(name: &str) -> Option<Self> {
+        let all = [Rung::Exact, Rung::Relaxed, Rung::Dived];
+        all.into_iter().find(|rung| rung.name() == name)
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Rung::Exact => "exact",
+            Rung::Relaxed => "relaxed",
+            Rung::Followed => "followed",
+            Rung::Dived => "dived",
+        }
+    }
+}
+
+/// How far one object has come: the ways that are still worth trying.
+#[derive(Clone)]
+pub struct Climb {
+    steps: Option<u64>,
+    walk: bool,
+    relax: bool,
+    dive: bool,
+}
+
+impl Climb {
+    /// All ways, or one alone.
+    pub fn new(only: Option<Rung>) -> Self {
+        let wanted = |rung| only.map_or(true, |only| only == rung);
+        Climb {
+            steps: only.map(|_| u64::MAX),
+            walk: wanted(Rung::Exact),
+            relax: wanted(Rung::Relaxed),
+            dive: wanted(Rung::Dived),
+        }
+    }
+}
+
+impl<S: Stepper> Engine<S> {
+    /// One round of the search of these rows, which are in order of invocation. Answers what was
+    /// found out, and whether another round may find out more.
+    pub fn round(
+        &mut self,
+        columns: &Columns,
+        rows: &[u32],
+        climb: &mut Climb,
+        budget: &mut Budget,
+    ) -> (Found<S::Error>, bool) {
+        self.compile(columns, rows, None);
+        climb.relax &= self.may_relax();
+        climb.dive &= self.prune.diving && !self.schedule.touching;
+        let alone = [climb.walk, climb.relax, climb.dive]
+            .iter()
+            .filter(|&&way| way)
+            .count()
+            == 1;
+        let steps = if alone {
+            u64::MAX
+        } else {
+            climb.steps.unwrap_or(self.first_steps())
+        };
+        climb.steps = Some(steps.saturating_mul(ROUND_FACTOR));
+        let mut last = self.found(Ended::Undecided, Rung::Exact);
+        if climb.walk {
+            last = self.search(Rung::Exact, budget, steps);
+            climb.walk &= last.may_go_on();
+        }
+        if !last.decides() && climb.relax && !budget.is_spent() {
+            let (found, more) = self.relaxed(columns, rows, budget, steps);
+            climb.relax = more;
+            if found.decides() {
+                return (found, false);
+            }
+            self.compile(columns, rows, None);
+        }
+        if !last.decides() && climb.dive && !budget.is_spent() {
+            let found = self.search(Rung::Dived, budget, steps);
+            climb.dive &= found.may_go_on();
+            if found.decides() || !climb.walk {
+                last = found;
+            }
+        }
+        let more = climb.walk || climb.relax || climb.dive;
+        let again = !last.decides() && more && !budget.is_spent();
+        (last, again)
+    }
+
+    fn rules(&self) -> Rules {
+        Rules {
+            reads: self.prune.reads,
+            multisets: self.prune.multisets,
+        }
+    }
+
+    fn compile(&mut self, columns: &Columns, rows: &[u32], relax: Option<&Relaxation>) {
+        let rules = self.rules();
+        self.schedule
+            .compile(columns, rows, &self.table, &rules, relax);
+    }
+
+    fn may_relax(&self) -> bool {
+        let all = self.prune.relaxation && self.prune.multisets && self.prune.dominance;
+        let crashed = !self.schedule.lanes.is_empty() && !self.schedule.touching;
+        all && crashed && self.deterministic
+    }
+
+    /// Crashed operations make the walk slow and the other ways worth trying soon; resets make it
+    /// fast.
+    fn first_steps(&self) -> u64 {
+        let resets = self.schedule.events.iter().any(|event| match *event {
+            Event::Call(open) => resets(self.table.flags(open.action)),
+            _ => false,
+        });
+        let each = if resets && self.schedule.lanes.is_empty() {
+            256
+        } else {
+            16
+        };
+        FIRST_STEPS + each * self.schedule.events.len() as u64
+    }
+
+    fn search(&mut self, rung: Rung, budget: &mut Budget, steps: u64) -> Found<S::Error> {
+        let mut part = budget.part(Some(steps));
+        let mut search = Search {
+            table: &mut self.table,
+            stepper: &mut self.stepper,
+            budget: &mut part,
+            space: &mut self.space,
+            prune: self.prune,
+            deterministic: self.deterministic,
+            touching: false,
+            tracing: rung == Rung::Relaxed,
+            eager: rung == Rung::Dived,
+            held: 0,
+            grouped_for: usize::MAX,
+            passed: 0,
+            widest: 0,
+        };
+        let ended = match rung {
+            Rung::Dived => search.dive(&self.schedule, self.initial),
+            _ => search.run(&self.schedule, self.initial),
+        };
+        let (passed, widest) = (search.passed, search.widest);
+        budget.spend(&part);
+        let ended = match ended {
+            Ok(None) => Ended::Legal,
+            Ok(Some(culprit)) => Ended::Illegal(culprit.row),
+            Err(Stop::Spent(spent)) => Ended::Spent(spent),
+            Err(Stop::Failed(error)) => Ended::Failed(error),
+            Err(Stop::Broken(broken)) => Ended::Broken(broken),
+        };
+        let mut found = Found {
+            passed,
+            widest,
+            ..self.found(ended, rung)
+        };
+        found.row = self.schedule.returned(passed);
+        self.tell(&mut found);
+        found
+    }
+
+    fn found(&self, ended: Ended<S::Error>, rung: Rung) -> Found<S::Error> {
+        Found {
+            ended,
+            rung,
+            passed: 0,
+            returns: self.schedule.returns,
+            row: None,
+            crashed: self.schedule.crashed,
+            frontier: self.space.frontier.live,
+            widest: 0,
+            configurations: Vec::new(),
+            tried: Vec::new(),
+        }
+    }
+
+    fn tell(&mut self, found: &mut Found<S::Error>) {
+        match found.ended {
+            Ended::Illegal(row) => {
+                found.row = Some(row);
+                found.configurations = self.space.tell_frontier(TOLD_MAX);
+                found.tried = self.space.tell_tried(TOLD_MAX);
+            }
+            Ended::Spent(Spent::Memory) => self.space = Space::default(),
+            _ => {}
+        }
+    }
+
+    /// Illegal under the relaxation is illegal; the ways that it finds are followed exactly.
+    /// Answers what was found out, and whether more steps may find out more.
+    fn relaxed(
+        &mut self,
+        columns: &Columns,
+        rows: &[u32],
+        budget: &mut Budget,
+        steps: u64,
+    ) -> (Found<S::Error>, bool) {
+        let Some(relax) = self.relaxation(columns, rows) else {
+            return (self.found(Ended::Undecided, Rung::Relaxed), false);
+        };
+        self.compile(columns, rows, Some(&relax));
+        let found = self.search(Rung::Relaxed, budget, steps);
+        if !matches!(found.ended, Ended::Legal) {
+            let more = found.may_go_on();
+            return (found, more);
+        }
+        for way in self.ways() {
+            let Some(walk) = self.walk(columns, rows, &way) else {
+                continue;
+            };
+            let narrowed = Columns {
+                ret: &walk.ret,
+                ..*columns
+            };
+            self.compile(&narrowed, &walk.rows, None);
+            let found = self.search(Rung::Followed, budget, steps);
+            if matches!(found.ended, Ended::Legal) {
+                return (found, false);
+            }
+        }
+        (self.found(Ended::Undecided, Rung::Relaxed), false)
+    }
+
+    fn relaxation(&mut self, columns: &Columns, rows: &[u32]) -> Option<Relaxation> {
+        let happened = rows
+            .iter()
+            .filter(|&&row| columns.action[row as usize] >= 0);
+        let changes = happened
+            .filter(|&&row| self.table.flags(columns.action[row as usize] as u32) & PURE == 0);
+        let mut actions: Vec<u32> = Vec::new();
+        let mut crashed: Vec<u32> = Vec::new();
+        for &row in changes {
+            let action = columns.action[row as usize] as u32;
+            actions.push(action);
+            if columns.ret[row as usize] == NEVER {
+                crashed.push(action);
+            }
+        }
+        for list in [&mut actions, &mut crashed] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        Relaxation::find(
+            &mut self.table,
+            &mut self.stepper,
+            self.initial,
+            &crashed,
+            &actions,
+        )
+    }
+}
+
+impl<E> Found<E> {
+    /// Whether nothing else need be tried.
+    pub fn decides(&self) -> bool {
+        !matches!(self.ended, Ended::Undecided | Ended::Spent(_))
+    }
+
+    /// Whether the same way may decide with more steps.
+    fn may_go_on(&self) -> bool {
+        matches!(self.ended, Ended::Spent(Spent::Steps))
+    }
+}
