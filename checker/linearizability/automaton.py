@@ -15,7 +15,7 @@ from checker.models.model import Action, Inconsistent, Unfit, answers, purity
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from checker.models.model import Model
+    from checker.models.model import Specification
 
 PURE, BLIND, SETTLES = 1, 2, 4
 """Bits that tell the native core what an action is declared to be."""
@@ -33,9 +33,9 @@ class Automaton:
     State 0 is the initial one.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Specification) -> None:
         self.model: Final[Any] = model
-        self.states: Final[list[Model]] = [model]
+        self.states: Final[list[Specification]] = [model]
         self.actions: Final[list[Action]] = []
         self.failures: Final[dict[tuple[int, int], Exception]] = {}
         self._state_numbers: Final[dict[Hashable, int]] = {identity(model): 0}
@@ -97,7 +97,7 @@ class Automaton:
         after = answers(self.states[state], self.actions[action])
         return after.reason if isinstance(after, Inconsistent) else None
 
-    def _state_number(self, state: Model) -> int:
+    def _state_number(self, state: Specification) -> int:
         key = identity(state)
         number = self._state_numbers.setdefault(key, len(self.states))
         if number == len(self.states):

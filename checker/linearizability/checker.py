@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from checker.history.events import Operation
     from checker.linearizability.problem import Problem
     from checker.linearizability.witness import Witness
-    from checker.models.model import Model
+    from checker.models.model import Specification
     from checker.verdict import Verdict
 
 CLAIM: Final = "linearizable"
@@ -43,7 +43,7 @@ class Linearizable:
     leaves out (`checker.linearizability.search.PRUNINGS`).
     """
 
-    model: Model
+    model: Specification
     prune: frozenset[str] = frozenset(PRUNINGS)
 
     name: ClassVar[str] = "linearizable"
@@ -73,7 +73,7 @@ class Linearizable:
 
 def check(
     history: History,
-    model: Model,
+    model: Specification,
     *,
     budget: Budget = Budget(),  # noqa: B008
     prune: Iterable[str] = PRUNINGS,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from checker.history.columns import History
-    from checker.models.model import Model
+    from checker.models.model import Specification
 
 TOLD_MAX: Final = 10
 """Of at most so many operations that the model cannot take an error tells."""
@@ -44,7 +44,7 @@ class Problem:
         return self.rows[self.ends[number - 1] if number else 0 : self.ends[number]]
 
 
-def problem_of(history: History, model: Model) -> Problem:
+def problem_of(history: History, model: Specification) -> Problem:
     """Number the actions of a history and group its operations by object.
 
     Raises Unfit, naming every operation that the model cannot take.

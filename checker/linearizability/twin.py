@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from checker.history.events import Operation
-    from checker.models.model import Model
+    from checker.models.model import Specification
 
 
 def action_of(operation: Operation) -> Action:
@@ -48,7 +48,7 @@ def precedes(first: Operation, second: Operation) -> bool:
 
 
 def search(
-    operations: Iterable[Operation], model: Model, *, steps_max: int | None = None
+    operations: Iterable[Operation], model: Specification, *, steps_max: int | None = None
 ) -> bool | None:
     """Whether the operations of one object can be put in an order that the model allows.
 
@@ -83,7 +83,7 @@ def search(
     return False
 
 
-def brute_force(operations: Iterable[Operation], model: Model) -> bool:
+def brute_force(operations: Iterable[Operation], model: Specification) -> bool:
     """The same by trying every choice and every order. For at most seven operations or so."""
     happened = [operation for operation in operations if operation.outcome != "fail"]
     must = [operation for operation in happened if operation.ret is not None]
@@ -100,7 +100,7 @@ def _in_real_time_order(order: Sequence[Operation]) -> bool:
     return not any(precedes(later, earlier) for earlier, later in combinations(order, 2))
 
 
-def _allowed(actions: Sequence[Action], model: Model) -> bool:
+def _allowed(actions: Sequence[Action], model: Specification) -> bool:
     if not actions:
         return True
     after = answers(model, actions[0])

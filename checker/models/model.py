@@ -97,7 +97,18 @@ class Model(Protocol):
         ...
 
 
-Answer = tuple[Model, ...] | Inconsistent
+class Branching(Protocol):
+    """A model after one of whose operations several states are possible: see `Model`."""
+
+    def steps(self, op: Action, /) -> Iterable[Branching] | Inconsistent:
+        """Every state that may follow the operation, or why there is none. Raises Unfit."""
+        ...
+
+
+Specification = Model | Branching
+"""What a history can be judged by."""
+
+Answer = tuple[Specification, ...] | Inconsistent
 """What may follow: the states, or why there is none."""
 
 
@@ -107,7 +118,7 @@ def answers(model: Any, action: Action) -> Answer:
     Raises TypeError if the model answers neither a model nor Inconsistent.
     """
     if hasattr(model, "steps"):
-        many: Iterable[Model] | Inconsistent = model.steps(action)
+        many: Iterable[Specification] | Inconsistent = model.steps(action)
         if isinstance(many, Inconsistent):
             return many
         states = tuple(many)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from random import Random
 
-    from checker.models.model import Model
+    from checker.models.model import Specification
 
 Asked = tuple[str, Any, "Sequence[Any]"]
 """A name, an input, and the outputs that may be answered."""
@@ -166,7 +166,7 @@ def _draw(
     return drawn
 
 
-def _answer(rng: Random, model: Model, drawn: list[_Drawn], key: Any) -> None:
+def _answer(rng: Random, model: Specification, drawn: list[_Drawn], key: Any) -> None:
     state = model
     for op in sorted(drawn, key=lambda op: (op.moment is None, op.moment or 0)):
         f, given, outputs = op.asked

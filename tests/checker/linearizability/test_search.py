@@ -13,10 +13,11 @@ from checker.history.events import Event
 from checker.history.notation import parse
 from checker.linearizability import twin
 from checker.linearizability.problem import problem_of
-from checker.linearizability.search import PRUNINGS, budget_of, search
+from checker.linearizability.search import PRUNINGS, RUNGS, budget_of, search
 from checker.models import MODELS
 from checker.verdict import Budget
 from tests.checker.linearizability.histories import ASKED, random_history
+from tests.checker.linearizability.machines import random_machine, random_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,10 +29,15 @@ PAIRS = list(combinations(sorted(PRUNINGS), 2))
 
 
 def outcomes(
-    history: History, model: str, *, prune: Iterable[str] = PRUNINGS, budget: Budget | None = None
+    history: History,
+    model: str,
+    *,
+    prune: Iterable[str] = PRUNINGS,
+    budget: Budget | None = None,
+    rung: str | None = None,
 ) -> list[SearchResult]:
     problem = problem_of(history, MODELS[model]())
-    return search(problem, budget_of(budget or Budget()), prune=prune)
+    return search(problem, budget_of(budget or Budget()), prune=prune, rung=rung)
 
 
 def is_legal(history: History, model: str, *, prune: Iterable[str] = PRUNINGS) -> bool:
@@ -59,6 +65,42 @@ def test_agrees_with_the_twin_under_every_pruning(model: str) -> None:
         verdicts.add(expected)
         for prune in [(), (*PRUNINGS,), *ALL_BUT_ONE, rng.choice(PAIRS)]:
             assert is_legal(history, model, prune=prune) is expected, (seed, prune)
+    assert verdicts == {True, False}
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_every_rung_agrees_with_the_twin_where_it_decides(rung: str) -> None:
+    decided = set()
+    for seed in range(400):
+        rng = Random(f"{rung} {seed}")
+        model = rng.choice(["cas-register", "cas-register", "mutex", "register", "kv"])
+        history = random_history(
+            rng, model, operations=rng.randint(4, 10), crash_share=0.4, stamps=rng.choice([8, 30])
+        )
+        expected = twin.search(history, MODELS[model](), steps_max=20_000)
+        found = {result.outcome for result in outcomes(history, model, rung=rung)}
+        if expected is not None and "undecided" not in found:
+            assert ("illegal" not in found) is expected, (seed, model)
+            decided.add(expected)
+    assert decided == {True, False}
+
+
+def test_agrees_with_the_twin_on_random_automata() -> None:
+    verdicts = set()
+    for seed in range(600):
+        rng = Random(seed)
+        machine = random_machine(rng)
+        history = random_run(rng, machine)
+        expected = twin.search(history, machine, steps_max=20_000)
+        problem = problem_of(history, machine)
+        some = [name for name in PRUNINGS if rng.random() < 0.7]
+        for prune, rung in [(PRUNINGS, None), (some, None), (PRUNINGS, rng.choice([*RUNGS]))]:
+            found = {
+                r.outcome for r in search(problem, budget_of(Budget()), prune=prune, rung=rung)
+            }
+            if expected is not None and "undecided" not in found:
+                assert ("illegal" not in found) is expected, (seed, prune, rung)
+                verdicts.add(expected)
     assert verdicts == {True, False}
 
 
@@ -139,6 +181,31 @@ def test_a_spent_budget_is_told(budget: Budget, spent: str) -> None:
     assert result.outcome == spent
     assert result.returns == 3
     assert result.row is not None
+
+
+def crash_heavy(crashed: int, *reads: int) -> History:
+    """Compare-and-sets of which nobody knows, then reads of theirs."""
+    swaps = [f"p{n}: cas [{n % 5}, {(n * 3 + 1) % 5}]" for n in range(crashed)]
+    asked = [f"p{crashed}: read -> {value}" for value in reads]
+    return parse("\n".join([*swaps, f"p{crashed}: write 0 -> ok", *asked]))
+
+
+def test_a_hundred_crashed_operations_are_no_obstacle() -> None:
+    budget = Budget(steps=2_000_000)
+    [legal] = outcomes(crash_heavy(100, 0, 1, 4, 3, 0, 1), "cas-register", budget=budget)
+    assert legal.outcome == "legal"
+    many = [value for _ in range(60) for value in (0, 1)]
+    [illegal] = outcomes(crash_heavy(100, *many), "cas-register", budget=budget)
+    assert illegal.outcome == "illegal"
+
+
+def test_an_easy_object_is_decided_before_a_hard_one_has_used_the_budget() -> None:
+    hard = [f"p{n}: enqueue a {n}" for n in range(1, 40)]
+    answered = [f"p{n}: -> ok" for n in range(1, 40)]
+    taken = ["p99: dequeue a -> 77", "p99: enqueue b 1 -> ok", "p99: dequeue b -> 1"]
+    history = parse("\n".join([*hard, *answered, *taken]))
+    found = [r.outcome for r in outcomes(history, "queue", budget=Budget(steps=60_000))]
+    assert found == ["steps", "legal"]
 
 
 def test_steps_are_the_same_every_time() -> None:
