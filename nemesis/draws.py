@@ -22,6 +22,8 @@ JUMPS_NS: Final = (250 * MS, SECOND, 10 * SECOND, 60 * SECOND)
 """How far wall clocks jump, either way: from what NTP steps to what operators do."""
 DRIFTS_PPM: Final = (1_000, 10_000, 100_000, 200_000)
 """How much too fast or slow clocks run: from a bad quartz to a virtual machine in trouble."""
+SLOW_PPM: Final = (200_000,)
+"""How much too slow clocks run whose nodes are to outlive their leases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,11 @@ class Skew:
     variant: str
     name: str
     amounts: tuple[int, ...] = field(default=JUMPS_NS)
+    signs: tuple[int, ...] = (1, -1)
 
     def __call__(self, ctx: Context, targets: tuple[str, ...]) -> Mapping[str, Any]:
         """An amount for all targets together."""
-        amount = ctx.rng.choice(self.amounts) * ctx.rng.choice((1, -1))
+        amount = ctx.rng.choice(self.amounts) * ctx.rng.choice(self.signs)
         return {"variant": self.variant, self.name: amount}
 
 

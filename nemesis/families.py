@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nemesis.clock import CLOCK, Clock
 from nemesis.damage import DAMAGE, Damage
 from nemesis.disk import DISK, DiskFault
-from nemesis.draws import DRIFTS_PPM, JUMPS_NS, Cut, CutAny, CutAround, Shape, Skew
+from nemesis.draws import DRIFTS_PPM, JUMPS_NS, SLOW_PPM, Cut, CutAny, CutAround, Shape, Skew
 from nemesis.grudges import ANY, VARIANTS, MakeGrudge, grudge_of
 from nemesis.kill import KILL, Kill
 from nemesis.link import LinkFault
@@ -55,7 +55,13 @@ DAMAGES: Final[dict[str, str]] = {
 CLOCKS: Final[dict[str, tuple[str, Skew]]] = {
     "jump": ("wall clocks jump by 0.25 to 60 s", Skew("jump", "wall_offset_ns", JUMPS_NS)),
     "drift": ("clocks run up to 20 % too fast or slow", Skew("drift", "rate_ppm", DRIFTS_PPM)),
+    "slow": (
+        "clocks run 20 % too slow; only where it is asked for",
+        Skew("slow", "rate_ppm", SLOW_PPM, (-1,)),
+    ),
 }
+CLOCKS_DRAWN: Final = ("jump", "drift")
+"""Those drawn where no variant is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +155,8 @@ def power(target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
 
 def clock(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
     """Clocks that jump or drift, and are set again."""
-    details = {name: skew for name, (_, skew) in CLOCKS.items()}
+    names = CLOCKS_DRAWN if variant == ANY else (variant,)
+    details = {name: CLOCKS[name][1] for name in names}
     plan = _striking(CLOCK, Clock(), details, variant, target, timing)
     return replace(plan, clock_drift_ppm=0 if variant == "jump" else max(DRIFTS_PPM))
 
