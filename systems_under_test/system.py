@@ -25,8 +25,8 @@ class Bug:
 
     `needs` are options that expose it, `nodes` how many nodes do (None: the usual number), `faults`
     a nemesis argument that does, `masked_by` what must be switched off so that it is not repaired
-    before it can be seen (already part of `needs`). `finding` is None for one that breaks no promise:
-    then `found_by` says what finds it.
+    before it can be seen (already part of `needs`). `finding` is None for one that breaks no
+    promise: then `found_by` says what finds it.
     """
 
     name: str

@@ -38,7 +38,7 @@ def _bug(
 _BUGS: Final = (
     Bug(
         name=names.ELECTS_WHILE_HEALTHY,
-        sentence="A follower that hears no leader begins a ballot without asking whether others do.",
+        sentence="A follower that hears no leader begins a ballot without asking the others.",
         finding=None,
         found_by="the counter of elections behind one cut link (tests of availability)",
         workload="register",
@@ -77,8 +77,14 @@ _BUGS: Final = (
     _bug(
         names.LEASE_IGNORES_DRIFT,
         "The leader counts its lease as long as the grantors do, whatever the clocks' drift.",
-        faults="clock:drift@n1,partition:one-node@n1",
-        needs={"lease_ms": 1_500, "handover_every_ms": 2_500, "keys": 1, "writes": 8, "swaps": 0},
+        faults="clock:slow@n1,partition:one-node@n1",
+        needs={
+            "lease_ms": 1_500,
+            "handover_every_ms": 2_500,
+            "request_timeout_ms": 200,
+            "keys": 1,
+        },
+        nodes=5,
     ),
     _bug(
         names.VOTES_RIGHT_AFTER_RESTART,
