@@ -100,7 +100,9 @@ def _print(found: dict[str, Any]) -> None:
         for option, sentence in system["options"].items():
             print(f"    --option {option}: {sentence}")
         for bug, about in system["bugs"].items():
-            print(f"    --bug {bug}: {about['sentence']} -> {about['finding'] or about['found_by']}")
+            print(
+                f"    --bug {bug}: {about['sentence']} -> {about['finding'] or about['found_by']}"
+            )
     for name, about in found["environments"].items():
         print(f"environment {name}: {about['sentence']}")
     for name, about in found["nemeses"].items():
