@@ -1,0 +1,216 @@
+"""An observer of every replica of a simulated cluster, asserting the invariants at every input.
+
+* One value per slot, on chosen values.
+* Promises never decrease: not within a life, and not below what left an earlier life.
+* Accepted ballots never decrease in any slot.
+* Within a life the chosen index never goes back, and is at least the snapshot's.
+* One holder of the lease on true time.
+* The state applied is that of the log's prefix, by a twin that is a dictionary.
+
+It looks and changes nothing. Violations are collected: raising would only end the replica.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from systems_under_test.paxos import commands
+from systems_under_test.paxos.messages import (
+    NO_BALLOT,
+    Accepted,
+    Ballot,
+    NotUnderstood,
+    Promise,
+    unseal,
+)
+from systems_under_test.paxos.replica import make_replica as make_plain
+from systems_under_test.paxos.state_machine import VALUES
+from systems_under_test.replica import PeerMessage, Started
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from systems_under_test.environments.simulated.cluster import SimulatedCluster
+    from systems_under_test.paxos.node import Node
+    from systems_under_test.paxos.replica import PaxosReplica
+    from systems_under_test.replica import Effect, Input, Place, Storage, Turn
+
+_json = msgspec.json.Decoder().decode
+
+
+@dataclass
+class Twin:
+    """The state after each slot, by the openly simple way: a copy of a dictionary for each."""
+
+    states: list[dict[str, Any]] = field(default_factory=lambda: [{}])
+    seen: set[tuple[str, int]] = field(default_factory=set)
+
+    def apply(self, payload: bytes) -> None:
+        """The state after one more slot."""
+        state = dict(self.states[-1])
+        if payload[:1] == commands.COMMAND:
+            command = commands.decode(payload)
+            name = (command.session, command.sequence)
+            if name not in self.seen:
+                self.seen.add(name)
+                state = _after(state, command.steps) or state
+        self.states.append({key: value for key, value in state.items() if value is not None})
+
+
+def _after(state: dict[str, Any], steps: Sequence[tuple[str, str, bytes]]) -> dict[str, Any] | None:
+    state = dict(state)
+    for verb, key, content in steps:
+        value, held = _json(content), state.get(key)
+        if verb == "r" and value is not None and held != value:
+            return None
+        if verb == "w":
+            state[key] = value
+        elif verb == "append":
+            state[key] = [*(held or []), value]
+        elif verb == "cas" and held == value[0]:
+            state[key] = value[1]
+    return state
+
+
+class Observer:
+    """Watches the replicas that `make_replica` makes while it is the current one."""
+
+    current: Observer | None = None
+
+    def __init__(self) -> None:
+        self.violations: list[str] = []
+        self.inputs = 0
+        self.compared = 0
+        self.cluster: SimulatedCluster | None = None
+        self.chosen: dict[int, bytes] = {}
+        self.twin = Twin()
+        self._left: dict[str, Ballot] = {}
+        self._lives: dict[str, PaxosReplica] = {}
+        self._promised: dict[str, Ballot] = {}
+        self._known: dict[str, int] = {}
+        self._checked: dict[str, int] = {}
+        self._accepted: dict[tuple[str, int], Ballot] = {}
+
+    def wrong(self, sentence: str) -> None:
+        """Note a violation."""
+        if len(self.violations) < 20:
+            self.violations.append(sentence)
+
+    def before(self, replica: PaxosReplica, name: str, event: Input, storage: Storage) -> None:
+        """What holds before an input: all earlier writes are visible now."""
+        if isinstance(event, PeerMessage):
+            self._message_left(event)
+        if replica.node is not None:
+            self._compare_state(replica.node, storage)
+
+    def after(self, replica: PaxosReplica, name: str, event: Input) -> None:
+        """What holds after it."""
+        self.inputs += 1
+        node = replica.node
+        assert node is not None
+        if isinstance(event, Started):
+            self._lives[name] = replica
+            self._promised[name] = NO_BALLOT
+            self._known[name] = 0
+            if node.acceptor.replica and node.acceptor.promised < self._left.get(name, NO_BALLOT):
+                self.wrong(f"{name} has forgotten a promise that it had sent")
+        if node.acceptor.promised < self._promised[name]:
+            self.wrong(f"{name} lowered its promise")
+        self._promised[name] = node.acceptor.promised
+        self._look_at_slots(node)
+        self._look_at_leases()
+
+    def _message_left(self, event: PeerMessage) -> None:
+        try:
+            message = unseal(event.body)
+        except NotUnderstood:
+            return
+        if isinstance(message, Promise | Accepted) and message.replica:
+            known = self._left.get(event.sender, NO_BALLOT)
+            self._left[event.sender] = max(known, message.ballot)
+
+    def _look_at_slots(self, node: Node) -> None:
+        known, now = self._known[node.name], node.learner.chosen
+        if now < known:
+            self.wrong(f"the chosen index of {node.name} went back from {known} to {now}")
+        if now < max(node.head.applied, node.log.start):
+            self.wrong(f"{node.name} knows less to be chosen than its snapshot holds")
+        for slot in range(known + 1, now + 1):
+            entry = node.log.entries.get(slot)
+            if entry is None:
+                continue
+            if self.chosen.setdefault(slot, entry.payload) != entry.payload:
+                self.wrong(f"slot {slot} has two values, the second on {node.name}")
+        self._known[node.name] = now
+        while len(self.twin.states) in self.chosen:
+            self.twin.apply(self.chosen[len(self.twin.states)])
+        held = node.acceptor.held
+        for slot in range(max(known, held - 3) + 1, held + 1):
+            entry = node.log.entries.get(slot)
+            if entry is None:
+                continue
+            name = (node.name, slot)
+            if entry.ballot < self._accepted.get(name, NO_BALLOT):
+                self.wrong(f"{node.name} accepted a lower ballot in slot {slot}")
+            self._accepted[name] = entry.ballot
+
+    def _look_at_leases(self) -> None:
+        """Each on its own clock at this moment of true time, paused ones too."""
+        if self.cluster is None:
+            return
+        holders = []
+        for name, replica in self._lives.items():
+            place = self.cluster.nodes[name]
+            leadership = replica.node.leadership if replica.node is not None else None
+            if place.life is None or leadership is None:
+                continue
+            mono = place.clock.read(self.cluster.now).mono
+            if leadership.has_lease(_At(mono)):  # type: ignore[arg-type]
+                holders.append(name)
+        if len(holders) > 1:
+            self.wrong(f"{' and '.join(holders)} hold the lease at {self.cluster.now} ns")
+
+    def _compare_state(self, node: Node, storage: Storage) -> None:
+        applied = node.learner.applied
+        if not node.stores or applied == self._checked.get(node.name):
+            return
+        if applied >= len(self.twin.states):
+            return
+        self._checked[node.name] = applied
+        self.compared += 1
+        table = node.state.table(VALUES)
+        state = {key.decode(): _json(value) for key, value in storage.scan(table)}
+        if state != self.twin.states[applied]:
+            self.wrong(f"the state of {node.name} at slot {applied} is not the log's")
+
+
+@dataclass(frozen=True)
+class _At:
+    """As much of a step as a question about a lease needs."""
+
+    mono: int
+
+
+class Observed:
+    """A replica with an observer."""
+
+    def __init__(self, place: Place, replica: PaxosReplica, observer: Observer) -> None:
+        self._place = place
+        self._replica = replica
+        self._observer = observer
+
+    def handle(self, event: Input, turn: Turn) -> Sequence[Effect]:
+        """The replica's own effects."""
+        self._observer.before(self._replica, self._place.node, event, turn.storage)
+        effects = self._replica.handle(event, turn)
+        self._observer.after(self._replica, self._place.node, event)
+        return effects
+
+
+def make_replica(place: Place, options: Mapping[str, Any], bug: str | None) -> Observed:
+    """An observed life of a node."""
+    assert Observer.current is not None
+    return Observed(place, make_plain(place, options, bug), Observer.current)

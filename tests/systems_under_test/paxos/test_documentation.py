@@ -1,0 +1,61 @@
+"""The page names every option with its default, every bug with its faults, functions that exist."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from systems_under_test.paxos import names
+from systems_under_test.paxos.bugs import BUGS
+from systems_under_test.paxos.configuration import OPTIONS, option_docs
+
+PAGE = (Path(__file__).parents[3] / "docs/systems/paxos.md").read_text(encoding="utf-8")
+MODULES = {
+    "Acceptor": "acceptor",
+    "Configuration": "configuration",
+    "Election": "election",
+    "Group": "group",
+    "Leadership": "leadership",
+    "Learner": "learner",
+    "Log": "log",
+    "Reconfiguration": "reconfiguration",
+    "Snapshots": "snapshots",
+    "StateMachine": "state_machine",
+    "StrongReads": "reads",
+}
+
+
+def test_every_option_stands_there_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| .* \| (\S+) \|$", PAGE, re.MULTILINE))
+    for name in OPTIONS:
+        assert option_docs()[name].endswith(f"default {rows[name.replace('_', '-')]}.")
+
+
+def test_every_bug_stands_there_with_what_exposes_it_and_with_the_rule_that_it_breaks() -> None:
+    declared = {value for name, value in vars(names).items() if name.isupper()}
+    assert declared == set(BUGS)
+    for name, bug in BUGS.items():
+        rows = re.findall(rf"^\|.*`{name}`.*\|$", PAGE, re.MULTILINE)
+        assert len(rows) == 2
+        assert bug.faults in rows[1]
+        assert (bug.finding or bug.found_by) in rows[1]
+
+
+def test_every_function_that_holds_a_rule_is_there() -> None:
+    table = PAGE.partition("### Safety rules")[2].partition("### Leases")[0]
+    held = re.findall(r"`([A-Za-z_]+)\.([a-z_]+)`", table)
+    assert len(held) > 15
+    for owner, name in held:
+        if owner in MODULES:
+            module = import_module(f"systems_under_test.paxos.{MODULES[owner]}")
+            assert hasattr(getattr(module, owner), name), f"{owner}.{name}"
+        else:
+            assert hasattr(import_module(f"systems_under_test.paxos.{owner}"), name)
+
+
+@pytest.mark.parametrize("message", ["Ask", "Prepare", "Accept", "Release", "TakeOver"])
+def test_the_messages_are_named(message: str) -> None:
+    assert f"`{message}`" in PAGE
