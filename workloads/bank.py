@@ -65,7 +65,7 @@ def make(
     def seen(event: Event) -> dict[str, int] | None:
         """The balances, where all were read."""
         output = event.output
-        if event.type != "ok" or not output or len(output) < accounts:
+        if event.type != "ok" or event.f != "txn" or not isinstance(output, list):
             return None
         balances = {name: value for verb, name, value in output if verb == "r"}
         return balances if balances.keys() == set(names) else None

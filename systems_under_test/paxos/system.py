@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from checker.claims import Promises
     from systems_under_test.replica import Place, Replica
-    from systems_under_test.system import Bug, FaultPlanSummary
+    from systems_under_test.system import Bug, Engine, FaultPlanSummary
     from workloads.client import Reply
 
 
@@ -62,9 +62,9 @@ class Paxos:
         """A new life of a node."""
         return make_replica(place, options, bug)
 
-    def engine(self, options: Mapping[str, Any]) -> str:
+    def engine(self, options: Mapping[str, Any]) -> Engine:
         """The storage engine its host must offer."""
-        return configure(options).engine
+        return "memory" if configure(options).engine == "memory" else "sqlite"
 
     def promises(
         self, options: Mapping[str, Any], nodes: tuple[str, ...], plan: FaultPlanSummary
