@@ -43,6 +43,7 @@ def hand_over(step: Step, node: Node, to: str) -> None:
         leadership.echoed.clear()
     else:
         node.step_down(step, f"handing over to {to}")
+        node.heard_at = step.mono  # Give the successor time, and do not stand against it.
     node.acceptor.release(ballot)
     node.counters.releases_sent += 1
     step.send(to, TakeOver(ballot))
