@@ -41,10 +41,14 @@ VOTE: Final = b"vote"
 
 
 class Vote(msgspec.Struct, frozen=True, array_like=True):
-    """What must never be forgotten: the id under which this replica votes, and its promise."""
+    """What must never be forgotten: the id under which this replica votes, and its promise.
+
+    `since`: votes of lives from this one on are remembered; 0 if nothing was ever forgotten.
+    """
 
     replica: int
     promised: Ballot
+    since: int
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -69,11 +73,13 @@ class Acceptor:
         if found is not None:
             vote = _decode(found)
             self.replica, self.promised = vote.replica, vote.promised
+            self._since = vote.since
             return
         self.promised = NO_BALLOT
         member = node.groups.newest.member(node.name)
         forgotten = node.incarnation > 1 and node.bug != names.AMNESIAC_VOTES
         self.replica = 0 if member is None or forgotten else member.replica
+        self._since = node.incarnation if forgotten else 0
         self._store(step)
 
     # --- phase 1 ---
@@ -148,8 +154,10 @@ class Acceptor:
         chosen = min(message.chosen, self.held)
         node.learner.learn(step, chosen)
         node.snapshots.truncate(step, message.floor)
-        checkpoint = node.snapshots.checkpoint
-        step.send(sender, Accepted(ballot, self.replica, message.sent_at, self.held, checkpoint))
+        checkpoint, life = node.snapshots.checkpoint, node.incarnation
+        step.send(
+            sender, Accepted(ballot, self.replica, message.sent_at, self.held, checkpoint, life)
+        )
 
     def _take(self, step: Step, message: Accept) -> None:
         """Write the values that follow on what is held; after a hole nothing counts."""
@@ -168,11 +176,17 @@ class Acceptor:
             slot += 1
 
     def _admitted(self, step: Step, payload: bytes) -> None:
-        """A configuration that lists this node under a new id admits it: keep silent for L."""
+        """A configuration that lists this node under a new id admits it: keep silent for L.
+
+        Unless it is one that was given before this replica forgot its vote: an old configuration
+        comes again with the log and with snapshots, and would have an amnesiac vote.
+        """
         if payload[:1] != REGROUP:
             return
         member = self._node.groups.newest.member(self._node.name)
-        if member is not None and member.replica != self.replica:
+        if member is None or member.life < self._since:
+            return
+        if member.replica > self.replica:
             self.replica = member.replica
             self._store(step)
             self.silent_until = step.mono + self._node.configuration.lease
@@ -205,11 +219,10 @@ class Acceptor:
         if self.granted == ballot:
             self._node.counters.releases_taken += 1
             self.granted_until = 0
-            self._node.heard_at = None
         else:
             self._node.counters.releases_ignored += 1
 
     def _store(self, step: Step) -> None:
         durable = self._node.bug != names.PROMISE_NOT_DURABLE
-        content = _encode(Vote(self.replica, self.promised))
+        content = _encode(Vote(self.replica, self.promised, self._since))
         step.write(VOTE_TABLE, VOTE, content, durable=durable)

@@ -18,11 +18,16 @@ LOG: Final = "log"
 
 
 class Member(msgspec.Struct, frozen=True, array_like=True):
-    """A voter: the node it lives on, its id (never given twice), its role."""
+    """A voter: the node it lives on, its id (never given twice), its role.
+
+    `life` is the incarnation of the node that was admitted: a later one that has lost its disk is
+    not meant. 0 for those that a new cluster begins with.
+    """
 
     node: str
     replica: int
     role: str
+    life: int = 0
 
 
 class Group(msgspec.Struct, frozen=True, array_like=True):
@@ -48,10 +53,10 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
         """The members that keep state."""
         return [member for member in self.members if member.role == STORAGE]
 
-    def with_member(self, node: str, role: str) -> Group:
+    def with_member(self, node: str, role: str, life: int) -> Group:
         """The next configuration, with a member of a new id on that node."""
         replica = self.last + 1
-        members = (*self.members, Member(node, replica, role))
+        members = (*self.members, Member(node, replica, role, life))
         return Group(self.id + 1, replica, members)
 
     def without(self, node: str) -> Group:

@@ -43,6 +43,7 @@ class Peer:
     """The slot to send next."""
     held: int = 0
     replica: int = 0
+    life: int = 0
     checkpoint: int = 0
     flying_since: int = NEVER
     """When values were sent that it has not answered; one batch is under way at a time."""
@@ -150,6 +151,7 @@ class Leadership:
         node = self._node
         peer.heard_at = step.mono
         peer.answered = True
+        peer.life = message.life
         if peer.replica != message.replica:
             peer.replica, peer.held = message.replica, 0
             self.echoed.pop(sender, None)

@@ -102,7 +102,8 @@ class Accept(Message, frozen=True, tag="accept"):
 class Accepted(Message, frozen=True, tag="accepted"):
     """2b: in this ballot I hold every slot up to `held`, durably, and grant you the lease for L.
 
-    My applied state is durable up to `checkpoint`. `replica` is 0 of one that must not vote.
+    My applied state is durable up to `checkpoint`. `replica` is 0 of one that must not vote, `life`
+    the incarnation of the node.
     """
 
     ballot: Ballot
@@ -110,6 +111,7 @@ class Accepted(Message, frozen=True, tag="accepted"):
     sent_at: int
     held: int
     checkpoint: int
+    life: int
 
 
 class SnapshotPart(Message, frozen=True, tag="snapshot-part"):

@@ -88,7 +88,8 @@ class Reconfiguration:
     def _add(self, step: Step, name: str) -> None:
         node = self._node
         node.counters.members_added += 1
-        self._propose(step, node.groups.newest.with_member(name, node.role_of(name)))
+        life = self._leadership.peers[name].life
+        self._propose(step, node.groups.newest.with_member(name, node.role_of(name), life))
 
     def _remove(self, step: Step, name: str) -> None:
         self._node.counters.members_removed += 1
@@ -119,7 +120,8 @@ class Reconfiguration:
         storing = len(node.nodes) - node.configuration.log_replicas
         spare = [name for name in absent if node.role_of(name) == LOG]
         if silent and spare and node.bug == names.LOG_REPLICA_COUNTS_EARLY:
-            replaced = group.without(silent[0].node).with_member(spare[0], LOG)
+            life = self._leadership.peers[spare[0]].life
+            replaced = group.without(silent[0].node).with_member(spare[0], LOG, life)
             self._propose(step, replaced)
         elif silent and spare and len(group.members) == storing:
             if self._caught_up(spare[0]):

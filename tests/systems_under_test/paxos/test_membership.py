@@ -88,6 +88,27 @@ def test_a_replica_that_lost_its_disk_does_not_vote_until_it_is_a_new_member() -
     assert drive.leader() is None  # One voter and one amnesiac are no quorum.
 
 
+def test_an_old_configuration_in_a_snapshot_gives_no_vote_back() -> None:
+    drive = Drive({"engine": "memory", "repair": "off", "checkpoint_slots": 5})
+    drive.wait(1_000)
+    leader = drive.await_leader()
+    lost = next(node for node in THREE if node != leader)
+    assert drive.order(leader, f"remove?node={lost}")[0] == 200
+    drive.wait(300)
+    assert drive.order(leader, f"add?node={lost}")[0] == 200
+    for n in range(30):
+        drive.put(leader, f"k{n}", n)
+    drive.wait(500)
+    assert drive.status(lost)["replica"] == 4
+    drive.cluster.nodes[lost].kill()
+    drive.cluster.nodes[lost].start()
+    drive.wait(2_000)
+    status = drive.status(lost)
+    assert status["counters"]["snapshots_installed"] >= 1
+    assert [lost, 4, "storage"] in status["group"]["members"]
+    assert status["replica"] == 0
+
+
 def test_with_repair_a_lost_disk_is_whole_again_while_writes_go_on() -> None:
     drive = Drive({"engine": "memory", "checkpoint_slots": 10})
     leader = drive.await_leader()
@@ -121,7 +142,7 @@ def test_a_configuration_is_in_force_from_its_slot() -> None:
 
 
 def test_ids_are_never_given_twice() -> None:
-    group = first_group(THREE, 3).without("n3").with_member("n3", "storage")
-    again = group.without("n3").with_member("n3", "storage")
+    group = first_group(THREE, 3).without("n3").with_member("n3", "storage", 1)
+    again = group.without("n3").with_member("n3", "storage", 1)
     ids = [member.replica for member in again.members]
     assert ids == [1, 2, 5]
