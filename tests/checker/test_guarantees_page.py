@@ -11,6 +11,7 @@ import pytest
 from checker.claims import CLAIMS
 from checker.convergence.siblings import Siblings
 from checker.findings import KINDS
+from checker.invariants.bank import Bank
 from checker.invariants.recovery import Recovery
 from checker.invariants.set_full import SetFull
 from checker.invariants.statistics import Statistics
@@ -25,7 +26,14 @@ FENCE: Final = re.compile(r"^```history\n(.*?)^```", re.MULTILINE | re.DOTALL)
 HEAD: Final = re.compile(r"# (?P<checker>[a-z-]+): (?P<answer>[a-z-]+)(?: \((?P<claims>.*)\))?")
 CHECKERS: Final[dict[str, Checker]] = {
     checker.name: checker
-    for checker in (Siblings(), Sessions(), SetFull(), Recovery(), Statistics())
+    for checker in (
+        Siblings(),
+        Sessions(),
+        SetFull(),
+        Bank(("a", "b"), 10),
+        Recovery(),
+        Statistics(),
+    )
 }
 EXAMPLES: Final = FENCE.findall(PAGE.read_text(encoding="utf-8"))
 
