@@ -128,5 +128,34 @@ def number_values(column: memoryview, outcome: memoryview, fail: int) -> tuple[b
 def renumber(column: memoryview, mapping: Sequence[int]) -> bytes:
     """Each number of the column replaced by what the mapping says; negative ones stay."""
 
+def judge_by_zones(
+    wide: tuple[memoryview, memoryview, memoryview],
+    narrow: tuple[memoryview, memoryview, memoryview, memoryview],
+    texts: bytes,
+    text_ends: memoryview,
+    rows: memoryview,
+    ends: memoryview,
+    initial: bytes,
+    fail: int,
+    info: int,
+    has_cas: bool,
+) -> tuple[bytes, list[tuple[int, list[int]]], tuple[int, str] | None, bool]:
+    """Registers judged by zones: call, ret, process; f, input, output, outcome; by group of rows.
+
+    A code for each (0 zones do not apply, 1 legal, 2 illegal), rows of illegal ones that are so
+    alone, the first to which zones do not apply and why, and whether any other was read.
+    """
+
+def keep_rows(
+    outcome: memoryview,
+    rows: memoryview,
+    ends: memoryview,
+    codes: bytes,
+    code: int,
+    others: Sequence[int],
+    fail: int,
+) -> bytes:
+    """Outcomes (int32) where only rows of groups with this code, and others, did not fail."""
+
 def group_rows(group: memoryview) -> tuple[bytes, bytes]:
     """Rows sorted by group, stably, and where each group ends (int32)."""

@@ -8,29 +8,28 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from checker.claims import CLAIMS
-from checker.evidence import Evidence, Explanation
+from checker.evidence import Evidence
 from checker.findings import FINDINGS_MAX
-from checker.linearizability.problem import problem_of
+from checker.history.layout import FAIL, INFO
+from checker.linearizability import sentences
+from checker.linearizability.dispatch import ALGORITHMS, dispatch
 from checker.linearizability.search import PRUNINGS, budget_of, search
-from checker.linearizability.twin import action_of
 from checker.linearizability.witness import witness
 from checker.verdict import Budget, CheckContext
-from checker.wording import asked, of_key, through
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from checker._core import SearchBudget, SearchResult
+    from checker.evidence import Explanation
     from checker.history.columns import History
-    from checker.history.events import Operation
-    from checker.linearizability.problem import Problem
+    from checker.linearizability.dispatch import Dispatch
     from checker.linearizability.witness import Witness
     from checker.models.model import Specification
     from checker.verdict import Verdict
 
 CLAIM: Final = "linearizable"
 TOO_LITTLE: Final = "too little observed: nothing was answered that could have been wrong"
-REASONS_MAX: Final = 4
 KEYS_MAX: Final = 10
 """Of so many objects, those that took most steps, `observed` tells more."""
 
@@ -39,36 +38,41 @@ KEYS_MAX: Final = 10
 class Linearizable:
     """Judges whether some order of each object's operations explains every answer.
 
-    `model` says what an object does when one client uses it alone. `prune` names what the search
-    leaves out (`checker.linearizability.search.PRUNINGS`).
+    `model` says what an object does when one client uses it alone. `algorithm` is one of
+    `checker.linearizability.dispatch.ALGORITHMS`; without it each object is judged by the first
+    that applies. `prune` names what the search leaves out (`search.PRUNINGS`).
     """
 
     model: Specification
+    algorithm: str | None = None
     prune: frozenset[str] = frozenset(PRUNINGS)
 
     name: ClassVar[str] = "linearizable"
     claims: ClassVar[frozenset[str]] = frozenset({CLAIM})
 
     def __post_init__(self) -> None:
-        """Refuse a pruning that nobody knows."""
+        """Refuse an algorithm and a pruning that nobody knows."""
         unknown = sorted(self.prune - set(PRUNINGS))
         if unknown:
             raise ValueError(f"unknown prunings {unknown}; known are {sorted(PRUNINGS)}")
+        if self.algorithm not in (None, *ALGORITHMS):
+            known = ", ".join(ALGORITHMS)
+            raise ValueError(f"unknown algorithm {self.algorithm!r}; known are {known}")
 
     def check(self, history: History, context: CheckContext) -> Verdict:
         """Judge every object of the history.
 
         Raises Unfit for operations that the model cannot take, WrongDeclaration for a model that
-        declares what it does not keep.
+        declares what it does not keep, Inapplicable for an algorithm that does not apply.
         """
         budget = budget_of(context.budget)
-        problem = problem_of(history, self.model)
+        dispatched = dispatch(history, self.model, self.algorithm)
         evidence = Evidence(history, context.claims)
-        if not _can_fail(problem):
+        if not _can_fail(dispatched):
             evidence.doubt(TOO_LITTLE, CLAIM)
-        results = search(problem, budget, prune=self.prune)
-        _judge(problem, results, budget, evidence)
-        return evidence.verdict(_observed(problem, results))
+        results = search(dispatched.problem, budget, prune=self.prune)
+        _judge(dispatched, results, budget, evidence)
+        return evidence.verdict(_observed(history, dispatched, results))
 
 
 def check(
@@ -76,6 +80,7 @@ def check(
     model: Specification,
     *,
     budget: Budget = Budget(),  # noqa: B008
+    algorithm: str | None = None,
     prune: Iterable[str] = PRUNINGS,
 ) -> Verdict:
     """Whether the history is linearizable by this model, everything being claimed.
@@ -83,94 +88,75 @@ def check(
     Raises as `Linearizable.check` does.
     """
     context = CheckContext(claims=frozenset(CLAIMS), budget=budget)
-    return Linearizable(model, prune=frozenset(prune)).check(history, context)
+    return Linearizable(model, algorithm, frozenset(prune)).check(history, context)
 
 
-def _can_fail(problem: Problem) -> bool:
+def _can_fail(dispatched: Dispatch) -> bool:
     """Whether anything was answered that could have been wrong."""
-    return any(not problem.automaton.is_blind(action) for action in problem.told)
+    problem = dispatched.problem
+    told = any(not problem.automaton.is_blind(action) for action in problem.told)
+    return told or dispatched.observed
 
 
 def _judge(
-    problem: Problem, results: Sequence[SearchResult], budget: SearchBudget, evidence: Evidence
+    dispatched: Dispatch,
+    results: Sequence[SearchResult],
+    budget: SearchBudget,
+    evidence: Evidence,
 ) -> None:
-    explained = 0
+    problem, explained = dispatched.problem, 0
     for number, result in enumerate(results):
-        if result.outcome == "legal":
+        by_zones = number in dispatched.by_zones
+        if result.outcome == "legal" and not by_zones:
             continue
-        key = problem.keys[number]
+        key = problem.objects.key(number)
+        if result.outcome == "legal":
+            evidence.doubt(sentences.doubted(key), CLAIM)
+            continue
         if result.outcome != "illegal":
-            evidence.doubt(_cause(problem, key, result), CLAIM)
+            evidence.doubt(sentences.undecided(problem, key, result), CLAIM)
             continue
         explain = partial(witness, problem, number, result, budget)
         if evidence.claimed(CLAIM) and explained < FINDINGS_MAX:
             explained += 1
             found = explain()
             if found.refuted:
-                evidence.doubt(_disagreement(found, key), CLAIM)
+                evidence.doubt(sentences.refuted(found, key), CLAIM)
                 continue
             explain = partial(_same, found)
-        evidence.add("not-linearizable", partial(_explanation, explain, key), claim=CLAIM)
+        add = partial(_explanation, explain, key, by_zones)
+        evidence.add("not-linearizable", add, claim=CLAIM)
 
 
 def _same(found: Witness) -> Witness:
     return found
 
 
-def _explanation(explain: Callable[[], Witness], key: Any) -> Explanation:
-    found = explain()
-    culprit = found.culprit
-    reasons = list(found.reasons)
-    if len(reasons) > REASONS_MAX:
-        reasons = [*reasons[: REASONS_MAX - 1], f"{len(reasons) - REASONS_MAX + 1} reasons more"]
-    why = f": whatever the order, {', or '.join(reasons)}" if reasons else ""
-    told = f"{_told(culprit)}{of_key(key)} fits into no order of the operations{why}"
-    return Explanation(told, (culprit,), found.operations)
+def _explanation(explain: Callable[[], Witness], key: Any, by_zones: bool) -> Explanation:
+    return sentences.explanation(explain(), key, by_zones=by_zones)
 
 
-def _told(operation: Operation) -> str:
-    return (
-        f"operation {operation.index} ({action_of(operation)}, by process {operation.process}"
-        f"{through(operation)}, {asked(operation)})"
-    )
-
-
-def _cause(problem: Problem, key: Any, result: SearchResult) -> str:
-    if result.broken is not None:
-        state, action, _ = result.broken
-        return problem.automaton.failed(state, action) + of_key(key)
-    row = result.row
-    place = f" at operation {problem.history[row].index}" if row is not None else ""
-    return (
-        f"the search{of_key(key)} ran out of {result.outcome}{place}: {result.passed} of"
-        f" {result.returns} returns passed, {result.frontier} configurations,"
-        f" {result.crashed} crashed operations"
-    )
-
-
-def _disagreement(found: Witness, key: Any) -> str:
-    return (
-        f"the native search holds {_told(found.culprit)}{of_key(key)} for impossible, its twin does"
-        " not: one of them is wrong, please report this history"
-    )
-
-
-def _observed(problem: Problem, results: Sequence[SearchResult]) -> dict[str, Any]:
-    outcomes = Counter(result.outcome for result in results)
+def _observed(
+    history: History, dispatched: Dispatch, results: Sequence[SearchResult]
+) -> dict[str, Any]:
+    objects = dispatched.problem.objects
+    outcomes = Counter({"legal": dispatched.legal} if dispatched.legal else {})
+    outcomes.update(result.outcome for result in results)
     hardest = sorted(range(len(results)), key=lambda n: -results[n].steps)[:KEYS_MAX]
+    happened = history.columns.outcome.tolist()
     return {
-        "algorithm": "frontier",
-        "operations": len(problem.rows),
-        "crashed": sum(result.crashed for result in results),
-        "objects": len(results),
+        "algorithm": dispatched.algorithms(),
+        "operations": len(happened) - happened.count(FAIL),
+        "crashed": happened.count(INFO),
+        "objects": dispatched.legal + len(objects),
         "outcomes": dict(sorted(outcomes.items())),
         "steps": sum(result.steps for result in results),
-        "model_asked": problem.automaton.table.misses,
+        "model_asked": dispatched.problem.automaton.table.misses,
         "hardest": [
             {
-                "key": problem.keys[number],
-                "algorithm": "frontier",
-                "operations": len(problem.group(number)),
+                "key": objects.key(number),
+                "algorithm": "zones" if number in dispatched.by_zones else "frontier",
+                "operations": len(objects.group(number)),
                 "crashed": results[number].crashed,
                 "steps": results[number].steps,
                 "widest": results[number].widest,

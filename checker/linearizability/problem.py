@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from checker import _core
 from checker.history.layout import FAIL, INFO
 from checker.linearizability.automaton import Automaton
+from checker.linearizability.objects import by_key, grouped
 from checker.linearizability.states import identity
 from checker.models.model import Action, Unfit, text
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from checker.history.columns import History
+    from checker.linearizability.objects import Objects
     from checker.models.model import Specification
 
 TOLD_MAX: Final = 10
@@ -26,33 +27,30 @@ TOLD_MAX: Final = 10
 class Problem:
     """The objects of a history, each to be judged alone.
 
-    `action` (int32) numbers the actions of the automaton, -1 where nothing happened. Group g are
-    `rows[ends[g - 1] : ends[g]]` (int32), in order of invocation; `keys[g]` is its key. `told` are
-    the actions that were answered.
+    `action` (int32) numbers the actions of the automaton, -1 where nothing happened. `told` are the
+    actions that were answered.
     """
 
     history: History
     automaton: Automaton
     action: memoryview
-    rows: memoryview
-    ends: memoryview
-    keys: Sequence[Any]
+    objects: Objects
     told: frozenset[int]
 
-    def group(self, number: int) -> memoryview:
-        """The rows of one object."""
-        return self.rows[self.ends[number - 1] if number else 0 : self.ends[number]]
 
-
-def problem_of(history: History, model: Specification) -> Problem:
+def problem_of(
+    history: History, model: Specification, *, outcome: memoryview | None = None
+) -> Problem:
     """Number the actions of a history and group its operations by object.
 
-    Raises Unfit, naming every operation that the model cannot take.
+    `outcome` stands in for the history's own, where only some operations are meant. Raises Unfit,
+    naming every operation that the model cannot take.
     """
     columns = history.columns
+    outcome = columns.outcome if outcome is None else outcome
     keyless = getattr(model, "keyless", False)
     key = memoryview(bytes(columns.key.nbytes)).cast("i") if keyless else columns.key
-    asked = (columns.f, key, columns.input, columns.output, columns.outcome)
+    asked = (columns.f, key, columns.input, columns.output, outcome)
     numbers, first = _core.number_actions(*asked, FAIL, INFO)
     actions = [_action(history, row, keyless) for row in first]
     automaton = Automaton(model)
@@ -61,12 +59,11 @@ def problem_of(history: History, model: Specification) -> Problem:
     action = memoryview(_core.renumber(raw, mapping)).cast("i")
     partition = getattr(model, "partition", None)
     if partition is None:
-        groups, keys = _by_key(history)
+        objects = by_key(history, outcome)
     else:
-        groups, keys = _by_partition(raw, [partition(action) for action in actions])
-    rows, ends = (memoryview(column).cast("i") for column in _core.group_rows(groups))
+        objects = _by_partition(raw, [partition(action) for action in actions])
     told = frozenset(n for n, action in zip(mapping, actions, strict=True) if action.known)
-    return Problem(history, automaton, action, rows, ends, keys, told)
+    return Problem(history, automaton, action, objects, told)
 
 
 def _action(history: History, row: int, keyless: bool) -> Action:
@@ -106,27 +103,14 @@ def _try(automaton: Automaton, number: int) -> None:
     automaton.successor(0, number)
 
 
-def _by_key(history: History) -> tuple[memoryview, list[Any]]:
-    columns = history.columns
-    numbers, first = _core.number_values(columns.key, columns.outcome, FAIL)
-    keys = [history.values[columns.key[row]] for row in first]
-    if None in keys and len(keys) > 1:
-        without = history[first[keys.index(None)]].index
-        with_key = history[first[1 if keys[0] is None else 0]].index
-        raise Unfit(
-            f"operation {without} has no key, but operation {with_key} has one: give a key to all"
-            " or to none, or let the model say by `partition` what belongs together"
-        )
-    return memoryview(numbers).cast("i"), keys
-
-
-def _by_partition(raw: memoryview, parts: list[Any]) -> tuple[memoryview, list[Any]]:
+def _by_partition(raw: memoryview, parts: list[Any]) -> Objects:
     if None in parts:
-        return memoryview(array("i", (min(n, 0) for n in raw))), [None]
+        return grouped(memoryview(_core.renumber(raw, [0] * len(parts))).cast("i"), lambda _: None)
     numbers: dict[Hashable, int] = {}
     mapping = [numbers.setdefault(_comparable(part), len(numbers)) for part in parts]
     keys = dict(zip(mapping, parts, strict=True))
-    return memoryview(_core.renumber(raw, mapping)).cast("i"), [keys[n] for n in range(len(keys))]
+    groups = memoryview(_core.renumber(raw, mapping)).cast("i")
+    return grouped(groups, keys.__getitem__)
 
 
 def _comparable(part: Any) -> Hashable:

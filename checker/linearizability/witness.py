@@ -58,7 +58,7 @@ class Witness:
 def witness(problem: Problem, number: int, result: SearchResult, budget: SearchBudget) -> Witness:
     """Explain why the search of the object with this number found it illegal."""
     assert result.row is not None
-    rows = list(problem.group(number))
+    rows = list(problem.objects.group(number))
     culprit = problem.history[result.row]
     reasons = _reasons(problem, result)
     probe = _Probe(problem, rows, result, budget)

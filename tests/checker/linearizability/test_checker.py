@@ -12,6 +12,7 @@ from checker.history.events import Event
 from checker.history.notation import parse
 from checker.linearizability.automaton import WrongDeclaration
 from checker.linearizability.checker import Linearizable, check
+from checker.linearizability.dispatch import Inapplicable
 from checker.models import MODELS, Action, Inconsistent, Unfit
 from checker.models.register import Register
 from checker.verdict import Budget, CheckContext
@@ -29,10 +30,9 @@ def test_rejects_a_read_of_a_value_never_written() -> None:
     [finding] = verdict.findings
     assert finding.kind == "not-linearizable"
     assert finding.sentence == (
-        'operation 2 (read -> 2, by process 1, asked at 2 ns, answered at 3 ns) of key "x" fits'
-        " into no order of the operations: whatever the order, 2 was read, but the register held"
-        " null, or 2 was read, but the register held 1"
-    ) or finding.sentence.endswith("2 was read, but the register held 1")
+        'operation 2 (read -> 2, by process 1, asked at 3 ns, answered at 4 ns) of key "x" fits'
+        " into no order of the operations: nobody had written what it saw"
+    )
     assert [op.index for op in finding.operations] == [2]
     assert [op.index for op in finding.sub_history] == [2]
 
@@ -50,7 +50,14 @@ def test_a_finding_shows_the_smallest_history_around_it() -> None:
         """
     )
     [finding] = check(history, Register()).findings
-    assert [op.input or op.output for op in finding.sub_history] == [5, 2, 5]
+    assert [op.input or op.output for op in finding.sub_history] == [1, 5, 1]
+    assert finding.sentence.endswith(
+        "even with operation 0 (write 1) and operation 4 (write 5) alone,"
+        " 1 was read, but the register held 5"
+    )
+    searched = check(history, Register(), algorithm="frontier").findings[0]
+    assert [op.input or op.output for op in searched.sub_history] == [5, 2, 5]
+    assert searched.sentence.endswith("whatever the order, 5 was read, but the register held 2")
 
 
 def test_a_finding_names_the_faults_that_it_touches() -> None:
@@ -93,7 +100,7 @@ def test_too_little_observed_is_unknown(text: str) -> None:
 
 def test_a_spent_budget_is_unknown_and_tells_how_far_it_came() -> None:
     history = parse("p0: write x 1 -> ok\np0: read x -> 1\np0: read x -> 1")
-    verdict = check(history, Register(), budget=Budget(steps=2))
+    verdict = check(history, Register(), algorithm="frontier", budget=Budget(steps=2))
     assert verdict.status == "unknown"
     assert verdict.cause == (
         'the search of key "x" ran out of steps at operation 4: 2 of 3 returns passed, 1'
@@ -103,7 +110,7 @@ def test_a_spent_budget_is_unknown_and_tells_how_far_it_came() -> None:
 
 def test_an_unknown_key_does_not_hide_a_violation_of_another() -> None:
     wrong = "p0: read a -> 1"
-    hard = [f"p{n}: write b {n}" for n in range(1, 12)]
+    hard = [f"p{n}: write b {n % 2}" for n in range(1, 12)]
     answers = [f"p{n}: -> ok" for n in range(1, 12)]
     verdict = check(parse("\n".join([wrong, *hard, *answers])), Register(), budget=Budget(steps=40))
     assert verdict.status == "invalid"
@@ -131,6 +138,26 @@ def test_a_key_on_some_operations_alone_is_an_error() -> None:
     )
     with pytest.raises(Unfit, match="operation 1 has no key, but operation 0 has one"):
         check(history, Register())
+
+
+def test_refuses_an_algorithm_that_nobody_knows_or_that_does_not_apply() -> None:
+    with pytest.raises(ValueError, match="unknown algorithm 'guess'; known are zones, frontier"):
+        Linearizable(Register(), algorithm="guess")
+    history = parse("p0: write x 1 -> ok\np0: write x 1 -> ok")
+    with pytest.raises(Inapplicable, match='of key "x": a value is written twice'):
+        check(history, Register(), algorithm="zones")
+    with pytest.raises(Inapplicable, match="the model is no register"):
+        check(history, MODELS["counter"](), algorithm="zones")
+
+
+def test_each_object_is_judged_by_what_applies_to_it() -> None:
+    text = "p0: write x 1 -> ok\np0: read x -> 1\np0: write y 1 -> ok\np0: write y 1 -> ok"
+    observed = check(parse(text), Register()).observed
+    assert observed["algorithm"] == "zones and frontier"
+    assert observed["outcomes"] == {"legal": 2}
+    assert [entry["key"] for entry in observed["hardest"]] == ["y"]
+    wrong = check(parse(f"{text}\np0: read x -> 0\np0: read y -> 0"), Register())
+    assert {finding.operations[0].key for finding in wrong.findings} == {"x", "y"}
 
 
 def test_refuses_a_pruning_that_nobody_knows() -> None:
@@ -250,7 +277,7 @@ def test_states_that_python_holds_for_equal_are_told_apart() -> None:
 
 def test_observes_how_hard_it_was() -> None:
     history = parse("p0: write x 1 -> ok\np1: write x 2\np0: read x -> 2\np0: read y -> null")
-    observed = check(history, Register()).observed
+    observed = check(history, Register(), algorithm="frontier").observed
     assert observed["operations"] == 4
     assert observed["crashed"] == 1
     assert observed["objects"] == 2

@@ -18,12 +18,15 @@ mod follow;
 mod frontier;
 mod ladder;
 mod layout;
+mod marks;
 mod open;
 mod prune;
+mod registers;
 mod relaxation;
 mod schedule;
 mod space;
 mod table;
+mod zones;
 
 use budget::{Budget, Spent};
 use ladder::{Climb, Ended, Engine, Found, Rung};
@@ -340,6 +343,100 @@ fn group_rows<'py>(
     Ok((columns::bytes(py, &rows), columns::bytes(py, &ends)))
 }
 
+type JudgedByZones<'py> = (
+    Bound<'py, PyBytes>,
+    Vec<(usize, Vec<u32>)>,
+    Option<(usize, &'static str)>,
+    bool,
+);
+
+/// The outcomes of a history in which only some rows happened: those of the groups with this code,
+/// and these others.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+fn keep_rows<'py>(
+    py: Python<'py>,
+    outcome: PyBuffer<i32>,
+    rows: PyBuffer<i32>,
+    ends: PyBuffer<i32>,
+    codes: &[u8],
+    code: u8,
+    others: Vec<u32>,
+    fail: i32,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let outcome = columns::numbers(py, &outcome)?;
+    let (rows, ends) = (columns::unsigned(py, &rows)?, columns::unsigned(py, &ends)?);
+    let mut kept = vec![fail; outcome.len()];
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    let groups = starts
+        .zip(&ends)
+        .zip(codes)
+        .filter(|(_, &found)| found == code);
+    let inside = groups.flat_map(|((from, &to), _)| rows.get(from as usize..to as usize));
+    for &row in inside.flatten().chain(&others) {
+        if let (Some(kept), Some(&outcome)) =
+            (kept.get_mut(row as usize), outcome.get(row as usize))
+        {
+            *kept = outcome;
+        }
+    }
+    Ok(columns::bytes(py, &kept))
+}
+
+/// Judges registers by zones, each the rows of a group: a code for each (0 zones do not apply, 1
+/// legal, 2 illegal), for the illegal ones rows that alone are illegal, to which first zones do not
+/// apply and why, and whether anybody saw a value in those to which they do.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+fn judge_by_zones<'py>(
+    py: Python<'py>,
+    wide: [PyBuffer<i64>; 3],
+    narrow: [PyBuffer<i32>; 4],
+    texts: &[u8],
+    text_ends: PyBuffer<i64>,
+    rows: PyBuffer<i32>,
+    ends: PyBuffer<i32>,
+    initial: &[u8],
+    fail: i32,
+    info: i32,
+    has_cas: bool,
+) -> PyResult<JudgedByZones<'py>> {
+    let [call, ret, process] = wide.map(|column| columns::numbers(py, &column));
+    let [f, input, output, outcome] = narrow.map(|column| columns::numbers(py, &column));
+    let (call, ret, process) = (call?, ret?, process?);
+    let (f, input, output, outcome) = (f?, input?, output?, outcome?);
+    let text_ends = columns::numbers(py, &text_ends)?;
+    let (rows, ends) = (columns::unsigned(py, &rows)?, columns::unsigned(py, &ends)?);
+    let columns = registers::Columns {
+        call: &call,
+        ret: &ret,
+        process: &process,
+        f: &f,
+        input: &input,
+        output: &output,
+        outcome: &outcome,
+    };
+    let values = registers::Values {
+        texts,
+        ends: &text_ends,
+    };
+    if !columns.fit(&rows, &ends) || !values.fits(&[&f, &input, &output]) {
+        return Err(PyValueError::new_err(
+            "these columns do not belong together",
+        ));
+    }
+    let judged = py.detach(|| {
+        let reader = registers::Reader::new(columns, values, (fail, info), has_cas);
+        registers::judge_all(reader, &rows, &ends, initial)
+    });
+    Ok((
+        PyBytes::new(py, &judged.codes),
+        judged.illegal,
+        judged.inapplicable,
+        judged.observed,
+    ))
+}
+
 /// The numbers of a column, each replaced by what the mapping says; negative ones stay.
 #[pyfunction]
 fn renumber<'py>(
@@ -362,6 +459,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<SearchResult>()?;
     module.add_class::<SearchBudget>()?;
     module.add_function(wrap_pyfunction!(number_actions, module)?)?;
+    module.add_function(wrap_pyfunction!(judge_by_zones, module)?)?;
+    module.add_function(wrap_pyfunction!(keep_rows, module)?)?;
     module.add_function(wrap_pyfunction!(number_values, module)?)?;
     module.add_function(wrap_pyfunction!(renumber, module)?)?;
     module.add_function(wrap_pyfunction!(group_rows, module)?)

@@ -1,0 +1,59 @@
+"""The operations of a history by object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from checker import _core
+from checker.history.layout import FAIL
+from checker.history.values import NULL
+from checker.models.model import Unfit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from checker.history.columns import History
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Rows of a history by object: group g are `rows[ends[g - 1] : ends[g]]`, in order of call.
+
+    Both are int32; `key(g)` is the key of group g. What failed is in no group.
+    """
+
+    rows: memoryview
+    ends: memoryview
+    key: Callable[[int], Any]
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def group(self, number: int) -> memoryview:
+        """The rows of one object."""
+        return self.rows[self.ends[number - 1] if number else 0 : self.ends[number]]
+
+
+def grouped(groups: memoryview, key: Callable[[int], Any]) -> Objects:
+    """Objects of the number of the group of each row, -1 for none."""
+    rows, ends = (memoryview(column).cast("i") for column in _core.group_rows(groups))
+    return Objects(rows, ends, key)
+
+
+def by_key(history: History, outcome: memoryview) -> Objects:
+    """Objects by the keys of the operations. Raises Unfit if some have one and some have none.
+
+    `outcome` stands in for the history's own, where only some operations are meant.
+    """
+    column = history.columns.key
+    numbers, first = _core.number_values(column, outcome, FAIL)
+    keys = [column[row] for row in first]
+    if NULL in keys and len(keys) > 1:
+        without = history[first[keys.index(NULL)]].index
+        with_key = history[first[1 if keys[0] == NULL else 0]].index
+        raise Unfit(
+            f"operation {without} has no key, but operation {with_key} has one: give a key to all"
+            " or to none, or let the model say by `partition` what belongs together"
+        )
+    return grouped(memoryview(numbers).cast("i"), lambda group: history.values[keys[group]])

@@ -1,0 +1,81 @@
+"""What the checker says, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from checker.evidence import Explanation
+from checker.linearizability.twin import action_of
+from checker.wording import asked, listed, of_key, through
+
+if TYPE_CHECKING:
+    from checker._core import SearchResult
+    from checker.history.events import Operation
+    from checker.linearizability.problem import Problem
+    from checker.linearizability.witness import Witness
+
+REASONS_MAX: Final = 4
+ALONE: Final = "nobody had written what it saw"
+"""The reason of an operation that is impossible without any other."""
+
+
+def explanation(found: Witness, key: Any, *, by_zones: bool) -> Explanation:
+    """Why an operation could not be linearized.
+
+    What zones found wrong was searched in a part of the history: the reasons are of that part.
+    """
+    culprit = found.culprit
+    if not by_zones:
+        why = _joined("whatever the order, ", list(found.reasons))
+    elif len(found.operations) == 1:
+        why = f": {ALONE}"
+    else:
+        others = listed(_named(op) for op in found.operations if op != culprit)
+        why = _joined(f"even with {others} alone, ", list(found.reasons))
+    told = f"{operation(culprit)}{of_key(key)} fits into no order of the operations{why}"
+    return Explanation(told, (culprit,), found.operations)
+
+
+def _joined(before: str, reasons: list[str]) -> str:
+    if len(reasons) > REASONS_MAX:
+        reasons = [*reasons[: REASONS_MAX - 1], f"{len(reasons) - REASONS_MAX + 1} reasons more"]
+    return f": {before}{', or '.join(reasons)}" if reasons else ""
+
+
+def operation(of: Operation) -> str:
+    """An operation, who did it, and when."""
+    return f"{_named(of)[:-1]}, by process {of.process}{through(of)}, {asked(of)})"
+
+
+def _named(of: Operation) -> str:
+    return f"operation {of.index} ({action_of(of)})"
+
+
+def undecided(problem: Problem, key: Any, result: SearchResult) -> str:
+    """Why a search came to no end, and how far it came."""
+    if result.broken is not None:
+        state, action, _ = result.broken
+        return problem.automaton.failed(state, action) + of_key(key)
+    row = result.row
+    place = f" at operation {problem.history[row].index}" if row is not None else ""
+    return (
+        f"the search{of_key(key)} ran out of {result.outcome}{place}: {result.passed} of"
+        f" {result.returns} returns passed, {result.frontier} configurations,"
+        f" {result.crashed} crashed operations"
+    )
+
+
+def refuted(found: Witness, key: Any) -> str:
+    """The search and its twin disagree."""
+    return (
+        f"the native search holds {operation(found.culprit)}{of_key(key)} for impossible, its twin"
+        " does not: one of them is wrong, please report this history"
+    )
+
+
+def doubted(key: Any) -> str:
+    """Zones and the search disagree."""
+    return (
+        f"zones hold the history{of_key(key)} for impossible, the search does not: one of them is"
+        " wrong, please report this history"
+    )
