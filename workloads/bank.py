@@ -15,7 +15,16 @@ from checker.invariants.statistics import Statistics
 from checker.linearizability.checker import Linearizable
 from checker.models.multi_register import MultiRegister
 from workloads.final_reads import ATTEMPTS_MAX
-from workloads.generators import Invocation, draw, invoke, phases, remembering, retry, until_ok
+from workloads.generators import (
+    Invocation,
+    draw,
+    invoke,
+    phases,
+    remembering,
+    repeat,
+    retry,
+    until_ok,
+)
 from workloads.judging import OfOperations
 from workloads.parameters import demand, shares, whole
 from workloads.workload import Workload, claims_of
@@ -78,7 +87,7 @@ def make(
     )
     return Workload(
         name="bank",
-        generator=phases(until_ok(opening), work),
+        generator=phases(until_ok(repeat(opening)), work),
         final_generator=final,
         judges=judges,
         claims=claims_of(judges),

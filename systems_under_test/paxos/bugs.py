@@ -71,8 +71,9 @@ _BUGS: Final = (
         names.DEPOSED_LEADER_READS,
         "A leader reads for as long as it has not heard of another one.",
         faults="partition,pause",
-        needs={"step_down": "off", "keys": 2, "writes": 15, "swaps": 5},
+        needs={"step_down": "off", "request_timeout_ms": 300, "keys": 1},
         masked_by=("step_down",),
+        nodes=5,
     ),
     _bug(
         names.LEASE_IGNORES_DRIFT,
@@ -89,8 +90,9 @@ _BUGS: Final = (
     _bug(
         names.VOTES_RIGHT_AFTER_RESTART,
         "A replica votes at once after a start, although it may have granted a lease before.",
-        faults="kill@n2+n3,partition:one-node@n1",
-        needs={"lease_ms": 10_000},
+        faults="kill@n2+n3+n4,partition:one-node@n1",
+        needs={"lease_ms": 10_000, "request_timeout_ms": 300, "keys": 1},
+        nodes=5,
     ),
     _bug(
         names.SERVES_BEFORE_NOOP,

@@ -20,7 +20,8 @@ def ready(node: Node, step: Step) -> bool:
     """Whether requests that are taken in here can be expected to be carried out."""
     if node.leadership is not None:
         return node.leadership.ready and node.leadership.has_lease(step)
-    return node.leader != NO_BALLOT and node.election.hears_leader(step.mono)
+    knows_time = node.learner.time > 0 or not node.stores  # A command carries the log's time.
+    return knows_time and node.leader != NO_BALLOT and node.election.hears_leader(step.mono)
 
 
 def status(node: Node, step: Step) -> dict[str, Any]:

@@ -89,6 +89,19 @@ def test_the_generator_keeps_the_rules(make: Callable[[], Workload]) -> None:
     assert check_generator(make().generator, streams=Rng) == []
 
 
+def test_the_accounts_are_opened_again_until_that_succeeds() -> None:
+    store, refusals = Transactions(), [1, 2]
+
+    def refusing(op: Invocation, rng: AnyRng) -> Ending:
+        return Ending("fail", refusals.pop(), "later") if refusals else store(op, rng)
+
+    history = record(bank.make(), refusing)
+    asked = list(history.operations("txn"))
+    openings = [op for op in asked if op.input[0][0] == "w"]
+    assert [op.outcome for op in openings[:3]] == ["fail", "fail", "ok"]
+    assert asked[: len(openings)] == openings
+
+
 def test_every_element_appended_is_unique() -> None:
     history = record(list_append.make(), Transactions())
     added = [

@@ -50,6 +50,7 @@ class Drive:
         self.cluster.up()
         if led:
             self.await_leader()
+            self.await_ready()
 
     def wait(self, ms: int) -> None:
         """Let so many virtual milliseconds pass."""
@@ -117,6 +118,14 @@ class Drive:
                 return leader
             self.wait(20)
         raise AssertionError("nobody leads")
+
+    def await_ready(self, limit_ms: int = 10_000) -> None:
+        """Wait until every node takes requests: a follower first has to learn the log's time."""
+        for _ in range(limit_ms // 20):
+            if all(self.status(node)["ready"] for node in self.nodes):
+                return
+            self.wait(20)
+        raise AssertionError("not every node is ready")
 
     def counted(self, name: str) -> int:
         """A counter, over all nodes that run."""
