@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from workloads.workload import Workload
 
 
-Engine = Literal["memory", "sqlite"]
-"""The storage engines that every host offers."""
+Engine = Literal["memory", "sqlite", "lmdb"]
+"""The storage engines of a host; `lmdb` with the extra of that name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,7 +111,7 @@ class BundledSystem(Protocol):
         ...
 
     def engine(self, options: Mapping[str, Any]) -> Engine:
-        """The storage engine its host must offer: `memory` or `sqlite`."""
+        """The storage engine its host must offer: `memory`, `sqlite` or `lmdb`."""
         ...
 
     def promises(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.atomic.bugs import BUGS
 from systems_under_test.atomic.codec import RegisterCodec
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
     from checker.claims import Promises
     from systems_under_test.replica import Place, Replica
-    from systems_under_test.system import Bug, FaultPlanSummary
+    from systems_under_test.system import Bug, Engine, FaultPlanSummary
     from workloads.client import Reply
 
-Engine = Literal["memory", "sqlite"]
-ENGINES: Final[tuple[Engine, ...]] = ("sqlite", "memory")
+ENGINES: Final[tuple[Engine, ...]] = ("sqlite", "lmdb", "memory")
 
 
 class Atomic:
@@ -49,8 +48,8 @@ class Atomic:
     def option_docs(self) -> Mapping[str, str]:
         """Each option with a sentence and its default."""
         return {
-            "engine": "Where the log is kept: `sqlite`, on disk (the default), or `memory`, which "
-            "forgets everything when the process ends.",
+            "engine": "Where the log is kept: `sqlite` (the default) or `lmdb`, on disk; `memory`, "
+            "which forgets all of it when the process ends.",
         }
 
     def problems(self, options: Mapping[str, Any], nodes: tuple[str, ...]) -> list[str]:

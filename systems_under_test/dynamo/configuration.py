@@ -11,7 +11,7 @@ from typing import Any, Final
 
 CHOICES: Final = {
     "quorum": ("sloppy", "strict"),
-    "engine": ("memory", "sqlite"),
+    "engine": ("memory", "sqlite", "lmdb"),
     "partitioning": ("random", "random-equal", "equal"),
     "versioning": ("dotted", "vector-clock"),
 }

@@ -46,7 +46,7 @@ class ClusterSpec:
     replica_path: str
     options: Mapping[str, Any]
     bug: str | None
-    engine: Literal["memory", "sqlite"]
+    engine: Literal["memory", "sqlite", "lmdb"]
     seed: int
     directory: Path | None = None
 

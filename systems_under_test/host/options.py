@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Address = tuple[str, int]
 
-ENGINES: Final = ("memory", "sqlite")
+ENGINES: Final = ("memory", "sqlite", "lmdb")
 
 _CLOCK_HELP: Final = "run the node's clocks so, since a moment of the machine's monotonic clock"
 

@@ -101,9 +101,10 @@ def sync_directory(directory: Path) -> None:
 
 
 def open_engine(name: str, directory: Path) -> Engine:
-    """The engine called `memory` or `sqlite`, on what the directory holds.
+    """The engine called `memory`, `sqlite` or `lmdb`, on what the directory holds.
 
-    Raises StorageDamaged for damage seen on opening, OSError where the directory is unusable.
+    Raises StorageDamaged for damage seen on opening, OSError where the directory is unusable or
+    the engine is not installed.
     """
     if name == "memory":
         from systems_under_test.host.memory import MemoryEngine
@@ -113,7 +114,13 @@ def open_engine(name: str, directory: Path) -> Engine:
         from systems_under_test.host.sqlite import SqliteEngine
 
         return SqliteEngine(directory)
-    raise ValueError(f"no storage engine is called {name!r}; there are: memory, sqlite")
+    if name == "lmdb":
+        try:
+            from systems_under_test.host.lmdb import LmdbEngine
+        except ModuleNotFoundError as error:
+            raise OSError("engine lmdb needs the extra: pip install 'lineal[lmdb]'") from error
+        return LmdbEngine(directory)
+    raise ValueError(f"no storage engine is called {name!r}; there are: memory, sqlite, lmdb")
 
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CHOICES: Final = {"engine": ("memory", "sqlite"), "reads": ("lease", "quorum", "eventual")}
+CHOICES: Final = {"engine": ("memory", "sqlite", "lmdb"), "reads": ("lease", "quorum", "eventual")}
 SWITCHES: Final = ("repair", "step_down")
 MAYBE_ZERO: Final = ("log_replicas", "handover_every_ms", "drift_ppm")
 MILLISECONDS_MAX: Final = 3_600_000

@@ -64,7 +64,8 @@ class Paxos:
 
     def engine(self, options: Mapping[str, Any]) -> Engine:
         """The storage engine its host must offer."""
-        return "memory" if configure(options).engine == "memory" else "sqlite"
+        chosen: Engine = configure(options).engine  # type: ignore[assignment]
+        return chosen
 
     def promises(
         self, options: Mapping[str, Any], nodes: tuple[str, ...], plan: FaultPlanSummary

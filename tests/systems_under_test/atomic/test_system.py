@@ -33,7 +33,7 @@ def test_names_every_problem_of_its_options_at_once() -> None:
     found = SYSTEM.problems({"engine": "tape", "speed": 3}, ("n1", "n2"))
     assert len(found) == 3
     assert "no option 'speed'" in found[0]
-    assert "sqlite, memory" in found[1]
+    assert "sqlite, lmdb, memory" in found[1]
     assert "not 2" in found[2]
 
 

@@ -54,7 +54,7 @@ def test_all_problems_are_named_at_once() -> None:
         ({"request_timeout_ms": 100}, "must not be shorter"),
         ({"gossip_interval_ms": 10**9}, "gossip_interval_ms must be at most"),
         ({"versioning": "scalar"}, "versioning must be dotted or vector-clock"),
-        ({"engine": "lmdb"}, "memory or sqlite"),
+        ({"engine": "rocksdb"}, "memory or sqlite or lmdb"),
         ({"n": True}, "whole number"),
     ],
 )
