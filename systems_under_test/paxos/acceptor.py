@@ -141,10 +141,7 @@ class Acceptor:
         if ballot < self.promised and node.bug != names.ACCEPTS_BELOW_PROMISE:
             self._reject(step, sender)
             return
-        if ballot > self.promised:
-            self.promised = ballot
-            self._store(step)
-        node.follow(step, ballot)
+        self.obey(step, ballot)
         self.grant(step, ballot)
         if self.held_in != ballot:
             self.held_in, self.held = ballot, node.learner.chosen
@@ -158,6 +155,13 @@ class Acceptor:
         step.send(
             sender, Accepted(ballot, self.replica, message.sent_at, self.held, checkpoint, life)
         )
+
+    def obey(self, step: Step, ballot: Ballot) -> None:
+        """The leader of this ballot was heard: whoever led below it leads no longer."""
+        if ballot > self.promised:
+            self.promised = ballot
+            self._store(step)
+        self._node.follow(step, ballot)
 
     def _take(self, step: Step, message: Accept) -> None:
         """Write the values that follow on what is held; after a hole nothing counts."""

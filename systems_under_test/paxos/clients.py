@@ -260,7 +260,7 @@ class Clients:
             return
         if status != 200:
             sentence = api.sentence_in(results)
-            body = api.error(sentence, definite=status in (409, 422, 503))
+            body = api.error(sentence, definite=status in (409, 422))
         elif taken.shape == "order":
             body = b'{"accepted":true}'
         else:

@@ -93,6 +93,15 @@ class Configuration:
         """`session_ttl_ms` in nanoseconds."""
         return self.session_ttl_ms * MS
 
+    @property
+    def command_age(self) -> int:
+        """How old a command may be when it is carried out, in nanoseconds of the log's own time.
+
+        Half of a session's life: a repetition that is taken in during the first half of it is
+        carried out, if late, while the session is still known.
+        """
+        return self.session_ttl // 2
+
 
 OPTIONS: Final = {option.name: option for option in fields(Configuration)}
 

@@ -121,7 +121,13 @@ class Groups:
         return [self.at(slot), *(group for since, group in self.pending if since > slot)]
 
     def put(self, slot: int, group: Group | None) -> None:
-        """The log has another entry in this slot now: this configuration, or none."""
+        """The log has another entry in this slot now: this configuration, or none.
+
+        A slot at or below the base is known already: a log replica is told the newest base, and
+        then the log from further back.
+        """
+        if slot <= self.base_slot:
+            return
         if self.pending or group is not None:
             self.pending = [pair for pair in self.pending if pair[0] != slot]
             if group is not None:
@@ -136,7 +142,7 @@ class Groups:
     def rebase(self, slot: int, group: Group, kept: Iterable[tuple[int, Group]] = ()) -> None:
         """A snapshot was put in place."""
         self.base_slot, self.base = slot, group
-        self.pending = list(kept)
+        self.pending = [pair for pair in kept if pair[0] > slot]
 
 
 def _slot(pair: tuple[int, Group]) -> int:

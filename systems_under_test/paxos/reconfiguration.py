@@ -85,6 +85,19 @@ class Reconfiguration:
         node = self._node
         return self._leadership.peers[name].held >= node.learner.chosen
 
+    def _log_is_enough(self, alive: set[str]) -> bool:
+        """Whether the log, as it is kept, begins no later than the others need it.
+
+        Else the voter that answers and the log replica could not lead without this leader.
+        """
+        node, peers = self._node, self._leadership.peers
+        needed = [
+            peers[member.node].held
+            for member in node.groups.newest.storing()
+            if member.node in alive and member.node != node.name
+        ]
+        return all(held >= node.log.start for held in needed)
+
     def _add(self, step: Step, name: str) -> None:
         node = self._node
         node.counters.members_added += 1
@@ -110,7 +123,7 @@ class Reconfiguration:
             if member.node in alive and self._lost_vote(member.node, member.replica):
                 self._remove(step, member.node)
                 return
-        absent = [name for name in node.nodes if group.member(name) is None and name in alive]
+        absent = [name for name in node.peers if group.member(name) is None and name in alive]
         for name in absent:
             if node.role_of(name) != LOG and self._caught_up(name):
                 self._add(step, name)
@@ -124,7 +137,7 @@ class Reconfiguration:
             replaced = group.without(silent[0].node).with_member(spare[0], LOG, life)
             self._propose(step, replaced)
         elif silent and spare and len(group.members) == storing:
-            if self._caught_up(spare[0]):
+            if self._caught_up(spare[0]) and self._log_is_enough(alive):
                 self._add(step, spare[0])
         elif len(group.members) > storing and len(voting) > len(group.members) // 2:
             standing_in = [m.node for m in group.members if m.role == LOG]

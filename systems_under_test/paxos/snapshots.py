@@ -16,6 +16,7 @@ import msgspec
 
 from systems_under_test.paxos import names
 from systems_under_test.paxos.configuration import MS
+from systems_under_test.paxos.group import LOG
 from systems_under_test.paxos.lease import NEVER
 from systems_under_test.paxos.messages import SnapshotPart, SnapshotTaken
 from systems_under_test.paxos.node import Head
@@ -125,8 +126,7 @@ class Snapshots:
         if transfer is None or transfer.slot < node.log.start:
             if any(step.wrote(node.state.table(table)) for table in TABLES):
                 return
-            transfer = Transfer(node.learner.applied, self._parts(step, name), 0, NEVER)
-            self._sending[name] = transfer
+            transfer = self._sending[name] = self._begin(step, name)
             node.counters.snapshots_sent += 1
         if transfer.sent_at == NEVER or step.mono - transfer.sent_at > AGAIN:
             self._send_part(step, name, transfer)
@@ -140,21 +140,31 @@ class Snapshots:
         message = SnapshotPart(leadership.ballot, transfer.slot, number, parts, content)
         step.send(name, message)
 
-    def _parts(self, step: Step, name: str) -> list[bytes]:
-        """The state as it is now, cut into parts; for a log replica the head alone."""
+    def _begin(self, step: Step, name: str) -> Transfer:
+        """A transfer of the state as it is now; to a log replica of the head alone.
+
+        A log replica is to hold whatever is still in the log. If it began where this replica has
+        applied, slots that another storage replica misses would lie on this one's disk alone.
+        """
+        node = self._node
+        if node.role_of(name) == LOG:
+            return Transfer(node.log.start, [_encode(Part(node.head, ()))], 0, NEVER)
+        return Transfer(node.learner.applied, self._parts(step), 0, NEVER)
+
+    def _parts(self, step: Step) -> list[bytes]:
+        """The state, cut into parts."""
         node = self._node
         parts: list[bytes] = []
         rows: list[tuple[str, bytes, bytes]] = []
-        head: Head | None = msgspec.structs.replace(node.head, start=node.learner.applied)
+        head: Head | None = node.head
         size = 0
-        if node.role_of(name) != "log":
-            for table in TABLES:
-                for key, value in step.scan(node.state.table(table)):
-                    rows.append((table, key, value))
-                    size += len(key) + len(value)
-                    if size >= node.configuration.batch_bytes:
-                        parts.append(_encode(Part(head, tuple(rows))))
-                        head, rows, size = None, [], 0
+        for table in TABLES:
+            for key, value in step.scan(node.state.table(table)):
+                rows.append((table, key, value))
+                size += len(key) + len(value)
+                if size >= node.configuration.batch_bytes:
+                    parts.append(_encode(Part(head, tuple(rows))))
+                    head, rows, size = None, [], 0
         parts.append(_encode(Part(head, tuple(rows))))
         return parts
 
@@ -181,8 +191,10 @@ class Snapshots:
         """Stage a part; with the last one put the snapshot in place."""
         node = self._node
         careless = node.bug == names.SNAPSHOT_OVER_NEWER
-        if message.ballot < node.acceptor.promised and not careless:
-            return
+        if not careless:
+            if message.ballot < node.acceptor.promised:
+                return
+            node.acceptor.obey(step, message.ballot)
         if message.slot <= node.learner.chosen and not careless:
             node.counters.snapshots_refused += 1
             step.send(sender, SnapshotTaken(message.slot, message.parts - 1))

@@ -113,28 +113,38 @@ class StateMachine:
         session = self.sessions.get(command.session)
         refused = self._refusal(command, session, time)
         if refused is not None:
+            if session is not None:
+                self._use(step, command.session, session, time)
             return refused
         result = self._execute(step, command.steps, slot)
         if session is None:
             session = Session(time, -1, {})
-        else:
-            del self.sessions[command.session]
-        self.sessions[command.session] = session
-        session.used = time
         session.results[command.sequence] = (command.digest, result)
         if len(session.results) > self.configuration.request_window:
             oldest = min(session.results)
             del session.results[oldest]
             session.floor = max(session.floor, oldest)
-        self._store(step, command.session, session)
+        self._use(step, command.session, session, time)
         return result
+
+    def _use(self, step: Step, name: str, session: Session, time: int) -> None:
+        """A session was used, also by a repetition: from now on it lives its whole life.
+
+        Else a repetition could be answered at the end of that life, and its own duplicate, later in
+        the log and not yet too old, be carried out.
+        """
+        self.sessions.pop(name, None)
+        self.sessions[name] = session
+        session.used = time
+        content = _session_encode(session)
+        step.write(self.table(SESSIONS), name.encode(), content, durable=False)
 
     def _refusal(self, command: Command, session: Session | None, time: int) -> Result | None:
         """The answer to a request that is not to be executed, None for one that is."""
         if self.forgets_requests:
             return None
-        if time - command.known >= self.configuration.session_ttl:
-            return Result(410, canonical("the request is older than its session may live"), 0)
+        if time - command.known >= self.configuration.command_age:
+            return Result(410, canonical("the request took too long to be carried out"), 0)
         if session is None:
             if len(self.sessions) >= self.configuration.sessions_max:
                 return Result(503, canonical("there are too many sessions: try later"), 0)
@@ -161,10 +171,6 @@ class StateMachine:
             del self.sessions[name]
             self.counters.sessions_expired += 1
             step.write(self.table(SESSIONS), name.encode(), None, durable=False)
-
-    def _store(self, step: Step, name: str, session: Session) -> None:
-        content = _session_encode(session)
-        step.write(self.table(SESSIONS), name.encode(), content, durable=False)
 
     def _execute(self, step: Step, steps: Steps, slot: int) -> Result:
         """Carry out the steps in order, all of them or none."""

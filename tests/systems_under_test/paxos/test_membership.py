@@ -74,6 +74,20 @@ def test_what_only_a_log_replica_holds_is_recovered_from_it() -> None:
     assert drive.status("n4")["counters"]["elections_begun"] == 0
 
 
+def test_a_log_replica_begins_where_the_log_begins_and_not_at_the_leaders_state() -> None:
+    drive = Drive({"log_replicas": 1, "checkpoint_slots": 10}, nodes=FOUR)
+    leader = drive.await_leader()
+    drive.cluster.nodes["n4"].kill()
+    for n in range(85):
+        drive.put(leader, "k", n)
+    drive.wait(500)
+    drive.cluster.nodes["n4"].start()
+    drive.wait(1_500)
+    ours, theirs = drive.status(leader), drive.status("n4")
+    assert theirs["counters"]["snapshots_installed"] == 1
+    assert theirs["log_start"] == ours["log_start"] < ours["applied"] == theirs["last"]
+
+
 def test_a_replica_that_lost_its_disk_does_not_vote_until_it_is_a_new_member() -> None:
     drive = Drive({"engine": "memory", "repair": "off"})
     leader = drive.await_leader()
