@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from checker.history.language import statements
 from systems_under_test.paxos import names
 from systems_under_test.paxos.bugs import BUGS
 from systems_under_test.paxos.configuration import OPTIONS, option_docs
+from tests.systems_under_test.paxos.test_scenarios import SCENARIOS
 
 PAGE = (Path(__file__).parents[3] / "docs/systems/paxos.md").read_text(encoding="utf-8")
 MODULES = {
@@ -54,6 +56,16 @@ def test_every_function_that_holds_a_rule_is_there() -> None:
             assert hasattr(getattr(module, owner), name), f"{owner}.{name}"
         else:
             assert hasattr(import_module(f"systems_under_test.paxos.{owner}"), name)
+
+
+def test_every_word_of_the_scenarios_is_explained() -> None:
+    told = PAGE.partition("## Scenarios")[2].partition("\n## ")[0]
+    for path in SCENARIOS:
+        for statement in statements(path.read_text(encoding="utf-8")):
+            if statement.asked is not None:
+                assert f"`{statement.asked.word}`" in told, (path.name, statement)
+                for name in statement.asked.attributes.keys() & {"only", "again", "at", "to", "id"}:
+                    assert f"`{name}=" in told
 
 
 @pytest.mark.parametrize("message", ["Ask", "Prepare", "Accept", "Release", "TakeOver"])
