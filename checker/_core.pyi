@@ -108,6 +108,7 @@ class TransitionTable:
         budget: SearchBudget,
         steps: int | None = None,
         rung: str | None = None,
+        replay: bool = False,
         stop_at_first: bool = False,
     ) -> list[SearchResult]: ...
 
@@ -128,7 +129,8 @@ def number_values(column: memoryview, outcome: memoryview, fail: int) -> tuple[b
 def renumber(column: memoryview, mapping: Sequence[int]) -> bytes:
     """Each number of the column replaced by what the mapping says; negative ones stay."""
 
-def judge_by_zones(
+def judge_by_rules(
+    name: str,
     wide: tuple[memoryview, memoryview, memoryview],
     narrow: tuple[memoryview, memoryview, memoryview, memoryview],
     texts: bytes,
@@ -140,10 +142,11 @@ def judge_by_zones(
     info: int,
     has_cas: bool,
 ) -> tuple[bytes, list[tuple[int, list[int]]], tuple[int, str] | None, bool]:
-    """Registers judged by zones: call, ret, process; f, input, output, outcome; by group of rows.
+    """Objects judged by "zones" or "queue": call, ret, process; f, input, output, outcome.
 
-    A code for each (0 zones do not apply, 1 legal, 2 illegal), rows of illegal ones that are so
-    alone, the first to which zones do not apply and why, and whether any other was read.
+    A code for each group of rows (0 the rules do not apply, 1 legal, 2 illegal), rows of illegal
+    ones that are so alone, the first to which the rules do not apply and why, and whether any other
+    was read. `initial` and `has_cas` are of registers.
     """
 
 def keep_rows(

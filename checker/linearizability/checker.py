@@ -70,7 +70,7 @@ class Linearizable:
         evidence = Evidence(history, context.claims)
         if not _can_fail(dispatched):
             evidence.doubt(TOO_LITTLE, CLAIM)
-        results = search(dispatched.problem, budget, prune=self.prune)
+        results = search(dispatched.problem, budget, prune=self.prune, replay=dispatched.replay)
         _judge(dispatched, results, budget, evidence)
         return evidence.verdict(_observed(history, dispatched, results))
 
@@ -106,15 +106,19 @@ def _judge(
 ) -> None:
     problem, explained = dispatched.problem, 0
     for number, result in enumerate(results):
-        by_zones = number in dispatched.by_zones
-        if result.outcome == "legal" and not by_zones:
+        rules = dispatched.rules if number in dispatched.by_rules else None
+        if result.outcome == "legal" and rules is None:
             continue
         key = problem.objects.key(number)
-        if result.outcome == "legal":
-            evidence.doubt(sentences.doubted(key), CLAIM)
+        if rules is not None and result.outcome == "legal":
+            evidence.doubt(sentences.doubted(rules, key), CLAIM)
             continue
         if result.outcome != "illegal":
-            evidence.doubt(sentences.undecided(problem, key, result), CLAIM)
+            if rules is not None:
+                add = partial(sentences.ruled_out, problem, number)
+                evidence.add("not-linearizable", add, claim=CLAIM)
+            else:
+                evidence.doubt(sentences.undecided(problem, key, result), CLAIM)
             continue
         explain = partial(witness, problem, number, result, budget)
         if evidence.claimed(CLAIM) and explained < FINDINGS_MAX:
@@ -124,7 +128,7 @@ def _judge(
                 evidence.doubt(sentences.refuted(found, key), CLAIM)
                 continue
             explain = partial(_same, found)
-        add = partial(_explanation, explain, key, by_zones)
+        add = partial(_explanation, explain, key, rules is not None)
         evidence.add("not-linearizable", add, claim=CLAIM)
 
 
@@ -132,8 +136,8 @@ def _same(found: Witness) -> Witness:
     return found
 
 
-def _explanation(explain: Callable[[], Witness], key: Any, by_zones: bool) -> Explanation:
-    return sentences.explanation(explain(), key, by_zones=by_zones)
+def _explanation(explain: Callable[[], Witness], key: Any, by_rules: bool) -> Explanation:
+    return sentences.explanation(explain(), key, by_rules=by_rules)
 
 
 def _observed(
@@ -142,10 +146,12 @@ def _observed(
     objects = dispatched.problem.objects
     outcomes = Counter({"legal": dispatched.legal} if dispatched.legal else {})
     outcomes.update(result.outcome for result in results)
+    by = [dispatched.algorithm(n, result.rung) for n, result in enumerate(results)]
+    judged = {*by, *([dispatched.rules] if dispatched.legal else [])} or {"frontier"}
     hardest = sorted(range(len(results)), key=lambda n: -results[n].steps)[:KEYS_MAX]
     happened = history.columns.outcome.tolist()
     return {
-        "algorithm": dispatched.algorithms(),
+        "algorithm": " and ".join(name for name in ALGORITHMS if name in judged),
         "operations": len(happened) - happened.count(FAIL),
         "crashed": happened.count(INFO),
         "objects": dispatched.legal + len(objects),
@@ -155,7 +161,7 @@ def _observed(
         "hardest": [
             {
                 "key": objects.key(number),
-                "algorithm": "zones" if number in dispatched.by_zones else "frontier",
+                "algorithm": by[number],
                 "operations": len(objects.group(number)),
                 "crashed": results[number].crashed,
                 "steps": results[number].steps,

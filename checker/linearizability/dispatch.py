@@ -1,4 +1,4 @@
-"""Which objects of a history are decided at once, and what is left to be searched."""
+"""Which algorithm judges which object of a history."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from checker import _core
-from checker.history.layout import FAIL
-from checker.linearizability import zones
+from checker.history.layout import FAIL, NEVER
+from checker.linearizability import elements, rules
 from checker.linearizability.objects import by_key
 from checker.linearizability.problem import problem_of
-from checker.models.register import CasRegister, Register
+from checker.models.set import Set
 from checker.wording import of_key
 
 if TYPE_CHECKING:
@@ -20,9 +20,15 @@ if TYPE_CHECKING:
 
 ALGORITHMS: Final[dict[str, str]] = {
     "zones": "registers in which no value is written twice, by first returns and last calls",
+    "queue": "queues in which no value is put in twice, by four rules",
+    "elements": "sets that nobody reads whole, each element by itself",
+    "replay": "any model, where no operation overlaps another or crashed, in the one order",
     "frontier": "any model, by a search over all that may be so after each return",
 }
-"""How an object can be judged. The first that applies to it is taken."""
+"""How an object can be judged. The first that applies to it is taken.
+
+Replay comes after the rules, for it asks the model about every distinct operation.
+"""
 
 
 class Inapplicable(ValueError):
@@ -31,55 +37,74 @@ class Inapplicable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """What is known of a history before anything is searched.
+    """What is known of a history before anything is walked or searched.
 
-    `problem` is left to be searched: undecided objects, and of those that zones hold for illegal
-    the operations that are so alone. `by_zones` numbers the latter objects in the problem. Beside
-    them `legal` objects with `legal_operations` are decided; `observed` tells whether any of what
-    zones decided was read.
+    `problem` is left: undecided objects, and of those that rules hold for illegal the operations
+    that are so alone; `by_rules` numbers the latter in the problem. Beside them `legal` objects are
+    decided by `rules`; `observed` tells whether any of what rules decided was read. `replay` tells
+    whether objects of one order only are walked.
     """
 
     problem: Problem
-    by_zones: frozenset[int] = frozenset()
+    rules: str | None = None
+    by_rules: frozenset[int] = frozenset()
     legal: int = 0
-    legal_operations: int = 0
     observed: bool = False
+    elements: bool = False
+    replay: bool = True
 
-    def algorithms(self) -> str:
-        """The algorithms that judged, in words."""
-        by_search = len(self.problem.objects) - len(self.by_zones)
-        zones_did = ["zones"] if self.legal or self.by_zones else []
-        return " and ".join([*zones_did, *(["frontier"] if by_search or not zones_did else [])])
+    def algorithm(self, number: int, rung: str) -> str:
+        """What judged an object of the problem, by the rung of its search."""
+        if number in self.by_rules:
+            assert self.rules is not None
+            return self.rules
+        if self.elements:
+            return "elements"
+        return "replay" if rung == "replayed" else "frontier"
 
 
 def dispatch(history: History, model: Specification, algorithm: str | None = None) -> Dispatch:
-    """Decide what can be decided at once.
+    """Decide what can be decided at once, and how the rest is to be.
 
     Raises Inapplicable if an algorithm is asked for that does not apply to every object, Unfit for
     operations that the model cannot take.
     """
-    if algorithm == "frontier" or not isinstance(model, Register | CasRegister):
-        if algorithm == "zones":
-            raise Inapplicable("zones do not apply: the model is no register")
-        return Dispatch(problem_of(history, model))
+    if algorithm in ("replay", "frontier"):
+        problem = problem_of(history, model)
+        if algorithm == "replay":
+            _refuse_overlap(problem)
+        return Dispatch(problem, replay=algorithm == "replay")
+    for name in rules.RULES:
+        why = rules.misfit(name, model)
+        if algorithm in (None, name) and why is None:
+            return _by_rules(name, history, model, forced=algorithm == name)
+        _refuse(algorithm == name, name, why)
+    why = elements.misfit(history, model)
+    if why is None:
+        assert isinstance(model, Set)
+        return Dispatch(elements.problem_of(history, model), elements=True)
+    _refuse(algorithm == "elements", "elements", why)
+    return Dispatch(problem_of(history, model))
+
+
+def _by_rules(name: str, history: History, model: Specification, *, forced: bool) -> Dispatch:
     outcome = history.columns.outcome
     objects = by_key(history, outcome)
-    judged = zones.judge(history, objects, model)
-    if algorithm == "zones" and judged.inapplicable is not None:
-        number, reason = judged.inapplicable
-        raise Inapplicable(f"zones do not apply{of_key(objects.key(number))}: {reason}")
-    together = [row for rows in judged.illegal.values() for row in rows]
+    ruled = rules.judge(name, history, objects, model)
+    if ruled.inapplicable is not None:
+        number, reason = ruled.inapplicable
+        _refuse(forced, name, reason, objects.key(number))
+    together = [row for rows in ruled.illegal.values() for row in rows]
     left = _core.keep_rows(
-        outcome, objects.rows, objects.ends, judged.codes, zones.UNDECIDED, together, FAIL
+        outcome, objects.rows, objects.ends, ruled.codes, rules.UNDECIDED, together, FAIL
     )
     problem = problem_of(history, model, outcome=memoryview(left).cast("i"))
-    legal = [number for number, code in enumerate(judged.codes) if code == zones.LEGAL]
     return Dispatch(
         problem,
-        _numbers(history, problem, [rows[0] for rows in judged.illegal.values()]),
-        len(legal),
-        sum(len(objects.group(number)) for number in legal),
-        judged.observed,
+        name,
+        _numbers(history, problem, [rows[0] for rows in ruled.illegal.values()]),
+        ruled.codes.count(rules.LEGAL),
+        ruled.observed,
     )
 
 
@@ -91,3 +116,39 @@ def _numbers(history: History, problem: Problem, rows: list[int]) -> frozenset[i
     wanted = {key[row] for row in rows}
     objects = problem.objects
     return frozenset(n for n in range(len(objects)) if key[objects.group(n)[0]] in wanted)
+
+
+def _refuse(forced: bool, name: str, why: str | None, key: Any = None) -> None:
+    if forced:
+        raise Inapplicable(f"{name} does not apply{of_key(key)}: {why}")
+
+
+def _refuse_overlap(problem: Problem) -> None:
+    """Refuse objects of more than one order."""
+    for number in range(len(problem.objects)):
+        why = _overlap(problem, problem.objects.group(number))
+        _refuse(why is not None, "replay", why, problem.objects.key(number))
+
+
+def _overlap(problem: Problem, rows: memoryview) -> str | None:
+    """Why operations have more than one order: see `twin.precedes`."""
+    columns, lines = problem.history.columns, problem.history.lines
+    call, ret, process, invocation = (
+        columns.call,
+        columns.ret,
+        columns.process,
+        columns.invocation,
+    )
+    last = None
+    for row in rows:
+        if ret[row] == NEVER:
+            if problem.automaton.is_pure(problem.action[row]):
+                continue
+            return f"operation {lines.index[invocation[row]]} crashed"
+        if last is not None and (
+            ret[last] > call[row] or (ret[last] == call[row] and process[last] != process[row])
+        ):
+            both = f"{lines.index[invocation[last]]} and {lines.index[invocation[row]]}"
+            return f"operations {both} overlap"
+        last = row
+    return None

@@ -27,14 +27,30 @@ TOLD_MAX: Final = 10
 class Problem:
     """The objects of a history, each to be judged alone.
 
-    `action` (int32) numbers the actions of the automaton, -1 where nothing happened. `told` are the
-    actions that were answered.
+    `model` is what each object is to keep; `automaton` numbers it, or a smaller one that stands in
+    for it. `action` (int32) numbers the actions of the automaton, -1 where nothing happened. `told`
+    are the actions that were answered.
     """
 
     history: History
+    model: Specification
     automaton: Automaton
     action: memoryview
     objects: Objects
+    told: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """The distinct actions of a history, and for each operation the number of its own (int32).
+
+    `raw` numbers `actions`, -1 where nothing happened. `numbers` are those of the automaton, which
+    holds some for equal; `told` are those that were answered.
+    """
+
+    raw: memoryview
+    actions: Sequence[Action]
+    numbers: memoryview
     told: frozenset[int]
 
 
@@ -46,24 +62,39 @@ def problem_of(
     `outcome` stands in for the history's own, where only some operations are meant. Raises Unfit,
     naming every operation that the model cannot take.
     """
-    columns = history.columns
-    outcome = columns.outcome if outcome is None else outcome
-    keyless = getattr(model, "keyless", False)
-    key = memoryview(bytes(columns.key.nbytes)).cast("i") if keyless else columns.key
-    asked = (columns.f, key, columns.input, columns.output, outcome)
-    numbers, first = _core.number_actions(*asked, FAIL, INFO)
-    actions = [_action(history, row, keyless) for row in first]
+    outcome = history.columns.outcome if outcome is None else outcome
     automaton = Automaton(model)
-    mapping = _numbered(automaton, actions, [history[row].index for row in first])
-    raw = memoryview(numbers).cast("i")
-    action = memoryview(_core.renumber(raw, mapping)).cast("i")
+    numbered = number_actions(history, automaton, outcome)
     partition = getattr(model, "partition", None)
     if partition is None:
         objects = by_key(history, outcome)
     else:
-        objects = _by_partition(raw, [partition(action) for action in actions])
-    told = frozenset(n for n, action in zip(mapping, actions, strict=True) if action.known)
-    return Problem(history, automaton, action, objects, told)
+        objects = _by_partition(numbered.raw, [partition(action) for action in numbered.actions])
+    return Problem(history, model, automaton, numbered.numbers, objects, numbered.told)
+
+
+def number_actions(
+    history: History, automaton: Automaton, outcome: memoryview, *, inputless: bool = False
+) -> Numbered:
+    """Number the actions of a history. Raises Unfit, naming every operation that does not fit.
+
+    Keys do not tell actions apart if the model is `keyless`, inputs do not if it is `inputless`.
+    """
+    columns = history.columns
+    keyless = getattr(automaton.model, "keyless", False)
+    nothing = memoryview(bytes(columns.key.nbytes)).cast("i")
+    key = nothing if keyless else columns.key
+    given = nothing if inputless else columns.input
+    raw, first = _core.number_actions(columns.f, key, given, columns.output, outcome, FAIL, INFO)
+    actions = [_action(history, row, keyless) for row in first]
+    mapping = _numbered(automaton, actions, [history[row].index for row in first])
+    numbers = _core.renumber(memoryview(raw).cast("i"), mapping)
+    return Numbered(
+        memoryview(raw).cast("i"),
+        actions,
+        memoryview(numbers).cast("i"),
+        frozenset(n for n, action in zip(mapping, actions, strict=True) if action.known),
+    )
 
 
 def _action(history: History, row: int, keyless: bool) -> Action:

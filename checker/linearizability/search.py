@@ -53,10 +53,12 @@ def search(
     *,
     prune: Iterable[str] = PRUNINGS,
     rung: str | None = None,
+    replay: bool = False,
 ) -> list[SearchResult]:
     """Search every object of the problem, in order. Raises Unfit, and WrongDeclaration.
 
-    `rung` is one of `RUNGS` to be tried alone; its results may be "undecided".
+    `rung` is one of `RUNGS` to be tried alone; its results may be "undecided". With `replay` what
+    has one order only is walked, and its result has the rung "replayed".
     """
     columns = problem.history.columns
     automaton = problem.automaton
@@ -71,6 +73,7 @@ def search(
         prune=sorted(prune),
         budget=budget,
         rung=rung,
+        replay=replay,
     )
     for result in results:
         if result.broken is not None and result.broken[2] != "failed":

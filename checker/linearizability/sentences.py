@@ -19,13 +19,13 @@ ALONE: Final = "nobody had written what it saw"
 """The reason of an operation that is impossible without any other."""
 
 
-def explanation(found: Witness, key: Any, *, by_zones: bool) -> Explanation:
+def explanation(found: Witness, key: Any, *, by_rules: bool) -> Explanation:
     """Why an operation could not be linearized.
 
-    What zones found wrong was searched in a part of the history: the reasons are of that part.
+    What rules found wrong was searched in a part of the history: the reasons are of that part.
     """
     culprit = found.culprit
-    if not by_zones:
+    if not by_rules:
         why = _joined("whatever the order, ", list(found.reasons))
     elif len(found.operations) == 1:
         why = f": {ALONE}"
@@ -73,9 +73,16 @@ def refuted(found: Witness, key: Any) -> str:
     )
 
 
-def doubted(key: Any) -> str:
-    """Zones and the search disagree."""
+def doubted(rules: str, key: Any) -> str:
+    """Rules and the search disagree."""
     return (
-        f"zones hold the history{of_key(key)} for impossible, the search does not: one of them is"
-        " wrong, please report this history"
+        f"the rules of {rules} hold the history{of_key(key)} for impossible, the search does not:"
+        " one of them is wrong, please report this history"
     )
+
+
+def ruled_out(problem: Problem, number: int) -> Explanation:
+    """Operations that rules hold for impossible, where the search came to no end."""
+    operations = tuple(problem.history[row] for row in problem.objects.group(number))
+    told = f"{listed(map(_named, operations))}{of_key(problem.objects.key(number))}"
+    return Explanation(f"no order explains {told} alone", operations, operations)

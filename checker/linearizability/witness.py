@@ -65,9 +65,7 @@ def witness(problem: Problem, number: int, result: SearchResult, budget: SearchB
     kept = probe.shrink() if len(probe.rows) <= OPERATIONS_MAX else None
     if kept is None:
         return Witness(culprit, reasons, ())
-    agreed = twin.search(
-        [probe.relaxed(row) for row in kept], problem.automaton.model, steps_max=TWIN_STEPS
-    )
+    agreed = twin.search([probe.relaxed(row) for row in kept], problem.model, steps_max=TWIN_STEPS)
     if agreed is None:
         return Witness(culprit, reasons, ())
     return Witness(culprit, reasons, tuple(problem.history[row] for row in kept), refuted=agreed)

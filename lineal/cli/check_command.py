@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 EXAMPLES: Final = """\
 examples:
   lineal check history.jsonl --model cas-register
+  lineal check history.jsonl --model queue --algorithm frontier
   lineal check store/latest/history.edn --model cas-register --initial 0
   lineal check 'runs/*/*/history.jsonl' --checker siblings --json
   lineal check history.jsonl --model mypackage.models:Counter
@@ -60,6 +61,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     what.add_argument("--checker", metavar="C", help="judge by this checker, all it knows")
     parser.add_argument(
         "--initial", type=values.json, metavar="JSON", help="the value at which the model starts"
+    )
+    parser.add_argument(
+        "--algorithm", metavar="A", help="judge by this one alone; an error where it does not apply"
     )
     parser.add_argument(
         "--no-prune", action="store_true", help="try everything, to check the checker (slow)"
@@ -128,8 +132,9 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _checker(name: str, args: argparse.Namespace) -> Checker:
-    if args.initial is not None or args.no_prune:
-        raise UsageProblem(["--initial and --no-prune are for a --model, and there is none"])
+    if args.initial is not None or args.no_prune or args.algorithm is not None:
+        options = "--initial, --algorithm and --no-prune"
+        raise UsageProblem([f"{options} are for a --model, and there is none"])
     path = name if ":" in name else CHECKERS.get(name)
     if path is None:
         raise registry.unknown_name("checker", name, CHECKERS)
@@ -139,18 +144,21 @@ def _checker(name: str, args: argparse.Namespace) -> Checker:
 
 def _model(name: str, args: argparse.Namespace) -> Checker:
     from checker.linearizability.checker import Linearizable
+    from checker.linearizability.dispatch import ALGORITHMS
     from checker.linearizability.search import PRUNINGS
     from checker.models import MODELS
 
     if ":" not in name and name not in MODELS:
         raise registry.unknown_name("model", name, MODELS)
-    found = MODELS[name] if name in MODELS else registry.load(name)
-    prune: frozenset[str] = frozenset(() if args.no_prune else PRUNINGS)
-    if callable(found):
-        return Linearizable(_started(name, found, args.initial), prune=prune)
-    if args.initial is not None:
+    if args.algorithm not in (None, *ALGORITHMS):
+        raise registry.unknown_name("algorithm", args.algorithm, ALGORITHMS)
+    model = MODELS[name] if name in MODELS else registry.load(name)
+    if callable(model):
+        model = _started(name, model, args.initial)
+    elif args.initial is not None:
         raise UsageProblem([f"{name} is a value already: --initial needs a class or function"])
-    return Linearizable(found, prune=prune)
+    prune: frozenset[str] = frozenset(() if args.no_prune else PRUNINGS)
+    return Linearizable(model, args.algorithm, prune)
 
 
 def _started(name: str, make: Callable[..., Model], initial: Any) -> Model:
@@ -179,6 +187,7 @@ def _check(
     from checker.claims import CLAIMS
     from checker.history.importers import formats
     from checker.history.problems import MalformedHistory
+    from checker.linearizability.dispatch import Inapplicable
     from checker.models.model import Unfit
     from checker.verdict import CheckContext, Verdict
 
@@ -191,7 +200,7 @@ def _check(
     context = CheckContext(claims=frozenset(CLAIMS), budget=budget)
     try:
         verdict = judge.check(read.history, context)
-    except Unfit as error:
+    except (Unfit, Inapplicable) as error:
         return _unreadable(path, str(error))
     except Exception as error:
         from checker.linearizability.automaton import WrongDeclaration

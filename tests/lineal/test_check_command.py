@@ -107,6 +107,17 @@ def test_the_search_can_be_told_to_try_everything(
     assert "--no-prune" in capsys.readouterr().err
 
 
+def test_an_algorithm_can_be_asked_for(edn: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [edn, "--model", "cas-register", "--initial", 0, "--json", "--algorithm"]
+    for algorithm in ("replay", "frontier", "zones"):
+        assert lineal(*words, algorithm) == exit_status.VALID
+    assert [entry["algorithm"] for entry in entries(capsys)] == ["replay", "frontier", "zones"]
+    assert lineal(*words, "queue") == exit_status.USAGE
+    [entry] = entries(capsys)
+    assert entry["verdict"] == "malformed"
+    assert entry["cause"] == "queue does not apply: the model is no queue, first in first out"
+
+
 def test_the_suffix_does_not_matter(edn: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, text in (("a.log", EDN), ("b.txt", JSON_LINES), ("c.edn", LOG)):
         edn.with_name(name).write_text(text, encoding="utf-8")
@@ -157,8 +168,9 @@ def test_a_file_whose_name_is_a_pattern_is_found(edn: Path) -> None:
         (["--model", "cas-register", "--initial", "{"], "is not JSON: write null, 0"),
         (["--model", "counter", "--initial", '"x"'], "the model counter cannot start at"),
         (["--model", "kv", "--initial", "5"], "the model kv cannot start at 5"),
-        (["--checker", "recovery", "--initial", "5"], "--initial and --no-prune are for a --model"),
+        (["--checker", "recovery", "--initial", "5"], "--initial, --algorithm and --no-prune are"),
         (["--model", "cas-register", "--failed-cas", "ignore"], "--failed-cas"),
+        (["--model", "kv", "--algorithm", "magic"], "zones"),
         (["--model", f"{__name__}:NOTHING", "--initial", "1"], "is a value already"),
     ],
 )

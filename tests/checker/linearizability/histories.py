@@ -183,6 +183,48 @@ def _answer(rng: Random, model: Specification, drawn: list[_Drawn], key: Any) ->
                 break
 
 
+@dataclass(slots=True)
+class Span:
+    """An operation whose moment of effect is drawn: what it asked is still to be said."""
+
+    process: int
+    call: int
+    ret: int | None
+    moment: int
+    asked: tuple[str, Any, Any] = ("", None, None)
+
+
+def spans(
+    rng: Random, *, operations: int, processes: int, crash_share: float, length: int
+) -> list[Span]:
+    """Operations of at most this length; those of one process do not touch."""
+    now = dict.fromkeys(range(processes), 0)
+    fresh, drawn = processes, []
+    for _ in range(operations):
+        process = rng.choice(sorted(now))
+        call = now.pop(process) + rng.randint(1, 4)
+        if rng.random() < crash_share:
+            drawn.append(Span(process, call, None, call + rng.randint(0, 15)))
+            now[fresh] = call
+            fresh += 1
+        else:
+            now[process] = ret = call + rng.randint(0, length)
+            drawn.append(Span(process, call, ret, rng.randint(call, ret)))
+    return drawn
+
+
+def history_of_spans(drawn: Sequence[Span]) -> History:
+    """The history of what was drawn and asked."""
+    events: list[Event] = []
+    for one in drawn:
+        f, given, output = one.asked
+        common: dict[str, Any] = {"index": 0, "process": one.process, "f": f}
+        events.append(Event(time=one.call, type="invoke", input=given, **common))
+        if one.ret is not None:
+            events.append(Event(time=one.ret, type="ok", output=output, **common))
+    return _numbered(events)
+
+
 def history_of(drawn: Sequence[_Drawn], key: Any = None) -> History:
     """The history of what was drawn; a process's events stay in order at equal stamps."""
     events: list[Event] = []
@@ -194,6 +236,10 @@ def history_of(drawn: Sequence[_Drawn], key: Any = None) -> History:
             events.append(Event(time=op.ret, type="ok", output=op.output, **common))
         elif op.process % 2:
             events.append(Event(time=op.call + 1, type="info", **common))
+    return _numbered(events)
+
+
+def _numbered(events: list[Event]) -> History:
     events.sort(key=lambda event: event.time)
     return History.of(
         Event(**{name: getattr(event, name) for name in Event.__struct_fields__} | {"index": i})

@@ -141,7 +141,7 @@ def test_a_key_on_some_operations_alone_is_an_error() -> None:
 
 
 def test_refuses_an_algorithm_that_nobody_knows_or_that_does_not_apply() -> None:
-    with pytest.raises(ValueError, match="unknown algorithm 'guess'; known are zones, frontier"):
+    with pytest.raises(ValueError, match="unknown algorithm 'guess'; known are zones, queue"):
         Linearizable(Register(), algorithm="guess")
     history = parse("p0: write x 1 -> ok\np0: write x 1 -> ok")
     with pytest.raises(Inapplicable, match='of key "x": a value is written twice'):
@@ -153,7 +153,7 @@ def test_refuses_an_algorithm_that_nobody_knows_or_that_does_not_apply() -> None
 def test_each_object_is_judged_by_what_applies_to_it() -> None:
     text = "p0: write x 1 -> ok\np0: read x -> 1\np0: write y 1 -> ok\np0: write y 1 -> ok"
     observed = check(parse(text), Register()).observed
-    assert observed["algorithm"] == "zones and frontier"
+    assert observed["algorithm"] == "zones and replay"
     assert observed["outcomes"] == {"legal": 2}
     assert [entry["key"] for entry in observed["hardest"]] == ["y"]
     wrong = check(parse(f"{text}\np0: read x -> 0\np0: read y -> 0"), Register())

@@ -4,73 +4,56 @@ from __future__ import annotations
 
 from collections import Counter
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checker.history.columns import History
-from checker.history.events import Event
 from checker.history.notation import parse
-from checker.linearizability import twin, zones
+from checker.linearizability import rules, twin
 from checker.linearizability.checker import check
 from checker.linearizability.objects import by_key
 from checker.models.register import CasRegister, Register
+from tests.checker.linearizability.histories import history_of_spans, spans
+
+if TYPE_CHECKING:
+    from checker.history.columns import History
 
 CAS = CasRegister()
 
 
-def judged(history: History, model: Register | CasRegister = CAS) -> zones.Zones:
-    return zones.judge(history, by_key(history, history.columns.outcome), model)
+def judged(history: History, model: Register | CasRegister = CAS) -> rules.Ruled:
+    return rules.judge("zones", history, by_key(history, history.columns.outcome), model)
 
 
 def random_register(rng: Random) -> History:
     """A history of one register in which every value is written once; sometimes wrong."""
-    now = dict.fromkeys(range(rng.randint(2, 6)), 0)
-    fresh, crash_share = len(now), rng.choice([0, 0.2, 0.4])
-    drawn: list[list[Any]] = []
-    for _ in range(rng.randint(3, 10)):
-        process = rng.choice(sorted(now))
-        call = now.pop(process) + rng.randint(1, 4)
-        if rng.random() < crash_share:
-            drawn.append([process, call, None, call + rng.randint(0, 15)])
-            process, now[fresh] = fresh, call
-            fresh += 1
-        else:
-            now[process] = ret = call + rng.randint(0, 12)
-            drawn.append([process, call, ret, rng.randint(call, ret)])
-    _answer(rng, drawn)
-    events = []
-    for process, call, ret, _, f, given, output in drawn:
-        common: dict[str, Any] = {"index": 0, "process": process, "f": f}
-        events.append(Event(time=call, type="invoke", input=given, **common))
-        if ret is not None:
-            events.append(Event(time=ret, type="ok", output=output, **common))
-    events.sort(key=lambda event: event.time)
-    return History.of(
-        Event(**{name: getattr(event, name) for name in Event.__struct_fields__} | {"index": i})
-        for i, event in enumerate(events)
+    drawn = spans(
+        rng,
+        operations=rng.randint(3, 10),
+        processes=rng.randint(2, 6),
+        crash_share=rng.choice([0, 0.2, 0.4]),
+        length=12,
     )
-
-
-def _answer(rng: Random, drawn: list[list[Any]]) -> None:
     state: Any = None
     values: list[Any] = [None]
-    for one in sorted(drawn, key=lambda one: one[3]):
-        f, crashed = rng.choice(["read", "read", "write", "cas"]), one[2] is None
+    for one in sorted(drawn, key=lambda one: one.moment):
+        f, crashed = rng.choice(["read", "read", "write", "cas"]), one.ret is None
         took_place = not crashed or rng.random() < 0.6
         if f == "read":
-            one += [f, None, state]
+            one.asked = f, None, state
             continue
         new = len(values)
         old = state if took_place else rng.choice(values)
-        one += [f, new, None] if f == "write" else [f, [old, new], True]
+        one.asked = (f, new, None) if f == "write" else (f, [old, new], True)
         values.append(new)
         state = new if took_place else state
     wrong = rng.choice(drawn)
-    if rng.random() < 0.5 and wrong[4] == "read":
-        wrong[6] = rng.choice([*values, 99])
-    elif rng.random() < 0.3 and wrong[4] == "cas":
-        wrong[5][0] = rng.choice([*values, 99])
+    f, given, output = wrong.asked
+    if rng.random() < 0.5 and f == "read":
+        wrong.asked = f, given, rng.choice([*values, 99])
+    elif rng.random() < 0.3 and f == "cas":
+        wrong.asked = f, [rng.choice([*values, 99]), given[1]], output
+    return history_of_spans(drawn)
 
 
 def test_agrees_with_the_twin() -> None:
@@ -79,17 +62,17 @@ def test_agrees_with_the_twin() -> None:
         history = random_register(Random(seed))
         found = judged(history)
         expected = twin.search(history, CAS, steps_max=50_000)
-        if expected is None or not found.codes or found.codes[0] == zones.UNDECIDED:
+        if expected is None or not found.codes or found.codes[0] == rules.UNDECIDED:
             continue
         seen[found.codes[0]] += 1
-        assert (found.codes[0] == zones.LEGAL) is expected, seed
+        assert (found.codes[0] == rules.LEGAL) is expected, seed
         if not expected:
             alone = [history[row] for row in found.illegal[0]]
             assert twin.search(alone, CAS) is False, seed
         status = check(history, CAS).status
         assert status in ("valid" if expected else "invalid", "unknown"), seed
-    assert seen[zones.LEGAL] > 500
-    assert seen[zones.ILLEGAL] > 100
+    assert seen[rules.LEGAL] > 500
+    assert seen[rules.ILLEGAL] > 100
 
 
 @pytest.mark.parametrize(
@@ -110,7 +93,7 @@ def test_agrees_with_the_twin() -> None:
 def test_blames_the_fewest(text: str, alone: list[int]) -> None:
     history = parse(text)
     found = judged(history)
-    assert found.codes == bytes([zones.ILLEGAL])
+    assert found.codes == bytes([rules.ILLEGAL])
     rows = sorted(found.illegal[0])
     assert set(alone) <= set(rows)
     assert len(rows) <= len(alone) + 2
@@ -132,7 +115,7 @@ def test_blames_the_fewest(text: str, alone: list[int]) -> None:
     ],
 )
 def test_accepts(text: str) -> None:
-    assert judged(parse(text)).codes == bytes([zones.LEGAL])
+    assert judged(parse(text)).codes == bytes([rules.LEGAL])
     assert check(parse(text), CAS, algorithm="zones").status == "valid"
 
 
@@ -161,9 +144,9 @@ def test_a_register_without_swaps_has_none() -> None:
 
 def test_the_initial_value_counts_as_written() -> None:
     history = parse("p0: read -> 7\np0: write 1 -> ok\np0: read -> 7")
-    assert judged(history, CasRegister("7")).codes == bytes([zones.ILLEGAL])
-    assert judged(parse("p0: read -> 7"), CasRegister("7")).codes == bytes([zones.LEGAL])
-    assert judged(parse("p0: cas [7, 8] -> true"), CasRegister("7")).codes == bytes([zones.LEGAL])
+    assert judged(history, CasRegister("7")).codes == bytes([rules.ILLEGAL])
+    assert judged(parse("p0: read -> 7"), CasRegister("7")).codes == bytes([rules.LEGAL])
+    assert judged(parse("p0: cas [7, 8] -> true"), CasRegister("7")).codes == bytes([rules.LEGAL])
 
 
 def test_only_reads_that_were_answered_count_as_observed() -> None:
@@ -174,4 +157,4 @@ def test_only_reads_that_were_answered_count_as_observed() -> None:
 
 def test_objects_are_judged_apart() -> None:
     history = parse("p0: write x 1 -> ok\np0: write y 1 -> ok\np0: read x -> 1\np0: read y -> 2")
-    assert judged(history).codes == bytes([zones.LEGAL, zones.ILLEGAL])
+    assert judged(history).codes == bytes([rules.LEGAL, rules.ILLEGAL])

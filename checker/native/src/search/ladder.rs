@@ -69,11 +69,13 @@ pub enum Rung {
     Followed,
     /// The search depth first.
     Dived,
+    /// The only order of operations that do not overlap.
+    Replayed,
 }
 
 impl Rung {
     pub fn of(name: &str) -> Option<Self> {
-        let all = [Rung::Exact, Rung::Relaxed, Rung::Dived];
+        let all = [Rung::Exact, Rung::Relaxed, Rung::Dived, Rung::Replayed];
         all.into_iter().find(|rung| rung.name() == name)
     }
 
@@ -83,6 +85,7 @@ impl Rung {
             Rung::Relaxed => "relaxed",
             Rung::Followed => "followed",
             Rung::Dived => "dived",
+            Rung::Replayed => "replayed",
         }
     }
 }

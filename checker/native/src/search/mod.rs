@@ -21,8 +21,11 @@ mod layout;
 mod marks;
 mod open;
 mod prune;
+mod queues;
 mod registers;
 mod relaxation;
+mod replay;
+mod rules;
 mod schedule;
 mod space;
 mod table;
@@ -192,7 +195,7 @@ impl TransitionTable {
 
     /// Searches each group of rows for a linearization from the initial state.
     #[pyo3(signature = (call, ret, process, action, rows, ends, initial, *, prune, budget,
-                        steps=None, rung=None, stop_at_first=false))]
+                        steps=None, rung=None, replay=false, stop_at_first=false))]
     #[allow(clippy::too_many_arguments)]
     fn search(
         &mut self,
@@ -208,6 +211,7 @@ impl TransitionTable {
         budget: &Bound<'_, SearchBudget>,
         steps: Option<u64>,
         rung: Option<&str>,
+        replay: bool,
         stop_at_first: bool,
     ) -> PyResult<Vec<SearchResult>> {
         let prune = Prune::of(&prune)
@@ -223,7 +227,7 @@ impl TransitionTable {
             let mut objects: Vec<Object> = Vec::with_capacity(ends.len());
             let mut from = 0;
             for &end in &ends {
-                objects.push(Object::new(&rows[from..end as usize], only));
+                objects.push(Object::new(&rows[from..end as usize], only, replay));
                 from = end as usize;
             }
             self.search_all(&columns.view(), objects, stop_at_first, &mut part)
@@ -237,16 +241,19 @@ impl TransitionTable {
 struct Object<'a> {
     rows: &'a [u32],
     climb: Climb,
+    /// Whether it is still to be seen if it has one order.
+    replay: bool,
     result: Option<SearchResult>,
     /// Steps of all rounds.
     steps: u64,
 }
 
 impl<'a> Object<'a> {
-    fn new(rows: &'a [u32], only: Option<Rung>) -> Self {
+    fn new(rows: &'a [u32], only: Option<Rung>, replay: bool) -> Self {
         Object {
             rows,
             climb: Climb::new(only),
+            replay,
             result: None,
             steps: 0,
         }
@@ -268,9 +275,7 @@ impl TransitionTable {
             for place in todo {
                 let object = &mut objects[place];
                 let before = budget.steps;
-                let (found, more) =
-                    self.engine
-                        .round(columns, object.rows, &mut object.climb, budget);
+                let (found, more) = self.round(columns, object, budget);
                 object.steps += budget.steps - before;
                 let result = SearchResult::of(found, object.steps)?;
                 let illegal = result.outcome == "illegal";
@@ -288,6 +293,21 @@ impl TransitionTable {
             .into_iter()
             .filter_map(|object| object.result)
             .collect())
+    }
+
+    fn round(
+        &mut self,
+        columns: &Columns,
+        object: &mut Object,
+        budget: &mut Budget,
+    ) -> (Found<PyErr>, bool) {
+        if std::mem::take(&mut object.replay) {
+            if let Some(found) = self.engine.replay(columns, object.rows, budget) {
+                return (found, false);
+            }
+        }
+        self.engine
+            .round(columns, object.rows, &mut object.climb, budget)
     }
 }
 
@@ -343,13 +363,6 @@ fn group_rows<'py>(
     Ok((columns::bytes(py, &rows), columns::bytes(py, &ends)))
 }
 
-type JudgedByZones<'py> = (
-    Bound<'py, PyBytes>,
-    Vec<(usize, Vec<u32>)>,
-    Option<(usize, &'static str)>,
-    bool,
-);
-
 /// The outcomes of a history in which only some rows happened: those of the groups with this code,
 /// and these others.
 #[pyfunction]
@@ -383,60 +396,6 @@ fn keep_rows<'py>(
     Ok(columns::bytes(py, &kept))
 }
 
-/// Judges registers by zones, each the rows of a group: a code for each (0 zones do not apply, 1
-/// legal, 2 illegal), for the illegal ones rows that alone are illegal, to which first zones do not
-/// apply and why, and whether anybody saw a value in those to which they do.
-#[pyfunction]
-#[allow(clippy::too_many_arguments)]
-fn judge_by_zones<'py>(
-    py: Python<'py>,
-    wide: [PyBuffer<i64>; 3],
-    narrow: [PyBuffer<i32>; 4],
-    texts: &[u8],
-    text_ends: PyBuffer<i64>,
-    rows: PyBuffer<i32>,
-    ends: PyBuffer<i32>,
-    initial: &[u8],
-    fail: i32,
-    info: i32,
-    has_cas: bool,
-) -> PyResult<JudgedByZones<'py>> {
-    let [call, ret, process] = wide.map(|column| columns::numbers(py, &column));
-    let [f, input, output, outcome] = narrow.map(|column| columns::numbers(py, &column));
-    let (call, ret, process) = (call?, ret?, process?);
-    let (f, input, output, outcome) = (f?, input?, output?, outcome?);
-    let text_ends = columns::numbers(py, &text_ends)?;
-    let (rows, ends) = (columns::unsigned(py, &rows)?, columns::unsigned(py, &ends)?);
-    let columns = registers::Columns {
-        call: &call,
-        ret: &ret,
-        process: &process,
-        f: &f,
-        input: &input,
-        output: &output,
-        outcome: &outcome,
-    };
-    let values = registers::Values {
-        texts,
-        ends: &text_ends,
-    };
-    if !columns.fit(&rows, &ends) || !values.fits(&[&f, &input, &output]) {
-        return Err(PyValueError::new_err(
-            "these columns do not belong together",
-        ));
-    }
-    let judged = py.detach(|| {
-        let reader = registers::Reader::new(columns, values, (fail, info), has_cas);
-        registers::judge_all(reader, &rows, &ends, initial)
-    });
-    Ok((
-        PyBytes::new(py, &judged.codes),
-        judged.illegal,
-        judged.inapplicable,
-        judged.observed,
-    ))
-}
-
 /// The numbers of a column, each replaced by what the mapping says; negative ones stay.
 #[pyfunction]
 fn renumber<'py>(
@@ -459,7 +418,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<SearchResult>()?;
     module.add_class::<SearchBudget>()?;
     module.add_function(wrap_pyfunction!(number_actions, module)?)?;
-    module.add_function(wrap_pyfunction!(judge_by_zones, module)?)?;
+    module.add_function(wrap_pyfunction!(rules::judge_by_rules, module)?)?;
     module.add_function(wrap_pyfunction!(keep_rows, module)?)?;
     module.add_function(wrap_pyfunction!(number_values, module)?)?;
     module.add_function(wrap_pyfunction!(renumber, module)?)?;

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::rules::Verdict;
 use super::schedule::{NEVER, NONE};
 use super::table::FastMap;
-use super::zones::{Access, Verdict, Zones};
+use super::zones::{Access, Zones};
 
 /// The operations of a history as borrowed columns; f, input and output are numbers of values.
 pub struct Columns<'a> {
@@ -42,7 +43,7 @@ pub struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    fn text(&self, number: i32) -> &'a [u8] {
+    pub fn text(&self, number: i32) -> &'a [u8] {
         let number = number as usize;
         let start = if number == 0 {
             0
@@ -80,6 +81,7 @@ pub struct Reader<'a> {
     /// Numbers of values by their text, made when a compare-and-set is met.
     numbers: Option<HashMap<&'a [u8], u32>>,
     processes: FastMap<u64, u32>,
+    accesses: Vec<Access>,
 }
 
 impl<'a> Reader<'a> {
@@ -98,6 +100,7 @@ impl<'a> Reader<'a> {
             verbs: FastMap::default(),
             numbers: None,
             processes: FastMap::default(),
+            accesses: Vec::new(),
         }
     }
 
@@ -121,23 +124,19 @@ impl<'a> Reader<'a> {
         self.number(text)
     }
 
-    /// Judges the register of these rows.
-    pub fn judge(
-        &mut self,
-        zones: &mut Zones,
-        rows: &[u32],
-        initial: u32,
-        accesses: &mut Vec<Access>,
-    ) -> Verdict {
-        accesses.clear();
+    /// Judges the register of these rows; answers also whether anybody read a value.
+    pub fn judge(&mut self, zones: &mut Zones, rows: &[u32], initial: u32) -> (Verdict, bool) {
+        self.accesses.clear();
         self.processes.clear();
         for &row in rows {
             match self.access(row) {
-                Ok(access) => accesses.extend(access),
-                Err(reason) => return Verdict::Inapplicable(reason),
+                Ok(access) => self.accesses.extend(access),
+                Err(reason) => return (Verdict::Inapplicable(reason), false),
             }
         }
-        zones.judge(accesses, initial)
+        let saw = |access: &Access| access.reads != NONE && access.ret != NEVER;
+        let observed = self.accesses.iter().any(saw);
+        (zones.judge(&self.accesses, initial), observed)
     }
 
     fn access(&mut self, row: u32) -> Result<Option<Access>, &'static str> {
@@ -205,50 +204,6 @@ impl<'a> Reader<'a> {
                 _ => Verb::Other,
             })
     }
-}
-
-/// The verdicts on all registers.
-#[derive(Default)]
-pub struct Judged {
-    /// For each register: 0 zones do not apply, 1 legal, 2 illegal.
-    pub codes: Vec<u8>,
-    pub illegal: Vec<(usize, Vec<u32>)>,
-    /// The first to which zones do not apply, and why.
-    pub inapplicable: Option<(usize, &'static str)>,
-    /// Whether anybody saw a value, where zones apply.
-    pub observed: bool,
-}
-
-/// Judges every group of rows.
-pub fn judge_all<'a>(
-    mut reader: Reader<'a>,
-    rows: &[u32],
-    ends: &[u32],
-    initial: &'a [u8],
-) -> Judged {
-    let mut judged = Judged::default();
-    let (mut zones, mut accesses) = (Zones::default(), Vec::new());
-    let initial = reader.initial(initial);
-    let mut from = 0;
-    for (group, &end) in ends.iter().enumerate() {
-        let rows = &rows[from..end as usize];
-        from = end as usize;
-        let code = match reader.judge(&mut zones, rows, initial, &mut accesses) {
-            Verdict::Inapplicable(reason) => {
-                judged.inapplicable.get_or_insert((group, reason));
-                0
-            }
-            Verdict::Legal => 1,
-            Verdict::Illegal(rows) => {
-                judged.illegal.push((group, rows));
-                2
-            }
-        };
-        judged.codes.push(code);
-        let saw = |access: &Access| access.reads != NONE && access.ret != NEVER;
-        judged.observed |= code != 0 && accesses.iter().any(saw);
-    }
-    judged
 }
 
 /// The two elements of a canonical JSON array of two.

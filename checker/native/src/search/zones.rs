@@ -9,6 +9,7 @@
 //! enough that no two blocks have to come before each other.
 
 use super::marks::Marks;
+use super::rules::Verdict;
 use super::schedule::{NEVER, NONE};
 
 /// Before everything: the stamps of the writer of the initial value.
@@ -24,16 +25,6 @@ pub struct Access {
     /// The value that was read, and the one that was written; NONE for neither.
     pub reads: u32,
     pub writes: u32,
-}
-
-/// What zones say of one register.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Zones do not apply, for this reason.
-    Inapplicable(&'static str),
-    Legal,
-    /// These rows alone are not linearizable.
-    Illegal(Vec<u32>),
 }
 
 /// A writer and the readers of its value.

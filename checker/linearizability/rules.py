@@ -1,4 +1,8 @@
-"""Registers in which no value is written twice, decided without a search: `zones.rs` says how."""
+"""Objects judged by rules, without a search: registers by zones, queues by four rules.
+
+`zones.rs` and `queues.rs` say how, and why that is enough. Rules ask that no value is given twice;
+what they find illegal they show in a few operations that are so alone.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from checker import _core
 from checker.history.layout import FAIL, INFO
+from checker.models.queues import Queue
 from checker.models.register import CasRegister, Register
 
 if TYPE_CHECKING:
@@ -18,10 +23,12 @@ if TYPE_CHECKING:
 
 UNDECIDED, LEGAL, ILLEGAL = range(3)
 
+RULES: Final = ("zones", "queue")
+
 
 @dataclass(frozen=True, slots=True)
-class Zones:
-    """What zones say of each object.
+class Ruled:
+    """What rules say of each object.
 
     `codes` has a byte for each: UNDECIDED, LEGAL or ILLEGAL. `illegal` has rows of those that are
     illegal, which are so alone; `inapplicable` is the first undecided one with the reason.
@@ -34,25 +41,29 @@ class Zones:
     observed: bool
 
 
-NOT_A_REGISTER: Final = "the model is no register"
+def misfit(name: str, model: Specification) -> str | None:
+    """Why these rules say nothing of this model, whatever the history; None if they may."""
+    if name == "zones":
+        return None if isinstance(model, Register | CasRegister) else "the model is no register"
+    if not isinstance(model, Queue):
+        return "the model is no queue, first in first out"
+    return "the queue does not start empty" if model.items else None
 
 
-def judge(history: History, objects: Objects, model: Specification) -> Zones:
-    """Judge every object of the history by zones."""
-    if not isinstance(model, Register | CasRegister):
-        count = len(objects)
-        return Zones(bytes(count), {}, (0, NOT_A_REGISTER) if count else None, False)
+def judge(name: str, history: History, objects: Objects, model: Specification) -> Ruled:
+    """Judge every object of the history by the rules of this name, which fit the model."""
     columns, values = history.columns, history.values
-    codes, illegal, inapplicable, observed = _core.judge_by_zones(
+    codes, illegal, inapplicable, observed = _core.judge_by_rules(
+        name,
         (columns.call, columns.ret, columns.process),
         (columns.f, columns.input, columns.output, columns.outcome),
         values.texts,
         values.ends,
         objects.rows,
         objects.ends,
-        model.value.encode(),
+        model.value.encode() if isinstance(model, Register | CasRegister) else b"null",
         FAIL,
         INFO,
         isinstance(model, CasRegister),
     )
-    return Zones(codes, dict(illegal), inapplicable, observed)
+    return Ruled(codes, dict(illegal), inapplicable, observed)

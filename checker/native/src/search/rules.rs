@@ -1,0 +1,135 @@
+//! Objects judged by rules, without a search: what the rules say of each, and how Python asks.
+
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::queues::Queues;
+use super::registers::{Columns, Reader, Values};
+use super::{columns, zones};
+
+/// What rules say of one object.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// They do not apply, for this reason.
+    Inapplicable(&'static str),
+    Legal,
+    /// These rows alone are not linearizable.
+    Illegal(Vec<u32>),
+}
+
+/// The verdicts on all objects.
+#[derive(Default)]
+pub struct Judged {
+    /// For each object: 0 the rules do not apply, 1 legal, 2 illegal.
+    pub codes: Vec<u8>,
+    pub illegal: Vec<(usize, Vec<u32>)>,
+    /// The first to which the rules do not apply, and why.
+    pub inapplicable: Option<(usize, &'static str)>,
+    /// Whether anybody was told anything of the state, where the rules apply.
+    pub observed: bool,
+}
+
+/// Judges every group of rows; `judge` answers a verdict, and whether anything was observed.
+pub fn judge_all(
+    rows: &[u32],
+    ends: &[u32],
+    mut judge: impl FnMut(&[u32]) -> (Verdict, bool),
+) -> Judged {
+    let mut judged = Judged::default();
+    let mut from = 0;
+    for (group, &end) in ends.iter().enumerate() {
+        let (verdict, observed) = judge(&rows[from..end as usize]);
+        from = end as usize;
+        let code = match verdict {
+            Verdict::Inapplicable(reason) => {
+                judged.inapplicable.get_or_insert((group, reason));
+                0
+            }
+            Verdict::Legal => 1,
+            Verdict::Illegal(rows) => {
+                judged.illegal.push((group, rows));
+                2
+            }
+        };
+        judged.codes.push(code);
+        judged.observed |= code != 0 && observed;
+    }
+    judged
+}
+
+type Told<'py> = (
+    Bound<'py, PyBytes>,
+    Vec<(usize, Vec<u32>)>,
+    Option<(usize, &'static str)>,
+    bool,
+);
+
+/// Judges objects, each the rows of a group, by the rules of this name, "zones" or "queue": a code
+/// for each (0 the rules do not apply, 1 legal, 2 illegal), for the illegal ones rows that alone
+/// are illegal, to which first the rules do not apply and why, and whether anybody saw a value in
+/// those to which they do. `initial` is the value of a register, which may have compare-and-set.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+pub fn judge_by_rules<'py>(
+    py: Python<'py>,
+    name: &str,
+    wide: [PyBuffer<i64>; 3],
+    narrow: [PyBuffer<i32>; 4],
+    texts: &[u8],
+    text_ends: PyBuffer<i64>,
+    rows: PyBuffer<i32>,
+    ends: PyBuffer<i32>,
+    initial: &[u8],
+    fail: i32,
+    info: i32,
+    has_cas: bool,
+) -> PyResult<Told<'py>> {
+    let [call, ret, process] = wide.map(|column| columns::numbers(py, &column));
+    let [f, input, output, outcome] = narrow.map(|column| columns::numbers(py, &column));
+    let (call, ret, process) = (call?, ret?, process?);
+    let (f, input, output, outcome) = (f?, input?, output?, outcome?);
+    let text_ends = columns::numbers(py, &text_ends)?;
+    let (rows, ends) = (columns::unsigned(py, &rows)?, columns::unsigned(py, &ends)?);
+    let columns = Columns {
+        call: &call,
+        ret: &ret,
+        process: &process,
+        f: &f,
+        input: &input,
+        output: &output,
+        outcome: &outcome,
+    };
+    let values = Values {
+        texts,
+        ends: &text_ends,
+    };
+    if !columns.fit(&rows, &ends) || !values.fits(&[&f, &input, &output]) {
+        return Err(PyValueError::new_err(
+            "these columns do not belong together",
+        ));
+    }
+    let judged = match name {
+        "zones" => py.detach(|| {
+            let mut reader = Reader::new(columns, values, (fail, info), has_cas);
+            let (initial, mut zones) = (reader.initial(initial), zones::Zones::default());
+            judge_all(&rows, &ends, |rows| reader.judge(&mut zones, rows, initial))
+        }),
+        "queue" => py.detach(|| {
+            let mut queues = Queues::new(columns, values, (fail, info));
+            judge_all(&rows, &ends, |rows| queues.judge(rows))
+        }),
+        _ => {
+            return Err(PyValueError::new_err(format!(
+                "there are no rules {name:?}"
+            )))
+        }
+    };
+    Ok((
+        PyBytes::new(py, &judged.codes),
+        judged.illegal,
+        judged.inapplicable,
+        judged.observed,
+    ))
+}
