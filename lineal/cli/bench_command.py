@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import argparse
-from typing import Final
+import os
+from typing import TYPE_CHECKING, Final
 
+from lineal import registry
+from lineal.bench import live, simulated
+from lineal.bench.systems import BENCHMARKS
+from lineal.cli import values
 from systems_under_test.dynamo import balance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lineal.bench.live import Measured
+
+OPERATIONS: Final = 5_000
+"""Operations of the simulated part."""
 
 EXAMPLES: Final = """\
 examples:
   lineal bench ring               load balance of Dynamo's partitioning strategies
+  lineal bench paxos              writes and strong reads of three local nodes, and the simulation
+  lineal bench paxos --seconds 20
 """
 
 
@@ -18,17 +33,57 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "bench",
         help="figures of bundled systems, as tables",
-        description="Print a table of figures.",
+        description="Print a table of figures. Of a system: how much local nodes carry, durable, "
+        "with 50 closed-loop clients in a process of their own, links direct, no history.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=("ring",), help="ring: mean load by greatest load")
+    parser.add_argument(
+        "what", choices=("ring", *BENCHMARKS), help="ring: mean load by greatest load; or a system"
+    )
+    parser.add_argument(
+        "--seconds", type=values.positive, default=5.0, metavar="S", help="of each load (5)"
+    )
     parser.set_defaults(command=bench)
 
 
 def bench(args: argparse.Namespace) -> int:
     """Print the table."""
-    tables = {"ring": balance.table}
-    for line in tables[args.what]():
-        print(line)
+    table = balance.table() if args.what == "ring" else system_table(args.what, args.seconds)
+    for line in table:
+        print(line, flush=True)
     return 0
+
+
+def system_table(name: str, seconds: float) -> Iterator[str]:
+    """The figures of a bundled system, line by line."""
+    system, benchmark = registry.system(name), BENCHMARKS[name]
+    yield f"| {name}, {os.cpu_count()} cores | per s | target | p50 | p99 | p99.9 | busy |"
+    yield "|---|---|---|---|---|---|---|"
+    for measured in live.measure(
+        system,
+        {},
+        benchmark.kinds,
+        nodes=benchmark.nodes,
+        seconds=seconds,
+        asked_nodes=benchmark.asked_nodes,
+    ):
+        yield _row(measured, benchmark.targets[measured.name])
+    done = simulated.measure(
+        system, {}, benchmark.kinds, nodes=benchmark.simulated_nodes, operations=OPERATIONS
+    )
+    nodes = benchmark.simulated_nodes
+    rate, target = done.acknowledged / done.wall_s, benchmark.targets["simulated"]
+    busy = f"{done.cpu_s / done.wall_s:.0%} of one core"
+    yield f"| simulated, {nodes} nodes | {rate:,.0f} | {target:,} | - | - | - | {busy} |"
+
+
+def _row(measured: Measured, target: int) -> str:
+    found = measured.found
+    latency = (f"{found.latency_ns[name] / 1e6:.1f} ms" for name in ("p50", "p99", "p999"))
+    whole = found.seconds + live.WARM_UP_S
+    shares = {**measured.node_cpu_s, "clients": found.cpu_s}
+    busy = ", ".join(f"{name} {used / whole:.0%}" for name, used in shares.items())
+    refused = f" ({found.refused:,} refused)" if found.refused else ""
+    cells = [f"{measured.name}{refused}", f"{found.rate:,.0f}", f"{target:,}", *latency, busy]
+    return f"| {' | '.join(cells)} |"

@@ -35,12 +35,13 @@ VERB_S_MAX: Final = 10.0
 class LocalCluster:
     """A cluster of processes; use it in a `with` statement, or call `up` and `down`."""
 
-    def __init__(self, spec: ClusterSpec) -> None:
-        """Nothing happens before `up`."""
+    def __init__(self, spec: ClusterSpec, *, direct: bool = False) -> None:
+        """Nothing happens before `up`. `direct`: nodes talk without proxies, nothing can be cut."""
         if spec.directory is None:
             raise ValueError("the local environment needs a directory for its nodes' files")
         self._spec = spec
         self._directory = spec.directory
+        self._direct = direct
         self._guardian: Guardian | None = None
         self._loop: LoopThread | None = None
         self._ports: list[HeldPort] = []
@@ -77,9 +78,9 @@ class LocalCluster:
     @property
     def method(self) -> Mapping[str, str]:
         """How each capability is carried here."""
+        proxied = {} if self._direct else {"partition": "proxy", "link": "proxy"}
         return {
-            "partition": "proxy",
-            "link": "proxy",
+            **proxied,
             "kill": "SIGKILL",
             "pause": "SIGSTOP",
             "clock": "host",
@@ -131,12 +132,12 @@ class LocalCluster:
     def set_cut(self, links: Iterable[Link]) -> None:
         """Cut exactly these directed links and mend all others."""
         wanted = self._known(links)
-        self._running[1].set_cut(wanted)
+        self._through_proxies().set_cut(wanted)
 
     def shape(self, qualities: Mapping[Link, LinkQuality]) -> None:
         """Give exactly these links these qualities, and all others none."""
         self._known(qualities)
-        self._running[1].shape(qualities)
+        self._through_proxies().shape(qualities)
 
     def link_qualities(self) -> Mapping[Link, LinkQuality]:
         """The qualities of all links now."""
@@ -147,7 +148,7 @@ class LocalCluster:
         wanted = self._known(links)
         loop, network = self._running
         waits: dict[str, dict[str, float]] = {}
-        for link in network.proxies:
+        for link in self._all_links():
             if link in wanted:
                 waits.setdefault(link[0], {})[link[1]] = PROBE_S + network.slowness_s(link)
 
@@ -178,6 +179,11 @@ class LocalCluster:
             raise EnvironmentFailed("the local cluster is not up")
         return self._loop, self._links
 
+    def _through_proxies(self) -> ProxiedLinks:
+        if self._direct:
+            raise EnvironmentFailed("the links of this cluster are direct: they cannot be changed")
+        return self._running[1]
+
     def _build(self) -> None:
         spec = self._spec
         try:
@@ -193,7 +199,9 @@ class LocalCluster:
         links = self._links = ProxiedLinks(loop, seed=spec.seed)
         client = {name: self._port() for name in spec.nodes}
         listen = {name: self._port() for name in spec.nodes}
-        entrances = links.listen(LOOPBACK, listen)
+        entrances = {link: listen[link[1]] for link in self._all_links()}
+        if not self._direct:
+            entrances = links.listen(LOOPBACK, listen)
         for name in spec.nodes:
             site = Site(
                 spec=spec,
@@ -222,7 +230,7 @@ class LocalCluster:
     def _check_links(self) -> None:
         broken: list[str] = []
         for _ in range(int(LINKS_S_MAX / PROBE_S)):
-            passed = self.probe(self._running[1].proxies)
+            passed = self.probe(self._all_links())
             broken = [f"{sender}->{to}" for (sender, to), passes in passed.items() if not passes]
             if not broken:
                 return
@@ -231,9 +239,14 @@ class LocalCluster:
             f"their logs are in {self._directory}"
         )
 
+    def _all_links(self) -> list[Link]:
+        return [
+            (sender, to) for sender in self._spec.nodes for to in self._spec.nodes if sender != to
+        ]
+
     def _known(self, links: Iterable[Link]) -> frozenset[Link]:
         known = frozenset(links)
-        strange = sorted(known - self._running[1].proxies.keys())
+        strange = sorted(known - set(self._all_links()))
         if strange:
             raise ValueError(f"there are no such links: {strange}; nodes: {list(self._nodes)}")
         return known

@@ -66,7 +66,9 @@ class ProxiedLinks:
         return {link: proxy.quality for link, proxy in self.proxies.items()}
 
     def slowness_s(self, link: Link) -> float:
-        """How much later than otherwise a message of this link may come."""
+        """How much later than otherwise a message of this link may come; one without a proxy: 0."""
+        if link not in self.proxies:
+            return 0.0
         quality = self.proxies[link].quality
         return (quality.delay_ns + quality.jitter_ns) / BILLION
 

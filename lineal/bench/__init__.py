@@ -1,0 +1,1 @@
+"""Figures of the bundled systems: how much they carry, live and simulated, and where time goes."""
