@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from workloads.workload import Workload
 
 CAPABILITIES_BY_ENVIRONMENT: Mapping[str, frozenset[str]] = {
-    "local": frozenset({"partition", "link", "kill", "pause", "clock"}),
+    "local": frozenset({"partition", "link", "kill", "pause", "power", "clock", "disk"}),
     "docker": DOCKER_CARRIES,
     "ssh": frozenset({"partition", "kill", "pause", "clock"}),
     "simulated": frozenset({"partition", "link", "kill", "pause", "power", "clock", "disk"}),

@@ -1,4 +1,4 @@
-"""Damage to what a dead node has stored: a torn record, a flipped bit."""
+"""Damage to what a dead node has stored: a torn record, a flipped bit, a file cut in half."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from systems_under_test.environments.cluster import Cluster, Node
 
 DAMAGE: Final = "damage"
-COUNTERS: Final = {"torn": "torn", "flip": "flipped"}
+COUNTERS: Final = {"torn": "torn", "flip": "flipped", "truncate": "truncated"}
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
     """Kills its targets and damages one record of each; healing starts them on what is left.
 
-    Input: `{"variant": "torn" | "flip", "targets": [node, ...]}`. Proved by the disk's own count
-    and the record that it names. What was damaged stays so: a node that refuses to run on it is
-    right.
+    Input: `{"variant": "torn" | "flip" | "truncate", "targets": [node, ...]}`. Proved by the
+    disk's own count and the place that it names. What was damaged stays so: a node that refuses
+    to run on it is right.
     """
 
     faults: ClassVar[frozenset[str]] = frozenset({DAMAGE})

@@ -58,7 +58,7 @@ class DiskFault:
         each(nodes, lambda node: node.set_disk(_wanted(cluster, node)))
         cleared = {node.name: node.disk_quality() == _wanted(cluster, node) for node in nodes}
         quality = quality_in(fault)
-        if quality.full or quality.errors_ppm:  # A slow disk kills nobody.
+        if deadly(quality):
             revive(cluster, nodes)
         evidence: dict[str, Any] = {}
         for node in nodes:
@@ -88,8 +88,18 @@ def together(a: DiskQuality, b: DiskQuality) -> DiskQuality:
     return DiskQuality(
         full=a.full or b.full,
         slow_ns=a.slow_ns + b.slow_ns,
-        errors_ppm=a.errors_ppm + b.errors_ppm - a.errors_ppm * b.errors_ppm // MILLION,
+        errors_ppm=_either(a.errors_ppm, b.errors_ppm),
+        read_errors_ppm=_either(a.read_errors_ppm, b.read_errors_ppm),
     )
+
+
+def deadly(quality: DiskQuality) -> bool:
+    """Whether nodes die of it: a slow disk kills nobody."""
+    return quality.full or bool(quality.errors_ppm or quality.read_errors_ppm)
+
+
+def _either(p: int, q: int) -> int:
+    return p + q - p * q // MILLION
 
 
 def showing(quality: DiskQuality) -> list[str]:
@@ -98,6 +108,7 @@ def showing(quality: DiskQuality) -> list[str]:
         "refused_full": quality.full,
         "slowed": bool(quality.slow_ns),
         "failed": bool(quality.errors_ppm),
+        "failed_reads": bool(quality.read_errors_ppm),
     }
     return [name for name, moves in counters.items() if moves]
 

@@ -47,10 +47,17 @@ DISKS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "full": ("no space is left for any write", {"full": True}),
     "slow": ("every commit takes 200 ms longer", {"slow_ns": 200 * MS}),
     "errors": ("20 % of the commits fail with an I/O error", {"errors_ppm": 200_000}),
+    "read-errors": (
+        "half of the reads do; only where it is asked for",
+        {"read_errors_ppm": 500_000},
+    ),
 }
+DISKS_DRAWN: Final = ("full", "slow", "errors")
+"""Those drawn where no variant is named."""
 DAMAGES: Final[dict[str, str]] = {
     "torn": "the node is killed, and the end of its last record is missing",
     "flip": "the node is killed, and a bit of one of its records is flipped",
+    "truncate": "the node is killed, and the second half of one of its files is gone",
 }
 CLOCKS: Final[dict[str, tuple[str, Skew]]] = {
     "jump": ("wall clocks jump by 0.25 to 60 s", Skew("jump", "wall_offset_ns", JUMPS_NS)),
@@ -168,17 +175,16 @@ def link(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None
 
 
 def disk(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
-    """Full, slow or failing disks; `torn` and `flip` damage what a killed node has stored.
+    """Full, slow or failing disks; the variants of `DAMAGES` damage what a killed node has stored.
 
-    Without a variant one of the first three is drawn each time: damage is never a surprise.
+    Without a variant one of `DISKS_DRAWN` is drawn each time: damage is never a surprise.
     """
     if variant in DAMAGES:
         details: dict[str, Detail] = {variant: Fixed({"variant": variant})}
         plan = _striking(DAMAGE, Damage(), details, variant, target, timing)
         return replace(plan, name=plan.name.replace(DAMAGE, DISK, 1))
-    details = {
-        name: Fixed({"variant": name, "quality": quality}) for name, (_, quality) in DISKS.items()
-    }
+    names = DISKS_DRAWN if variant == ANY else (variant,)
+    details = {name: Fixed({"variant": name, "quality": DISKS[name][1]}) for name in names}
     return _striking(DISK, DiskFault(), details, variant, target, timing)
 
 

@@ -12,7 +12,7 @@ from operator import add
 from typing import TYPE_CHECKING, Final
 
 from nemesis import families
-from nemesis.families import CLOCKS, DAMAGES, DISKS, LINKS
+from nemesis.families import CLOCKS, DAMAGES, DISKS, DISKS_DRAWN, LINKS
 from nemesis.grudges import ANY, VARIANTS
 from nemesis.plan import FaultPlan
 from nemesis.schedule import Alternate, OneOf, Timing
@@ -81,7 +81,7 @@ NEMESES: Final[dict[str, Named]] = {
             "disk",
             "spoils the disks of nodes",
             {
-                ANY: f"{_DRAWN}, except torn and flip",
+                ANY: f"{_DRAWN}: {', '.join(DISKS_DRAWN)}",
                 **{name: sentence for name, (sentence, _) in DISKS.items()},
                 **DAMAGES,
             },

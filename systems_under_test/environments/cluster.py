@@ -22,6 +22,9 @@ Grudge = Mapping[str, frozenset[str]]
 
 NodeState = Literal["running", "paused", "dead"]
 
+DamageKind = Literal["torn", "flip", "truncate"]
+"""A last record cut short, a bit of one record flipped, the second half of a file gone."""
+
 CAPABILITIES: Final[dict[str, str]] = {
     "partition": "cut any directed link between nodes",
     "link": "delay, lose, double, reorder and hold messages of a directed link",
@@ -84,6 +87,8 @@ class DiskQuality:
     """Added to every commit."""
     errors_ppm: int = 0
     """So many commits fail with an I/O error."""
+    read_errors_ppm: int = 0
+    """So many reads do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +153,10 @@ class Node(Protocol):
         ...
 
     def disk_counters(self) -> Mapping[str, int]:
-        """What it did: `commits`, `refused_full`, `slowed`, `failed`, `lost`, `torn`, `flipped`."""
+        """What it did, in all lives: see `docs/nemesis.md`. Asked of a dead node too."""
         ...
 
-    def damage_disk(self, kind: Literal["torn", "flip"]) -> Mapping[str, Any]:
+    def damage_disk(self, kind: DamageKind) -> Mapping[str, Any]:
         """Damage what a dead node has stored; says which file and record. Needs `disk`."""
         ...
 

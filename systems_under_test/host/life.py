@@ -190,6 +190,9 @@ class Life:
         elif isinstance(error, StorageDamaged):
             self._log.say("storage damaged", reason=str(error))
             self._die(EXIT_STORAGE_DAMAGED)
+        elif isinstance(error, OSError):  # A replica does no I/O but to read what it stored.
+            self._log.say("the storage cannot be read", reason=str(error))
+            self._die(EXIT_COMMIT_FAILED)
         else:
             for line in traceback.format_exception(error):
                 self._log.say("traceback", text=line.rstrip("\n"))

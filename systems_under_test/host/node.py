@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.host.clock import ClockSetting, NodeClock
 from systems_under_test.host.control import Control, take_standard_streams, wait_for_go
+from systems_under_test.host.disk import DiskBlock, SpoiltDisk
 from systems_under_test.host.http import HttpServer
 from systems_under_test.host.incarnation import next_incarnation
 from systems_under_test.host.life import EXIT_STORAGE_DAMAGED, Life
@@ -232,7 +233,11 @@ def load_replica(path: str) -> Callable[[Place, Mapping[str, Any], str | None], 
 def _open(options: HostOptions) -> tuple[int, Engine]:
     try:
         incarnation = next_incarnation(options.directory)
-        return incarnation, open_engine(options.engine, options.directory)
+        engine = open_engine(options.engine, options.directory)
+        if options.disk is not None and options.engine != "memory":
+            rng = Rng(f"{options.seed}/disk/{options.node}/{incarnation}")
+            engine = SpoiltDisk(engine, DiskBlock(options.disk), rng)
+        return incarnation, engine
     except StorageDamaged as error:
         raise CannotStart(EXIT_STORAGE_DAMAGED, f"storage damaged: {error}") from error
     except (OSError, CommitFailed) as error:

@@ -35,7 +35,7 @@ examples:
         --directory /tmp/n1 --replica systems_under_test.dynamo.replica:make_replica
 
 exit status: 0 told to end, 64 wrong usage, 65 the storage is damaged, 69 a port is in use,
-  70 the replica raised, 73 the directory cannot be used, 74 a commit failed.
+  70 the replica raised, 73 the directory cannot be used, 74 a commit or a read failed.
 """
 
 
@@ -60,6 +60,8 @@ class HostOptions:
     seed: int
     clock: ClockSetting
     """How its clocks run at first."""
+    disk: Path | None
+    """The file by which its disk is spoilt, see `host.disk`; without one it never is."""
     control: bool
     """Commands on standard input, answers on standard output; wait for `go` first."""
     reuse_port: bool
@@ -103,6 +105,7 @@ def parse_options(arguments: Sequence[str]) -> HostOptions:
         directory=given.directory,
         seed=given.seed,
         clock=clock,
+        disk=given.disk,
         control=given.control,
         reuse_port=given.reuse_port,
     )
@@ -135,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--directory", required=True, type=Path, help="the node's files")
     add("--seed", type=int, default=0, help="of the node's random choices (%(default)s)")
     add("--clock", default="0,0,0", metavar="SINCE_NS,WALL_OFFSET_NS,RATE_PPM", help=_CLOCK_HELP)
+    add("--disk", type=Path, metavar="FILE", help="how the node's disk behaves, and its counts")
     add("--control", action="store_true", help="commands on standard input; wait for 'go' first")
     add("--reuse-port", action="store_true", help="the ports are held by whoever starts the node")
     return parser

@@ -19,6 +19,7 @@ from systems_under_test.host.storage import (
     must_be_durable,
     sync_directory,
 )
+from systems_under_test.host.synced import SyncedMark, sound_length
 from systems_under_test.replica import Append, AppendLater, StorageDamaged
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DATABASE: Final = "store.sqlite"
+LOG: Final = f"{DATABASE}-wal"
+LOG_BYTES_MAX: Final = 4 * 2**20
+"""So long may the write-ahead log grow before its pages are taken into the database."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS entries
@@ -49,10 +53,12 @@ class SqliteEngine:
         self._grown: set[str] = set()
         self._staged = 0
         self._durable: bool | None = None
+        self._mark: SyncedMark | None = None
         self._counters = {"commits": 0, "commits_unsynced": 0, "changes": 0}
         with self._reading():
             self._db = _connect(self._path)
         try:
+            self._check_log()
             self._open_files()
             sync_directory(directory)
         except BaseException:
@@ -113,6 +119,11 @@ class SqliteEngine:
                 file.sync()
                 self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (name, file.length))
             self._db.execute("COMMIT")
+            length = (self._directory / LOG).stat().st_size
+            if self._durable and self._mark is not None:
+                self._mark.write(length)
+            if length > LOG_BYTES_MAX:
+                self._empty_log()
         self._counters["commits" if self._durable else "commits_unsynced"] += 1
         self._counters["changes"] += self._staged
         self._grown.clear()
@@ -124,7 +135,11 @@ class SqliteEngine:
         for file in self._files.values():
             file.close()
         self._files.clear()
+        if self._mark is not None:
+            self._mark.write(0, durable=True)  # SQLite empties the log when it is closed.
         self._db.close()
+        if self._mark is not None:
+            self._mark.close()
 
     def _begin(self, *, durable: bool) -> None:
         if self._durable is not None and durable and not self._durable:
@@ -150,6 +165,31 @@ class SqliteEngine:
             sync_directory(self._directory)
         self._files[name].append(record)
         self._grown.add(name)
+
+    def _check_log(self) -> None:
+        """Raise StorageDamaged where the log is not sound as far as it was synced; empty it."""
+        mark = SyncedMark(self._directory)
+        try:
+            with self._reading():
+                _, frames, _ = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                (page_bytes,) = self._db.execute("PRAGMA page_size").fetchone()
+            promised, sound = mark.read(), sound_length(max(0, frames), page_bytes)
+            if sound < promised:
+                raise StorageDamaged(
+                    f"{self._directory / LOG}: {promised} bytes were synced and {sound} are sound"
+                )
+        except BaseException:
+            mark.close()
+            raise
+        self._mark = mark
+        with self._committing():
+            self._empty_log()
+
+    def _empty_log(self) -> None:
+        """Take what the log holds into the database."""
+        if self._mark is not None:
+            self._mark.write(0, durable=True)
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def _open_files(self) -> None:
         with self._reading():
@@ -190,6 +230,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         # Exclusive: a second process on the same directory is told so instead of mixing with us.
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("PRAGMA journal_mode = WAL")
+        # The engine empties the log itself, and first says that it will: see `synced`.
+        db.execute("PRAGMA wal_autocheckpoint = 0")
         db.execute("PRAGMA synchronous = FULL")
         db.executescript(_SCHEMA)
     except BaseException:

@@ -80,8 +80,6 @@ def test_what_cannot_be_carried_is_told_before_anything_starts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["run", "dynamo", "--environment", "docker", "--runs", str(tmp_path)]
-    assert main([*words, "--nemesis", "disk:full"]) == 64
-    assert "does not carry" in capsys.readouterr().err
     assert main([*words, "--environment-option", "partition=scissors"]) == 64
     assert "there are auto, host-bridge, sidecar, in-container" in capsys.readouterr().err
     assert main([*words, "--environment-option", "links=kernel", "--nemesis", "link"]) == 64

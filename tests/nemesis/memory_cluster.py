@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from systems_under_test.environments.cluster import (
     CAPABILITIES,
     ClockReading,
+    DamageKind,
     DiskQuality,
     EnvironmentFailed,
     Link,
@@ -36,7 +37,18 @@ class MemoryNode:
     quality: DiskQuality = field(default_factory=DiskQuality)
     disk: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(
-            ("commits", "refused_full", "failed", "slowed", "lost", "torn", "flipped"), 0
+            (
+                "commits",
+                "refused_full",
+                "failed",
+                "failed_reads",
+                "slowed",
+                "lost",
+                "torn",
+                "flipped",
+                "truncated",
+            ),
+            0,
         )
     )
     unsynced: int = 2
@@ -94,19 +106,21 @@ class MemoryNode:
     def disk_counters(self) -> Mapping[str, int]:
         return dict(self.disk)
 
-    def damage_disk(self, kind: Literal["torn", "flip"]) -> Mapping[str, Any]:
+    def damage_disk(self, kind: DamageKind) -> Mapping[str, Any]:
         assert self.life == "dead", "a running node is not damaged"
         if not self._does("damage_disk") or not self.records:
             return {"file": None, "record": None}
-        self.disk["torn" if kind == "torn" else "flipped"] += 1
+        self.disk[{"torn": "torn", "flip": "flipped", "truncate": "truncated"}[kind]] += 1
         return {"file": "log", "record": self.records - 1}
 
     def commit(self) -> None:
         """Write once, if it lives; a failed commit ends the process."""
         if self.life != "running":
             return
-        if self.quality.full or self.quality.errors_ppm:
-            self.disk["refused_full" if self.quality.full else "failed"] += 1
+        q = self.quality
+        if q.full or q.errors_ppm or q.read_errors_ppm:
+            counter = "failed" if q.errors_ppm else "failed_reads"
+            self.disk["refused_full" if q.full else counter] += 1
             self.life = "dead"
             return
         self.disk["commits"] += 1

@@ -20,6 +20,7 @@ qualities = st.builds(
     full=st.booleans(),
     slow_ns=st.integers(0, 1_000),
     errors_ppm=st.integers(0, 1_000_000),
+    read_errors_ppm=st.integers(0, 1_000_000),
 )
 
 

@@ -61,7 +61,8 @@ def test_each_fault_is_applied_and_healed(text: str) -> None:
             assert event.output["method"] == "simulator"
     states = {node.name: node.state() for node in stage.cluster.nodes.values()}
     dead = [name for name, state in states.items() if state != "running"]
-    assert not dead or text.startswith(("disk:torn", "disk:flip"))
+    damaged = ("disk:torn", "disk:flip", "disk:truncate")
+    assert not dead or text.startswith(damaged)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -113,11 +113,11 @@ class DockerCluster:
             "kill": "docker kill" if options.kill == CONTAINER else "SIGKILL",
             "pause": "docker pause" if options.pause == CONTAINER else "SIGSTOP",
             "clock": "host",
+            "power": "copy of the disk" if options.disk == LOOP else "log cut to what was synced",
+            "disk": "host",
         }
         if options.links == PROXY:
             methods["link"] = PROXY
-        if options.disk == LOOP:
-            methods["power"] = "copy of the disk"
         return methods
 
     def client_address(self, node: str) -> Address:

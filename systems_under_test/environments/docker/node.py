@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.environments.cluster import (
     ClockReading,
-    DiskQuality,
     EnvironmentFailed,
     NodeState,
 )
 from systems_under_test.environments.docker.options import CONTAINER
 from systems_under_test.environments.docker.supervised import Supervised, Unreachable
+from systems_under_test.environments.local.disk import FILE, NodeDisk
 from systems_under_test.environments.local.launch import LOG, node_command, tail
 from systems_under_test.environments.local.ports import LOOPBACK
 from systems_under_test.environments.local.steering import Steering
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from systems_under_test.environments.cluster import ClusterSpec
+    from systems_under_test.environments.cluster import ClusterSpec, DamageKind, DiskQuality
     from systems_under_test.environments.docker.container import Container
     from systems_under_test.environments.docker.disks import LoopDisk
     from systems_under_test.environments.docker.options import DockerOptions
@@ -68,6 +68,9 @@ class DockerNode:
         self.container = container
         self._supervised = Supervised(place.name, container.control, place.token)
         self._steering = Steering(place.name, loop)
+        self._disk = NodeDisk(
+            place.name, place.directory, engine=place.spec.engine, seed=place.spec.seed
+        )
         self._lock = threading.RLock()
         self._pid_of_container = 0
         self._frozen = False
@@ -150,8 +153,10 @@ class DockerNode:
                 listen=(ANYWHERE, PEER_PORT),
                 peers=self._place.peers,
                 clock=self._steering.clock,
+                disk=INSIDE / FILE,
                 interpreter="python3",
             )
+            self._disk.begin_life()
             _, connection = self._supervised.start(command, log=str(INSIDE / LOG))
             self._started, self._killed, self._death_told = True, False, False
             self._steering.begin(lambda control: control.open_socket(connection))
@@ -208,14 +213,14 @@ class DockerNode:
 
     def power_off(self) -> None:
         """Kill its container, and take away what had not reached its disk."""
-        disk = self._place.disk
-        if disk is None:
-            raise self._not_carried("power")
         with self._lock:
             self._killed = True
             self._kill_container()
             self._steering.let_go()
-            disk.lose_power()
+            if self._place.disk is None:
+                self._disk.lose_power()
+            else:
+                self._place.disk.lose_power()
 
     def limit_cpu(self, percent: int | None) -> None:
         """Let it have so many percent of one processor; None: all that there are."""
@@ -247,23 +252,26 @@ class DockerNode:
         return self._steering.read_clock()
 
     def set_disk(self, quality: DiskQuality) -> None:
-        """Not carried here."""
-        raise self._not_carried("disk")
+        """Change how its disk behaves, in this life and the next ones."""
+        self._disk.set(quality)
 
     def disk_quality(self) -> DiskQuality:
-        """Not carried here."""
-        raise self._not_carried("disk")
+        """How its disk behaves now."""
+        return self._disk.quality()
 
     def disk_counters(self) -> Mapping[str, int]:
-        """What its storage did in this life, and how many pages it `lost` with the power."""
-        lost = {} if self._place.disk is None else {"lost": self._place.disk.pages_lost}
-        if self.state() != "running":
-            return lost
-        return self._steering.storage_counters() | lost
+        """What its disk did in all its lives; of a mounted disk `lost` counts pages."""
+        counters = dict(self._disk.counters())
+        if self._place.disk is not None:
+            counters["lost"] += self._place.disk.pages_lost
+        return counters
 
-    def damage_disk(self, kind: Literal["torn", "flip"]) -> Mapping[str, Any]:
-        """Not carried here."""
-        raise self._not_carried("disk")
+    def damage_disk(self, kind: DamageKind) -> Mapping[str, Any]:
+        """Damage what it has stored, in its files; it must be dead."""
+        with self._lock:
+            if self.state() != "dead":
+                raise EnvironmentFailed(f"{self.name} runs: kill it before its disk is damaged")
+            return self._disk.damage(kind)
 
     def counters(self) -> Mapping[str, Any]:
         """Everything that the node's host counts in this life."""
@@ -282,11 +290,12 @@ class DockerNode:
             if self._killed or self._death_told or not self._started or self.state() != "dead":
                 return False
             self._death_told = True
-            return True
+            return not self._disk.killed_by(self._exit_status())
 
     def let_go(self) -> None:
-        """Close its control, before its container is removed."""
+        """Close its control and its files, before its container is removed."""
         self._steering.let_go()
+        self._disk.close()
 
     def _greet(self) -> None:
         try:
@@ -306,8 +315,10 @@ class DockerNode:
         except (StorageDamaged, OSError):
             return self._incarnation + 1  # The node will say what is wrong, and not start.
 
-    def _not_carried(self, capability: str) -> EnvironmentFailed:
-        how = "; it takes the option disk=loop, and root" if capability == "power" else ""
-        return EnvironmentFailed(
-            f"node {self.name}: the docker environment does not carry `{capability}`{how}"
-        )
+    def _exit_status(self) -> int | None:
+        """What its process ended with; None where its container is gone with it."""
+        try:
+            status: int | None = self._supervised.ask("state")["status"]
+        except Unreachable:
+            return None
+        return status

@@ -26,7 +26,7 @@ METHODS: Final = {
     SIDECAR: "nftables in each node's network, entered from a container that may",
     IN_CONTAINER: "nftables in each node's network, by `docker exec`; nodes get NET_ADMIN",
 }
-CARRIED: Final = frozenset({"partition", "link", "kill", "pause", "power", "clock"})
+CARRIED: Final = frozenset({"partition", "link", "kill", "pause", "power", "clock", "disk"})
 """Of `CAPABILITIES`, what it carries where the machine allows it."""
 
 _VALID: Final[dict[str, tuple[str, ...]]] = {
@@ -52,8 +52,9 @@ class DockerOptions:
     """`kernel`: nodes reach one another directly. `proxy`: through the harness, which can slow,
     lose, double, reorder and hold messages; then it also cuts them. `auto`: as the faults need."""
     disk: str = AUTO
-    """`directory`: of this machine. `loop`: a file system of each node's own, which can lose power;
-    needs root. `auto`: as the faults need."""
+    """`directory`: of this machine; power loss takes what the node's storage says it has not
+    synced. `loop`: a file system of each node's own, which loses power as a real one does; needs
+    root. `auto`: `loop` where faults take the power and the machine allows it."""
     base: str | None = None
     """The image that nodes' images are built on."""
 
@@ -63,7 +64,7 @@ class DockerOptions:
         if self.links == AUTO:
             given["links"] = PROXY if "link" in needs else KERNEL
         if self.disk == AUTO:
-            given["disk"] = LOOP if "power" in needs else DIRECTORY
+            given["disk"] = LOOP if "power" in needs and disks.cannot() is None else DIRECTORY
         return DockerOptions(**given)
 
     def problems(self, needs: Collection[str]) -> list[str]:
@@ -72,8 +73,6 @@ class DockerOptions:
         found = []
         if "link" in needs and chosen.links != PROXY:
             found.append("the docker option links=kernel carries no link faults; leave it out")
-        if "power" in needs and chosen.disk != LOOP:
-            found.append("the docker option disk=directory carries no power loss; leave it out")
         if chosen.links == PROXY and chosen.partition != AUTO:
             found.append(
                 f"the docker option partition={chosen.partition} cuts nothing where links are "
@@ -81,7 +80,7 @@ class DockerOptions:
             )
         reason = disks.cannot() if chosen.disk == LOOP else None
         if reason:
-            found.append(f"no power loss in the environment docker on this machine: {reason}")
+            found.append(f"the docker option disk=loop is not for this machine: {reason}")
         return found
 
 

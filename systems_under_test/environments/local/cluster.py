@@ -84,6 +84,8 @@ class LocalCluster:
             "kill": "SIGKILL",
             "pause": "SIGSTOP",
             "clock": "host",
+            "power": "log cut to what was synced",
+            "disk": "host",
         }
 
     def client_address(self, node: str) -> Address:
@@ -127,7 +129,7 @@ class LocalCluster:
                     steps.callback(self._links.close)
                 self._loop = None
             for node in self._nodes.values():
-                steps.callback(node.kill)
+                steps.callback(node.let_go)
 
     def set_cut(self, links: Iterable[Link]) -> None:
         """Cut exactly these directed links and mend all others."""

@@ -54,6 +54,7 @@ def node_command(
     listen: Address,
     peers: Mapping[str, Address],
     clock: ClockSetting,
+    disk: PurePath | None = None,
     interpreter: str = sys.executable,
 ) -> list[str]:
     """The command line of a node's process."""
@@ -63,6 +64,8 @@ def node_command(
     command += ["--engine", spec.engine, "--directory", str(directory), f"--seed={spec.seed}"]
     command += ["--client", _text(client), "--listen", _text(listen)]
     command += [f"--clock={clock.since_ns},{clock.wall_offset_ns},{clock.rate_ppm}"]
+    if disk is not None:
+        command += ["--disk", str(disk)]
     for name, address in peers.items():
         command += ["--peer", f"{name}={_text(address)}"]
     if spec.bug is not None:

@@ -8,14 +8,14 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.environments.cluster import (
     ClockReading,
-    DiskQuality,
     EnvironmentFailed,
     NodeState,
 )
+from systems_under_test.environments.local.disk import FILE, NodeDisk
 from systems_under_test.environments.local.launch import LOG, node_command, spawn, tail
 from systems_under_test.environments.local.processes import look
 from systems_under_test.environments.local.steering import Steering
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from systems_under_test.environments.cluster import ClusterSpec
+    from systems_under_test.environments.cluster import ClusterSpec, DamageKind, DiskQuality
     from systems_under_test.environments.local.guarded import Guardian
     from systems_under_test.environments.local.loop_thread import LoopThread
 
@@ -57,6 +57,9 @@ class LocalNode:
         self._site = site
         self._guardian = guardian
         self._steering = Steering(site.name, loop)
+        self._disk = NodeDisk(
+            site.name, site.directory, engine=site.spec.engine, seed=site.spec.seed
+        )
         self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._incarnation = 0
@@ -116,7 +119,9 @@ class LocalNode:
                 listen=self._site.listen,
                 peers=self._site.peers,
                 clock=self._steering.clock,
+                disk=self._site.directory / FILE,
             )
+            self._disk.begin_life()
             environment = self._site.environment
             process = spawn(command, node=self.name, log=self.log, environment=environment)
             self._process, self._killed, self._death_told = process, False, False
@@ -157,6 +162,11 @@ class LocalNode:
             self._guardian.forget(process.pid)
             self._steering.let_go()
 
+    def let_go(self) -> None:
+        """Kill it for good, and let go of its files."""
+        self.kill()
+        self._disk.close()
+
     def pause(self) -> None:
         """SIGSTOP, and wait until it has stopped. Dead: no change."""
         self._signal(signal.SIGSTOP, "running")
@@ -166,8 +176,10 @@ class LocalNode:
         self._signal(signal.SIGCONT, "paused")
 
     def power_off(self) -> None:
-        """Not carried here."""
-        raise self._not_carried("power")
+        """SIGKILL, and what it had not synced is taken back."""
+        with self._lock:
+            self.kill()
+            self._disk.lose_power()
 
     def set_clock(self, *, wall_offset_ns: int | None = None, rate_ppm: int | None = None) -> None:
         """Set the wall clock's offset, or how much faster both clocks run.
@@ -182,20 +194,23 @@ class LocalNode:
         return self._steering.read_clock()
 
     def set_disk(self, quality: DiskQuality) -> None:
-        """Not carried here."""
-        raise self._not_carried("disk")
+        """Change how its disk behaves, in this life and the next ones."""
+        self._disk.set(quality)
 
     def disk_quality(self) -> DiskQuality:
-        """Not carried here."""
-        raise self._not_carried("disk")
+        """How its disk behaves now."""
+        return self._disk.quality()
 
     def disk_counters(self) -> Mapping[str, int]:
-        """What its storage did in this life: `commits`, `commits_unsynced`, `changes`."""
-        return self._steering.storage_counters()
+        """What its disk did in all its lives."""
+        return self._disk.counters()
 
-    def damage_disk(self, kind: Literal["torn", "flip"]) -> Mapping[str, Any]:
-        """Not carried here."""
-        raise self._not_carried("disk")
+    def damage_disk(self, kind: DamageKind) -> Mapping[str, Any]:
+        """Damage what it has stored, in its files; it must be dead."""
+        with self._lock:
+            if self.state() != "dead":
+                raise EnvironmentFailed(f"{self.name} runs: kill it before its disk is damaged")
+            return self._disk.damage(kind)
 
     def counters(self) -> Mapping[str, Any]:
         """Everything that the node's host counts in this life."""
@@ -215,7 +230,7 @@ class LocalNode:
             if process is None or process.poll() is None or self._killed or self._death_told:
                 return False
             self._death_told = True
-            return True
+            return not self._disk.killed_by(process.poll())
 
     def _next_incarnation(self) -> int:
         try:
@@ -245,8 +260,3 @@ class LocalNode:
                 if time.monotonic() > deadline:
                     raise self.failure(f"did not obey {number.name} within {SIGNAL_S_MAX} s")
                 time.sleep(LOOK_S)
-
-    def _not_carried(self, capability: str) -> EnvironmentFailed:
-        return EnvironmentFailed(
-            f"node {self.name}: the local environment does not carry `{capability}`"
-        )

@@ -7,7 +7,7 @@ it, so that a crash can take back the last inputs. Every record carries a checks
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
 from systems_under_test.environments.cluster import DiskQuality
@@ -16,6 +16,7 @@ from systems_under_test.replica import Append, AppendLater, StorageDamaged, Writ
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from systems_under_test.environments.cluster import DamageKind
     from systems_under_test.environments.simulated.options import SimulationOptions
     from systems_under_test.rng import Rng
 
@@ -26,6 +27,10 @@ FAILING: Final = "I/O error"
 
 _ENTRIES = (Write, WriteLater)
 _CHECKSUM: Final = 4
+
+
+class ReadFailed(Exception):
+    """A read met an I/O error. The node dies of it."""
 
 
 class Table:
@@ -104,13 +109,18 @@ class Disk:
         self.quality = DiskQuality()
         self.damaged = False
         self.counters = dict.fromkeys(
-            ("commits", "refused_full", "slowed", "failed", "lost", "torn", "flipped"), 0
-        )
+            (
+                "commits", "refused_full", "slowed", "failed", "failed_reads",
+                "lost", "torn", "flipped", "truncated",
+            ),
+            0,
+        )  # fmt: skip
 
     # --- what a replica sees ---
 
     def get(self, table: str, key: bytes) -> bytes | None:
         """The value under a key."""
+        self._read()
         at = self._tables.get(table)
         frame = at.frames.get(key) if at is not None else None
         return None if at is None or frame is None else at.open(key, frame)
@@ -119,6 +129,7 @@ class Disk:
         self, table: str, start: bytes = b"", stop: bytes | None = None
     ) -> Iterator[tuple[bytes, bytes]]:
         """The entries with start <= key < stop, in order."""
+        self._read()
         at = self._tables.get(table)
         if at is None:
             return
@@ -129,6 +140,7 @@ class Disk:
 
     def records(self, file: str) -> Iterator[bytes]:
         """The whole records of a file, oldest first."""
+        self._read()
         at = self._files.get(file)
         for index in range(len(at.frames) if at is not None else 0):
             yield at.open(index)  # type: ignore[union-attr]
@@ -225,9 +237,33 @@ class Disk:
         self._unsynced.clear()
         self._handed_over = 0
 
-    def damage(self, kind: Literal["torn", "flip"]) -> dict[str, Any]:
-        """Damage one record; says which, `record` None if there was none to damage."""
-        return self._tear() if kind == "torn" else self._flip()
+    def damage(self, kind: DamageKind) -> dict[str, Any]:
+        """Damage one record or file; says which, `file` None if there was none to damage."""
+        acts = {"torn": self._tear, "flip": self._flip, "truncate": self._truncate}
+        return acts[kind]()
+
+    def _truncate(self) -> dict[str, Any]:
+        """Take the second half of a file or table: its length says that more had been there."""
+        rooms: list[Table | File] = [
+            *(table for table in self._tables.values() if table.keys),
+            *(file for file in self._files.values() if file.frames),
+        ]
+        if not rooms:
+            return {"file": None, "record": None}
+        self.settle()
+        self.damaged = True
+        self.counters["truncated"] += 1
+        room = self._rng.choice(rooms)
+        if isinstance(room, Table):
+            first = len(room.keys) // 2
+            gone = len(room.keys) - first
+            for key in room.keys[first:]:
+                room.frames[key] = b""
+        else:
+            first = len(room.frames) // 2
+            gone = len(room.frames) - first
+            room.frames[first:] = [b""] * gone
+        return {"file": room.name, "record": first, "records_gone": gone}
 
     def _tear(self) -> dict[str, Any]:
         """Cut the last record of a file short.
@@ -271,6 +307,11 @@ class Disk:
         room.frames[where] = bytes(flipped)  # type: ignore[index]
         record = where if isinstance(where, int) else where.decode("utf-8", "backslashreplace")
         return {"file": room.name, "record": record, "bit": bit}
+
+    def _read(self) -> None:
+        if self.quality.read_errors_ppm and self._rng.chance(self.quality.read_errors_ppm):
+            self.counters["failed_reads"] += 1
+            raise ReadFailed(FAILING)
 
     def _settle(self, inputs: int) -> None:
         del self._unsynced[:inputs]

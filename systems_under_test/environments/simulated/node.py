@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from systems_under_test.environments.cluster import EnvironmentFailed
 from systems_under_test.environments.simulated.clock import Clock
-from systems_under_test.environments.simulated.disk import FULL, Disk
+from systems_under_test.environments.simulated.disk import FULL, Disk, ReadFailed
 from systems_under_test.environments.simulated.life import Life
 from systems_under_test.environments.simulated.log import Log, packed
 from systems_under_test.replica import Place, Started, StorageDamaged
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from systems_under_test.environments.cluster import (
         ClockReading,
         ClusterSpec,
+        DamageKind,
         DiskQuality,
         NodeState,
     )
@@ -146,7 +147,7 @@ class SimulatedNode:
         """What the disk has done so far."""
         return dict(self.disk.counters)
 
-    def damage_disk(self, kind: Literal["torn", "flip"]) -> dict[str, Any]:
+    def damage_disk(self, kind: DamageKind) -> dict[str, Any]:
         """Damage a record of a dead node."""
         if self.life is not None:
             raise EnvironmentFailed(f"{self.name} runs: kill it before its disk is damaged")
@@ -156,6 +157,9 @@ class SimulatedNode:
 
     def replica_raised(self, error: Exception) -> None:
         """The replica raised: log it and end the life. Reading what we damaged is our doing."""
+        if isinstance(error, ReadFailed):
+            self.disk_failed(str(error))
+            return
         provoked = isinstance(error, StorageDamaged) and self.disk.damaged
         text = "".join(traceback.format_exception(error))
         self._die("replica raised", traceback=text, provoked=provoked)
@@ -170,7 +174,7 @@ class SimulatedNode:
         return True
 
     def disk_failed(self, why: str) -> None:
-        """A write failed, by a fault that was injected: the life ends as the port demands."""
+        """A write or a read failed, as was injected: the life ends as the port demands."""
         self._die("disk failed", why=why, provoked=True)
 
     def _die(self, event: str, **fields: Any) -> None:

@@ -6,10 +6,11 @@ import json
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.environments.cluster import (
     ClockReading,
+    DamageKind,
     DiskQuality,
     EnvironmentFailed,
     NodeState,
@@ -207,7 +208,7 @@ class SshNode:
         life = self.counters()["life"]
         return {k.removeprefix(_STORAGE): v for k, v in life.items() if k.startswith(_STORAGE)}
 
-    def damage_disk(self, kind: Literal["torn", "flip"]) -> Mapping[str, Any]:
+    def damage_disk(self, kind: DamageKind) -> Mapping[str, Any]:
         """Not carried here."""
         raise self._not_carried("disk")
 

@@ -187,6 +187,8 @@ from pathlib import Path
 from systems_under_test.host.storage import open_engine
 from systems_under_test.replica import Append, AppendLater, Write, WriteLater
 engine = open_engine(sys.argv[1], Path(sys.argv[2]))
+engine.stage([Write("t", b"k", b"0")])
+engine.commit()  # The first one into an empty log also syncs its head.
 for kind in (Write("t", b"k", b"1"), WriteLater("t", b"k", b"2"), Append("f", b"1")):
     engine.stage([kind])
     os.path.exists("mark")

@@ -9,7 +9,6 @@ import pytest
 
 from systems_under_test.environments.cluster import (
     CAPABILITIES,
-    DiskQuality,
     EnvironmentFailed,
     LinkQuality,
     links_of,
@@ -60,20 +59,16 @@ def dead_links(cluster: LocalCluster) -> set[Link]:
 
 def test_it_says_what_it_carries_and_how(cluster: LocalCluster) -> None:
     assert cluster.environment == "local"
-    assert cluster.capabilities == {"partition", "link", "kill", "pause", "clock"}
-    assert cluster.capabilities < CAPABILITIES.keys()
+    carried = {"partition", "link", "kill", "pause", "power", "clock", "disk"}
+    assert cluster.capabilities == carried
+    assert cluster.capabilities <= CAPABILITIES.keys()
     assert set(cluster.method) == cluster.capabilities
     assert list(cluster.nodes) == ["n1", "n2", "n3"]
 
 
-def test_what_it_does_not_carry_is_an_error_in_words(cluster: LocalCluster) -> None:
-    node = cluster.nodes["n1"]
-    with pytest.raises(EnvironmentFailed, match="n1: the local environment does not carry `power`"):
-        node.power_off()
-    with pytest.raises(EnvironmentFailed, match="does not carry `disk`"):
-        node.set_disk(DiskQuality())
-    with pytest.raises(EnvironmentFailed, match="does not carry `disk`"):
-        node.damage_disk("torn")
+def test_a_living_node_is_not_damaged(cluster: LocalCluster) -> None:
+    with pytest.raises(EnvironmentFailed, match="n1 runs: kill it before its disk is damaged"):
+        cluster.nodes["n1"].damage_disk("torn")
 
 
 def test_a_cut_is_exact_in_its_direction(cluster: LocalCluster) -> None:
