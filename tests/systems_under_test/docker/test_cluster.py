@@ -113,9 +113,12 @@ def test_options_that_cannot_carry_the_faults_are_told_before_a_run() -> None:
     assert DockerOptions().problems({"partition", "link", "kill"}) == []
     assert "links=kernel carries no link" in DockerOptions(links="kernel").problems({"link"})[0]
     assert "partition=sidecar" in DockerOptions(partition="sidecar").problems({"link"})[0]
-    assert "no power loss" in DockerOptions(disk="directory").problems({"power"})[0]
 
 
-def test_power_losses_need_root_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disks_of_their_own_need_root_and_power_losses_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert "it takes root" in DockerOptions().problems({"power"})[0]
+    assert "it takes root" in DockerOptions(disk="loop").problems({"power"})[0]
+    assert DockerOptions().problems({"power"}) == []
+    assert DockerOptions().resolved({"power"}).disk == "directory"
