@@ -177,6 +177,7 @@ class Test:
             ]
             return found
         found += self._problems_of_sharing() + self._problems_of_containers()
+        found += self._problems_of_storage()
         found += missing_capabilities(self.plan, self.environment, self.capabilities, self.nodes)
         return found + self.system.problems(self.system_options, self.nodes)
 
@@ -215,6 +216,28 @@ class Test:
         except ValueError as error:
             return str(error).splitlines()
         return options.problems(self.plan.nemesis.needs)
+
+    def _problems_of_storage(self) -> list[str]:
+        """What can be done to a live node's disk depends on the engine that keeps its state."""
+        if self.environment == "simulated":
+            return []
+        engine = self.system.engine(self.system_options)
+        plan, found = self.plan.nemesis, []
+        if "disk" in plan.needs and engine == "memory":
+            found.append("no disk faults where the engine is `memory`: nothing is on the disk")
+        if engine == "lmdb" and "damage" in plan.faults:
+            found.append("no damage to what the engine `lmdb` has stored; `sqlite` carries it")
+        if engine == "lmdb" and "power" in plan.needs and not self._has_own_disks():
+            found.append(
+                "no power loss here where the engine is `lmdb`: what it has not synced is not "
+                "known; take `sqlite`, or the environment docker with disk=loop"
+            )
+        return found
+
+    def _has_own_disks(self) -> bool:
+        if self.environment != "docker":
+            return False
+        return docker_options_of(self.environment_options).resolved({"power"}).disk == "loop"
 
     def _problems_of_sharing(self) -> list[str]:
         if self.environment != "ssh" or "partition" not in self.plan.nemesis.needs:

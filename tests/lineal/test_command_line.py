@@ -56,6 +56,23 @@ def test_wrong_usage_is_one_line_with_what_is_valid(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("engine", "nemesis", "sentence"),
+    [
+        ("memory", "disk:full", "nothing is on the disk"),
+        ("lmdb", "disk:flip", "no damage to what the engine `lmdb` has stored"),
+        ("lmdb", "power", "what it has not synced is not known"),
+    ],
+)
+def test_what_an_engine_cannot_carry_is_told_before_the_run(
+    engine: str, nemesis: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--option", f"engine={engine}", "--nemesis", nemesis, "--runs", str(tmp_path)]
+    assert main(["run", "dynamo", *words]) == 64
+    assert sentence in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_every_problem_of_a_definition_is_reported_at_once(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
