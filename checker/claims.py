@@ -1,7 +1,8 @@
 """What a system may promise. Only promises that are claimed enter a verdict.
 
 A claim is named for the finding that breaks it; `lost-update` and `resurrection` have a stronger
-twin that is judged at every read, not only on the final ones. The rules stand in
+twin that is judged at every read, not only on the final ones, and `lost-update` a weaker one, which
+is all that is left where the last write wins by the wall clock. The rules stand in
 `docs/guarantees.md`.
 """
 
@@ -17,6 +18,7 @@ CLAIMS: Final[dict[str, str]] = {
     "linearizable": "every operation takes effect at one moment between its call and its return",
     "lost-update": "no acknowledged write is lost once the cluster has healed",
     "lost-update-online": "a read sees every write acknowledged before the read was invoked",
+    "lost-update-by-time": "no write is last at the end that another followed by more than a bound",
     "false-sibling": "no read returns a version together with one that replaced it",
     "resurrection": "nothing deleted comes back once the cluster has healed",
     "resurrection-online": "nothing deleted is read by a read invoked after the acknowledgement",
@@ -41,13 +43,16 @@ class Promises:
     """What a system in one configuration under one fault plan claims, and what the plan withdrew.
 
     `withdrawn` maps a claim to the reason for which this plan or configuration does not carry it.
+    `bounds` are the numbers that belong to claims: for `lost-update-by-time` how far clocks may be
+    apart, in nanoseconds.
     """
 
     claims: frozenset[str]
     withdrawn: Mapping[str, str] = field(default_factory=dict)
+    bounds: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a claim that no checker knows: it would be promised and never judged."""
-        unknown = (self.claims | set(self.withdrawn)) - set(CLAIMS)
+        unknown = (self.claims | set(self.withdrawn) | set(self.bounds)) - set(CLAIMS)
         if unknown:
             raise ValueError(f"unknown claims {sorted(unknown)}; known are {sorted(CLAIMS)}")

@@ -58,6 +58,7 @@ class Judgement:
             "cause": self.cause,
             "promises": sorted(self.promises.claims),
             "withdrawn": dict(sorted(self.promises.withdrawn.items())),
+            "bounds": dict(sorted(self.promises.bounds.items())),
             "checkers": [
                 {
                     "name": name,
@@ -78,7 +79,8 @@ class Judgement:
                 f"this verdict has format {value['format']}, this version reads up to {FORMAT}"
             )
         checks = tuple((check["name"], _verdict_of_json(check)) for check in value["checkers"])
-        promises = Promises(frozenset(value["promises"]), value["withdrawn"])
+        bounds = value.get("bounds", {})
+        promises = Promises(frozenset(value["promises"]), value["withdrawn"], bounds)
         return cls(value["verdict"], value["cause"], checks, promises)
 
 
@@ -97,7 +99,7 @@ def judge(
     of that is promised, its doubts do not count, because it only measured; one without the
     attribute judges on its own account. If nobody could judge anything, the judgement is unknown.
     """
-    context = CheckContext(claims=promises.claims, budget=budget)
+    context = CheckContext(claims=promises.claims, bounds=promises.bounds, budget=budget)
     checks: list[tuple[str, Verdict]] = []
     counting: list[tuple[str, Verdict]] = []
     judged = False

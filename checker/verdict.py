@@ -93,10 +93,11 @@ class CheckContext:
     """What a checker is told besides the history.
 
     `claims` are the claims in force (see `checker.claims`): a violation of anything else is
-    counted in `observed` and is no finding.
+    counted in `observed` and is no finding. `bounds` are the numbers that belong to them.
     """
 
     claims: frozenset[str] = frozenset()
+    bounds: Mapping[str, int] = field(default_factory=dict)
     budget: Budget = Budget()
 
 

@@ -146,7 +146,8 @@ class Test:
         promised = self.system.promises(self.system_options, self.nodes, summary)
         judged = self.made_workload.claims
         withdrawn = {c: why for c, why in promised.withdrawn.items() if c in judged}
-        return Promises(promised.claims & judged, withdrawn)
+        bounds = {c: bound for c, bound in promised.bounds.items() if c in judged}
+        return Promises(promised.claims & judged, withdrawn, bounds)
 
     def problems(self) -> list[str]:
         """Every problem of the definition at once, in sentences; empty if it can be run."""

@@ -106,6 +106,7 @@ def describe(test: Test) -> dict[str, Any]:
         **test.to_json(),
         "promises": sorted(promises.claims),
         "withdrawn": dict(promises.withdrawn),
+        "bounds": dict(promises.bounds),
         "version": version("lineal"),
         "commit": _commit(),
         "python": sys.version.split()[0],

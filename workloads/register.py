@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any, Final
 
+from checker.convergence.last_write import LastWrite
 from checker.convergence.staleness import Staleness
 from checker.invariants.recovery import Recovery
 from checker.invariants.statistics import Statistics
@@ -70,6 +71,7 @@ def make(
     names = key_names(keys)
     judges: tuple[Checker, ...] = (
         OfOperations(OPERATIONS, Linearizable(CasRegister() if cas else Register())),
+        LastWrite(),
         Sessions(),
         Staleness(),
         Recovery(),

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from checker.convergence.last_write import LastWrite
 from checker.convergence.siblings import Siblings
 from checker.convergence.staleness import Staleness
 from checker.invariants.recovery import Recovery
@@ -56,6 +57,7 @@ def make(
     names = key_names(keys)
     judges: tuple[Checker, ...] = (
         Siblings(),
+        LastWrite(),
         Sessions(),
         Staleness(),
         Recovery(),

@@ -73,7 +73,8 @@ def test_of(meta: dict[str, Any], path: Path) -> tuple[Test, Promises | None]:
             raise UsageProblem([f"{path} {why}: judge it where it is defined"])
         names = ("system", "workload", "environment", "nodes", "bug", "options", "seed")
         inline = standard(**{name: meta[name] for name in names})
-        return inline, Promises(frozenset(meta["promises"]), meta["withdrawn"])
+        bounds = meta.get("bounds", {})
+        return inline, Promises(frozenset(meta["promises"]), meta["withdrawn"], bounds)
     except (KeyError, TypeError, ValueError) as error:
         raise UsageProblem([f"{path}/test.json cannot be understood: {error!r}"]) from error
 

@@ -16,6 +16,7 @@ QUORUM_LIE: Final = "quorum-lie"
 STALE_ANTI_ENTROPY: Final = "stale-anti-entropy"
 TRUNCATE_AT_TWO: Final = "truncate-at-two"
 EARLY_TOMBSTONE_COLLECTION: Final = "early-tombstone-collection"
+LWW: Final = "lww"
 
 _BUGS = (
     Bug(
@@ -92,6 +93,15 @@ _BUGS = (
         needs={"quorum": "strict", "read_repair": "off"},
         faults="partition",
         masked_by=("read_repair",),
+    ),
+    Bug(
+        name=LWW,
+        sentence="The first node stamps its writes by a clock that is an hour ahead, so that later "
+        "writes of others lose against them.",
+        finding="lost-update",
+        workload="siblings",
+        needs={"reconciliation": "last-write-wins"},
+        faults="none",
     ),
     Bug(
         name=TRUNCATE_AT_TWO,

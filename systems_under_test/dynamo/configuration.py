@@ -14,6 +14,7 @@ CHOICES: Final = {
     "engine": ("memory", "sqlite", "lmdb"),
     "partitioning": ("random", "random-equal", "equal"),
     "versioning": ("dotted", "vector-clock"),
+    "reconciliation": ("application", "last-write-wins"),
 }
 SWITCHES: Final = ("read_repair", "anti_entropy", "tombstone_collection")
 CAPACITY_MAX: Final = 64
@@ -39,6 +40,13 @@ class Configuration:
     )
     engine: str = _option("sqlite", "What the host keeps the data in.")
     versioning: str = _option("dotted", "How versions of a key are told apart.")
+    reconciliation: str = _option(
+        "application",
+        "Who settles a conflict: the application, which is shown all versions, or the wall clock.",
+    )
+    clock_bound_ms: int = _option(
+        100, "How far two wall clocks may be apart: `last-write-wins` relies on it.", "ms"
+    )
     extended: int = _option(
         0, "Length of the extended preference list; 0 is all nodes.", "nodes, at least n"
     )
@@ -239,6 +247,8 @@ def problems_of(options: Mapping[str, Any], nodes: tuple[str, ...]) -> list[str]
         problems.append(f"partitions must be from {len(nodes)}, the nodes, to {TOKENS_MAX}")
     if max(c.tokens(nodes).values(), default=0) > TOKENS_MAX:
         problems.append(f"a node has more than {TOKENS_MAX} tokens: lower vnodes or capacities")
+    if c.reconciliation == "last-write-wins" and c.versioning != "dotted":
+        problems.append("reconciliation=last-write-wins keeps no vector clocks: versioning=dotted")
     if c.request_timeout_ms < c.replica_timeout_ms:
         problems.append("request_timeout_ms must not be shorter than replica_timeout_ms")
     return problems

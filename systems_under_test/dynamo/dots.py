@@ -6,8 +6,9 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from systems_under_test.dynamo.bugs import REUSE_DOT_AFTER_CRASH, TRUNCATE_AT_TWO
-from systems_under_test.dynamo.vector_clocks import advanced, cut, next_counter
-from systems_under_test.dynamo.versions import CLOCKED, Dot, Version
+from systems_under_test.dynamo.last_write_wins import next_counter
+from systems_under_test.dynamo.vector_clocks import advanced, cut
+from systems_under_test.dynamo.versions import CLOCKED, STAMPED, Dot, Version
 
 if TYPE_CHECKING:
     from systems_under_test.dynamo.ring import Key
@@ -30,6 +31,8 @@ class DotSource:
         incarnation: int,
         *,
         vector: bool,
+        stamped: bool = False,
+        ahead: int = 0,
         bug: str | None,
         durable: bool,
     ) -> None:
@@ -40,6 +43,8 @@ class DotSource:
         self._counter = 0 if stored is None or reuse else int.from_bytes(stored, "big")
         self._node = node
         self._vector = vector
+        self._stamped = stamped
+        self._ahead = ahead
         self._cuts = bug == TRUNCATE_AT_TWO
         self._durable = durable
         self._last: OrderedDict[bytes, int] = OrderedDict()
@@ -51,12 +56,17 @@ class DotSource:
 
     def new_version(self, step: Step, key: Key, history: History, value: bytes | None) -> Version:
         """A version that has seen this history, with a dot that nobody ever had."""
-        counter = next_counter(self._counter, step.wall) if self._vector else self._counter + 1
+        if self._vector or self._stamped:
+            counter = next_counter(self._counter, step.wall + self._ahead)
+        else:
+            counter = self._counter + 1
         self._counter = counter
         step.write(META, COUNTER, counter.to_bytes(8, "big"), durable=self._durable)
         dot = Dot(self._node, self._incarnation, counter)
         if self._vector:
             return Version(dot, CLOCKED, advanced(history, *dot), value)
+        if self._stamped:
+            return Version(dot, STAMPED, history, value)
         if self._cuts:
             history = cut(history, 2)
         prev = self._last.pop(key.stored, counter - 1)

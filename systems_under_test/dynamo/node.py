@@ -9,11 +9,13 @@ from systems_under_test.dynamo.bugs import (
     ACK_BEFORE_DURABLE,
     DROP_SIBLINGS,
     FORGET_HINTS,
+    LWW,
 )
 from systems_under_test.dynamo.counters import Counters
 from systems_under_test.dynamo.dots import DotSource
 from systems_under_test.dynamo.failure_detection import FailureDetection
 from systems_under_test.dynamo.hinted_handoff import ForgetfulHintStore, HintStore
+from systems_under_test.dynamo.last_write_wins import AHEAD
 from systems_under_test.dynamo.partitioning import make_ring
 from systems_under_test.dynamo.preference_list import PreferenceLists
 from systems_under_test.dynamo.version_store import VersionStore
@@ -61,6 +63,8 @@ class Node:
             self.name,
             incarnation,
             vector=configuration.versioning == "vector-clock",
+            stamped=configuration.reconciliation == "last-write-wins",
+            ahead=AHEAD if bug == LWW and place.node == place.nodes[0] else 0,
             bug=bug,
             durable=durable,
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from checker.claims import Promises
+from systems_under_test.dynamo.configuration import MS
+from systems_under_test.dynamo.last_write_wins import MICROSECOND
 
 if TYPE_CHECKING:
     from systems_under_test.dynamo.configuration import Configuration
@@ -13,7 +15,9 @@ if TYPE_CHECKING:
 ALWAYS: Final = frozenset({"false-sibling", "dishonest-context", "phantom-element", "duplicate"})
 """Versions carry what their writers had seen, so these hold in every configuration."""
 
-KEPT: Final = frozenset({"lost-update", "resurrection", "lost-element"})
+BY_TIME: Final = "lost-update-by-time"
+
+KEPT: Final = frozenset({"lost-update", "resurrection", "lost-element", BY_TIME})
 """After healing, as long as what was acknowledged is still stored somewhere."""
 
 LIVENESS: Final = frozenset({"no-convergence", "did-not-recover", "node-died"})
@@ -56,6 +60,7 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
         withdrawn["no-convergence"] = "anti-entropy is off, so that replicas may stay apart"
     if configuration.versioning == "vector-clock":
         withdrawn.update(VECTOR_CLOCKS)
+    withdrawn.update(_why_not_by_time(configuration, plan))
     deadly = sorted(plan.faults & ENDS_PROCESS)
     if configuration.engine == "memory" and deadly:
         reason = f"the memory engine forgets at {', '.join(deadly)}: W or more copies may be gone"
@@ -63,7 +68,20 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
     if "damage" in plan.faults:
         reason = "a node that finds its store damaged stops, and stays down until someone decides"
         withdrawn.update(dict.fromkeys(LIVENESS, reason))
-    return Promises((ALWAYS | KEPT | LIVENESS | ONLINE) - withdrawn.keys(), withdrawn)
+    by_time = configuration.reconciliation == "last-write-wins"
+    bounds = {BY_TIME: configuration.clock_bound_ms * MS + MICROSECOND} if by_time else {}
+    return Promises((ALWAYS | KEPT | LIVENESS | ONLINE) - withdrawn.keys(), withdrawn, bounds)
+
+
+def _why_not_by_time(configuration: Configuration, plan: FaultPlanSummary) -> dict[str, str]:
+    """What last-write-wins withdraws, or all others: only one of them orders writes by time."""
+    if configuration.reconciliation != "last-write-wins":
+        return {BY_TIME: "writes are not ordered by time"}
+    replaced = "the last write wins: it replaces concurrent ones that its client never saw"
+    withdrawn = dict.fromkeys((KEPT | ONLINE) - {BY_TIME}, replaced)
+    if "clock" in plan.faults:
+        withdrawn[BY_TIME] = "clocks are set further apart than the declared bound"
+    return withdrawn
 
 
 def _why_not_online(configuration: Configuration) -> str | None:

@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from systems_under_test.dynamo.versions import History
 
 ENTRIES_MAX: Final = 10
-MICROSECOND: Final = 1_000
-
-
-def next_counter(counter: int, wall: int) -> int:
-    """The counter of the next write: the wall clock in microseconds, or one more than the last."""
-    return max(counter + 1, wall // MICROSECOND)
 
 
 def advanced(context: History, node: str, incarnation: int, counter: int) -> History:

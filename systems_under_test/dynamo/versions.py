@@ -76,6 +76,9 @@ EMPTY: Versions = ()
 CLOCKED: Final = -1
 """The `prev` of a version with a vector clock, whose intervals all begin here."""
 
+STAMPED: Final = -2
+"""The `prev` of a version whose counter is its time: of two such versions the later one wins."""
+
 FEW: Final = 4
 """Up to so many histories are searched one by one; of more the union is made first."""
 
@@ -121,7 +124,8 @@ def _join_bounds(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...
 
 def _itself(version: Version) -> History:
     node, incarnation, counter = version.dot
-    return ((node, incarnation, (version.prev, counter)),)
+    prev = counter - 1 if version.prev == STAMPED else version.prev
+    return ((node, incarnation, (prev, counter)),)
 
 
 def seen_with(version: Version) -> History:
@@ -144,6 +148,8 @@ def merge(left: Versions, right: Versions) -> Versions:
         return left
     if not left:
         return right
+    if left[0].prev == STAMPED:
+        return max(left, right, key=_time)
     if _replaces(right, left):
         return right
     if _replaces(left, right):
@@ -151,6 +157,12 @@ def merge(left: Versions, right: Versions) -> Versions:
     by_dot = {version.dot: version for version in _unseen(right, left)}
     by_dot.update((version.dot, version) for version in _unseen(left, right))
     return tuple(by_dot[dot] for dot in sorted(by_dot))
+
+
+def _time(versions: Versions) -> tuple[int, Dot]:
+    """When the only version of a set was written; the dot settles a tie the same way everywhere."""
+    dot = versions[0].dot
+    return dot.counter, dot
 
 
 def _replaces(newer: Versions, older: Versions) -> bool:

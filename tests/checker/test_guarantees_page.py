@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from checker.claims import CLAIMS
+from checker.convergence.last_write import LastWrite
 from checker.convergence.siblings import Siblings
 from checker.findings import KINDS
 from checker.invariants.bank import Bank
@@ -28,6 +29,7 @@ CHECKERS: Final[dict[str, Checker]] = {
     checker.name: checker
     for checker in (
         Siblings(),
+        LastWrite(),
         Sessions(),
         SetFull(),
         Bank(("a", "b"), 10),

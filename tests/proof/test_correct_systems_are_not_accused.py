@@ -63,6 +63,18 @@ def test_a_strict_quorum_keeps_its_stronger_promises(
     assert judgement.status == "valid", judgement.explain()
 
 
+@pytest.mark.parametrize("workload", ["siblings", "register"])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_last_write_wins_within_the_bound_of_clocks(
+    workload: str, seed: int, tmp_path: Path
+) -> None:
+    given = {"reconciliation": "last-write-wins"}
+    faults = "partition,kill,pause,power,link"
+    judgement = simulate("dynamo", seed, tmp_path, faults=faults, workload=workload, options=given)
+    assert "lost-update-by-time" in judgement.promises.claims
+    assert judgement.status == "valid", judgement.explain()
+
+
 HARDER = [
     {"handover_every_ms": 700, "checkpoint_slots": 5},
     {"reads": "quorum"},

@@ -80,5 +80,5 @@ def test_a_node_is_not_made_with_unknown_options_or_bugs() -> None:
     place = Place("n1", NODES)
     with pytest.raises(ValueError, match=r"no option 'x'.*; n must be a whole number"):
         make_replica(place, {"x": 1, "n": "y"}, None)
-    with pytest.raises(ValueError, match="no bug 'lww'; it has drop-siblings"):
-        make_replica(place, {}, "lww")
+    with pytest.raises(ValueError, match="no bug 'gremlins'; it has drop-siblings"):
+        make_replica(place, {}, "gremlins")

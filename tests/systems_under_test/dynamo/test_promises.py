@@ -8,15 +8,17 @@ import msgspec
 import pytest
 
 from systems_under_test.dynamo.configuration import configure
-from systems_under_test.dynamo.promises import ALWAYS, KEPT, LIVENESS, ONLINE, promises
+from systems_under_test.dynamo.promises import ALWAYS, BY_TIME, KEPT, LIVENESS, ONLINE, promises
 from systems_under_test.dynamo.quiescence import unrest
 from systems_under_test.system import FaultPlanSummary
 from tests.systems_under_test.dynamo.driving import Drive
 from workloads.client import Reply
 
-AT_REST = KEPT | LIVENESS
+AT_REST = (KEPT | LIVENESS) - {BY_TIME}
 VECTOR = {"dishonest-context", "phantom-element", "duplicate", "did-not-recover", "node-died"}
 """A vector clock may cover too much, and once it is cut too little."""
+
+LAST_WRITE = {"reconciliation": "last-write-wins", "quorum": "strict"}
 
 
 def claims(options: dict[str, Any], *faults: str) -> frozenset[str]:
@@ -35,8 +37,11 @@ def claims(options: dict[str, Any], *faults: str) -> frozenset[str]:
         ({"engine": "memory", "quorum": "strict"}, (), ALWAYS | AT_REST | ONLINE),
         ({"engine": "memory", "quorum": "strict"}, ("power",), ALWAYS | LIVENESS),
         ({"anti_entropy": "off"}, (), ALWAYS | AT_REST - {"no-convergence"}),
-        ({}, ("damage",), ALWAYS | KEPT),
+        ({}, ("damage",), (ALWAYS | KEPT) - {BY_TIME}),
         ({"versioning": "vector-clock", "quorum": "strict"}, (), VECTOR),
+        (LAST_WRITE, ("kill", "partition"), ALWAYS | LIVENESS | {BY_TIME}),
+        (LAST_WRITE, ("clock",), ALWAYS | LIVENESS),
+        ({**LAST_WRITE, "engine": "memory"}, ("kill",), ALWAYS | LIVENESS),
     ],
 )
 def test_claims_what_the_table_says(
@@ -52,6 +57,13 @@ def test_never_claims_linearizability_and_says_why_of_everything_that_is_not_cla
         assert not promised.claims & set(promised.withdrawn)
         assert promised.claims | set(promised.withdrawn) >= ALWAYS | AT_REST | ONLINE
         assert all(len(reason) > 10 for reason in promised.withdrawn.values())
+
+
+def test_the_bound_of_clocks_belongs_to_the_claim_of_last_write_wins_alone() -> None:
+    bound = {**LAST_WRITE, "clock_bound_ms": 7}
+    promised = promises(configure(bound), FaultPlanSummary(frozenset({"clock"})))
+    assert promised.bounds == {BY_TIME: 7_001_000}
+    assert promises(configure({}), FaultPlanSummary(frozenset())).bounds == {}
 
 
 def test_a_cluster_at_rest_has_no_unrest() -> None:

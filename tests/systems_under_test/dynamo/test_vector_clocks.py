@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from systems_under_test.dynamo.configuration import problems_of
-from systems_under_test.dynamo.vector_clocks import ENTRIES_MAX, advanced, cut, next_counter
+from systems_under_test.dynamo.last_write_wins import next_counter
+from systems_under_test.dynamo.vector_clocks import ENTRIES_MAX, advanced, cut
 from systems_under_test.dynamo.versions import Dot, Version, merge
 from systems_under_test.rng import Rng
 from tests.proof.sweeping import kinds, simulate
