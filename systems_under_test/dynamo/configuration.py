@@ -17,6 +17,7 @@ CHOICES: Final = {
     "reconciliation": ("application", "last-write-wins"),
 }
 SWITCHES: Final = ("read_repair", "anti_entropy", "tombstone_collection")
+MAYBE_ZERO: Final = ("extended", "write_buffer_ms", "durable_copies")
 CAPACITY_MAX: Final = 64
 TOKENS_MAX: Final = 4096
 MILLISECONDS_MAX: Final = 3_600_000
@@ -46,6 +47,12 @@ class Configuration:
     )
     clock_bound_ms: int = _option(
         100, "How far two wall clocks may be apart: `last-write-wins` relies on it.", "ms"
+    )
+    write_buffer_ms: int = _option(
+        0, "How long a new version may wait in memory before it is stored; 0 is not at all.", "ms"
+    )
+    durable_copies: int = _option(
+        1, "How many of the N copies do not wait, where others do.", "nodes"
     )
     extended: int = _option(
         0, "Length of the extended preference list; 0 is all nodes.", "nodes, at least n"
@@ -225,7 +232,7 @@ def problems_of(options: Mapping[str, Any], nodes: tuple[str, ...]) -> list[str]
     values, problems = parse(options)
     c = Configuration(**values)  # What could not be read counts as its default here.
     for name, option in OPTIONS.items():
-        low = 0 if name == "extended" else 1
+        low = 0 if name in MAYBE_ZERO else 1
         if option.type == "int" and getattr(c, name) < low:
             problems.append(f"{name} must be at least {low}, not {getattr(c, name)}")
         if name.endswith("_ms") and getattr(c, name) > MILLISECONDS_MAX:
@@ -234,7 +241,7 @@ def problems_of(options: Mapping[str, Any], nodes: tuple[str, ...]) -> list[str]
         problems.append(f"n={c.n} copies need at least {c.n} nodes, and there are {len(nodes)}")
     problems += [
         f"{name}={getattr(c, name)} can never be reached with n={c.n} copies"
-        for name in ("r", "w")
+        for name in ("r", "w", "durable_copies")
         if getattr(c, name) > c.n
     ]
     if c.extended and not c.n <= c.extended <= len(nodes):

@@ -29,6 +29,8 @@ class Counters(msgspec.Struct):
     keys_exchanged: int = 0
     tombstones_collected: int = 0
     late_messages_dropped: int = 0
+    writes_buffered: int = 0
+    buffer_flushes: int = 0
     peers_left_out: int = 0
     peers_back: int = 0
     gossip_rounds: int = 0

@@ -35,19 +35,20 @@ class Message(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class Store(Message, frozen=True, tag="store"):
-    """Merge these versions of a key, durably; `home` is the node that the receiver stands for.
+    """Merge these versions of a key; `home` is the node that the receiver stands for.
 
-    Request 0 wants no answer (read repair).
+    Request 0 wants no answer (read repair). What is not `durable` may wait in a write buffer.
     """
 
     request: int
     key: bytes
     blob: bytes
     home: str
+    durable: bool = True
 
 
 class Stored(Message, frozen=True, tag="stored"):
-    """What was sent is durable here."""
+    """What was sent is held here, and durable if that was asked."""
 
     request: int
 

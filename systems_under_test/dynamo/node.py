@@ -18,8 +18,9 @@ from systems_under_test.dynamo.hinted_handoff import ForgetfulHintStore, HintSto
 from systems_under_test.dynamo.last_write_wins import AHEAD
 from systems_under_test.dynamo.partitioning import make_ring
 from systems_under_test.dynamo.preference_list import PreferenceLists
-from systems_under_test.dynamo.version_store import VersionStore
+from systems_under_test.dynamo.version_store import VERSIONS, VersionStore
 from systems_under_test.dynamo.watch import Watch
+from systems_under_test.dynamo.write_buffer import WriteBuffer
 
 if TYPE_CHECKING:
     from systems_under_test.dynamo.api import Response
@@ -52,7 +53,10 @@ class Node:
         self.lists = PreferenceLists(self.ring, configuration)
         self.counters = Counters()
         self.detector = FailureDetection(configuration, self.counters)
-        self.versions = VersionStore(self.ring, drop_siblings=bug == DROP_SIBLINGS, durable=durable)
+        self.buffer = WriteBuffer(VERSIONS, configuration, self.counters)
+        self.versions = VersionStore(
+            self.ring, self.buffer, drop_siblings=bug == DROP_SIBLINGS, durable=durable
+        )
         self.hints = (
             ForgetfulHintStore(place.nodes)
             if bug == FORGET_HINTS
@@ -66,7 +70,7 @@ class Node:
             stamped=configuration.reconciliation == "last-write-wins",
             ahead=AHEAD if bug == LWW and place.node == place.nodes[0] else 0,
             bug=bug,
-            durable=durable,
+            durable=durable and not configuration.write_buffer_ms,
         )
         self.watch = Watch()
         self._requests = incarnation << LIFE_BITS
@@ -96,15 +100,16 @@ class Node:
             return self.versions.read(step, key)
         return self.hints.read(step, key)
 
-    def keep(self, step: Step, key: Key, blob: bytes, home: str) -> bool:
+    def keep(self, step: Step, key: Key, blob: bytes, home: str, *, may_wait: bool = False) -> bool:
         """Merge versions of a key: as home into the store, else into a hint for that home node.
 
+        What may wait, waits in the write buffer, if there is one.
         False where the key has no business here, because the sender's ring is another one.
         """
         self.watch.met(key.stored, blob)
         homes = self.lists.home(key.range)
         if self.name in homes:
-            self.versions.merge(step, key, blob)
+            self.versions.merge(step, key, blob, may_wait=may_wait)
             return True
         if home not in homes:
             step.log("misplaced", key=shown_key(key.name), home=home)

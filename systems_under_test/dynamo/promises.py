@@ -62,8 +62,9 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
         withdrawn.update(VECTOR_CLOCKS)
     withdrawn.update(_why_not_by_time(configuration, plan))
     deadly = sorted(plan.faults & ENDS_PROCESS)
-    if configuration.engine == "memory" and deadly:
-        reason = f"the memory engine forgets at {', '.join(deadly)}: W or more copies may be gone"
+    forgetful = _what_forgets(configuration)
+    if forgetful and deadly:
+        reason = f"the {forgetful} forgets at {', '.join(deadly)}: W or more copies may be gone"
         withdrawn.update(dict.fromkeys(KEPT | ONLINE, reason))
     if "damage" in plan.faults:
         reason = "a node that finds its store damaged stops, and stays down until someone decides"
@@ -71,6 +72,13 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
     by_time = configuration.reconciliation == "last-write-wins"
     bounds = {BY_TIME: configuration.clock_bound_ms * MS + MICROSECOND} if by_time else {}
     return Promises((ALWAYS | KEPT | LIVENESS | ONLINE) - withdrawn.keys(), withdrawn, bounds)
+
+
+def _what_forgets(configuration: Configuration) -> str | None:
+    if configuration.engine == "memory":
+        return "memory engine"
+    waits = configuration.write_buffer_ms and configuration.durable_copies < configuration.n
+    return "write buffer" if waits else None
 
 
 def _why_not_by_time(configuration: Configuration, plan: FaultPlanSummary) -> dict[str, str]:

@@ -12,6 +12,7 @@ from systems_under_test.dynamo import (
     membership,
     read_coordination,
     tombstone_collection,
+    write_buffer,
     write_coordination,
 )
 from systems_under_test.dynamo import messages as m
@@ -97,6 +98,7 @@ class Life:
             tombstone_collection.COLLECT: self.collection.on_timer,
             failure_detection.PROBE: node.detector.on_probe,
             membership.GOSSIP: self.membership.on_timer,
+            write_buffer.WRITER: node.buffer.on_writer,
         }
 
     def start(self, step: Step) -> None:
@@ -161,7 +163,8 @@ class Life:
 
 def _store(life: Life, step: Step, sender: str, message: m.Store) -> None:
     node = life.node
-    kept = node.keep(step, node.ring.place(message.key), message.blob, message.home)
+    key, may_wait = node.ring.place(message.key), not message.durable
+    kept = node.keep(step, key, message.blob, message.home, may_wait=may_wait)
     if kept and message.request:
         step.send(sender, m.Stored(message.request))
 

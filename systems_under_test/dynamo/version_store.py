@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from systems_under_test.dynamo.merkle_tree import Branch
     from systems_under_test.dynamo.ring import Key, Ring
     from systems_under_test.dynamo.step import Step
+    from systems_under_test.dynamo.write_buffer import WriteBuffer
 
 VERSIONS: Final = "versions"
 NIL: Final = b"\xc0"
@@ -45,8 +46,11 @@ def _position(stored: bytes) -> int:
 class VersionStore:
     """The table of versions."""
 
-    def __init__(self, ring: Ring, *, drop_siblings: bool, durable: bool) -> None:
+    def __init__(
+        self, ring: Ring, rows: WriteBuffer, *, drop_siblings: bool, durable: bool
+    ) -> None:
         self._ring = ring
+        self._rows = rows
         self._drop_siblings = drop_siblings
         self._durable = durable
         self._trees: dict[int, MerkleTree] = {}
@@ -55,17 +59,30 @@ class VersionStore:
 
     def read(self, step: Step, key: Key) -> bytes | None:
         """The encoded set of a key."""
-        return step.get(VERSIONS, key.stored)
+        return self._rows.get(step, key.stored)
 
-    def merge(self, step: Step, key: Key, blob: bytes, *, overwrite: bool = False) -> bool:
-        """Merge an encoded set into the key's; whether that changed it. `overwrite` is a bug."""
-        held = step.get(VERSIONS, key.stored)
+    def merge(
+        self,
+        step: Step,
+        key: Key,
+        blob: bytes,
+        *,
+        overwrite: bool = False,
+        may_wait: bool = False,
+    ) -> bool:
+        """Merge an encoded set into the key's; whether that changed it. `overwrite` is a bug.
+
+        Durable before any later effect leaves, unless it may wait in the write buffer.
+        """
+        held = self._rows.get(step, key.stored)
         merged = blob if overwrite else merge_encoded(held, blob)
         if self._drop_siblings:
             merged = _keep_one(merged)
         if merged is None or merged == held:
+            if not may_wait:
+                self._rows.settle(step, key.stored)
             return False
-        step.write(VERSIONS, key.stored, merged, durable=self._durable)
+        self._rows.write(step, key.stored, merged, durable=self._durable, may_wait=may_wait)
         self._grow(key, held, merged)
         return True
 
@@ -80,9 +97,9 @@ class VersionStore:
 
     def forget(self, step: Step, key: Key) -> None:
         """Delete a key. Not durable at once: a tombstone that comes back is collected again."""
-        held = step.get(VERSIONS, key.stored)
+        held = self._rows.get(step, key.stored)
         assert held is not None, f"{key.name!r} is not held"
-        step.write(VERSIONS, key.stored, None, durable=False)
+        self._rows.write(step, key.stored, None, durable=False, may_wait=False)
         tree = self._trees.get(key.range)
         if tree is not None:
             tree.replace(_position(key.stored), _number(key.stored, held), keys=-1)
@@ -116,7 +133,7 @@ class VersionStore:
     def scan_branch(self, step: Step, branch: Branch) -> Iterator[tuple[bytes, bytes]]:
         """(key as stored, encoded set) of a branch's arc, in the storage's order."""
         for start, stop in scans_of(branch.first, branch.length):
-            yield from step.scan(VERSIONS, start, stop)
+            yield from self._rows.scan(step, start, stop)
 
     def _tree(self, step: Step, range_index: int) -> MerkleTree:
         """The tree of a range; scanned once in a life, then kept up to date by `merge`."""
@@ -136,7 +153,7 @@ class VersionStore:
 
     def scan_all(self, step: Step) -> Iterator[tuple[bytes, bytes]]:
         """Everything that is held, in the order of the storage."""
-        return step.scan(VERSIONS)
+        return self._rows.scan(step)
 
 
 def _keep_one(blob: bytes | None) -> bytes | None:

@@ -83,7 +83,9 @@ class WriteCoordination:
             return
         version = node.dots.new_version(step, put.key, put.history, put.value)
         blob = encode((version,))
-        kept = node.keep(step, put.key, blob, placed[node.name])
+        durably = self._durably(placed)
+        may_wait = node.name not in durably
+        kept = node.keep(step, put.key, blob, placed[node.name], may_wait=may_wait)
         assert kept, f"{node.name} coordinates a write of {put.key.name!r} that it cannot keep"
         writing = Writing(
             node.new_request(), put, version, blob, answer, placed, step.mono, {node.name: None}
@@ -91,7 +93,7 @@ class WriteCoordination:
         self.open[writing.id] = writing
         for peer, home in placed.items():
             if peer != node.name:
-                step.send(peer, Store(writing.id, put.key.name, blob, home))
+                step.send(peer, Store(writing.id, put.key.name, blob, home, peer in durably))
         node.counters.sloppy_writes += any(peer != home for peer, home in placed.items())
         self._patience.add(step, writing.id)
         self._advance(step, writing)
@@ -136,6 +138,16 @@ class WriteCoordination:
             return False
         stays = [version for version in decode(held) if not covers(put.history, version.dot)]
         return size + len(encode(tuple(stays))) > limit
+
+    def _durably(self, placed: dict[str, str]) -> list[str]:
+        """Which copies may not wait in a write buffer: the last ones, which are waited for least.
+
+        The coordinator's own comes after all others, because the client waits for it.
+        """
+        configuration = self._node.configuration
+        copies = configuration.durable_copies if configuration.write_buffer_ms else len(placed)
+        others = [node for node in placed if node != self._node.name]
+        return [self._node.name, *others][-copies:] if copies else []
 
     def _ask_stand_in(self, step: Step, writing: Writing, home: str) -> bool:
         node, key = self._node, writing.put.key

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from systems_under_test.dynamo.anti_entropy import COMPARE
+from systems_under_test.dynamo.configuration import configure
+from systems_under_test.dynamo.counters import Counters
 from systems_under_test.dynamo.failure_detection import PROBE
 from systems_under_test.dynamo.membership import GOSSIP
 from systems_under_test.dynamo.messages import (
@@ -22,6 +24,7 @@ from systems_under_test.dynamo.messages import (
 )
 from systems_under_test.dynamo.version_store import VERSIONS, VersionStore
 from systems_under_test.dynamo.versions import NOTHING, Dot, Version, encode
+from systems_under_test.dynamo.write_buffer import WriteBuffer
 from systems_under_test.replica import PeerMessage
 from systems_under_test.rng import Rng
 from tests.systems_under_test.dynamo.alone import (
@@ -183,21 +186,24 @@ def test_a_round_moves_bounded_bytes_and_later_rounds_the_rest() -> None:
     assert len(one.tables.tables[VERSIONS]) == 12
 
 
+@pytest.mark.parametrize("buffered_ms", [0, 60_000])
 @pytest.mark.parametrize("seed", range(10))
-def test_digests_kept_up_to_date_equal_digests_scanned_anew(seed: int) -> None:
+def test_digests_kept_up_to_date_equal_digests_scanned_anew(seed: int, buffered_ms: int) -> None:
     rng = Rng(f"digest/{seed}")
     life = Alone().replica._life
     assert life is not None
     ring, tables = life.node.ring, Tables()
-    kept = VersionStore(ring, drop_siblings=False, durable=True)
+    rows = WriteBuffer("versions", configure({"write_buffer_ms": buffered_ms}), Counters())
+    kept = VersionStore(ring, rows, drop_siblings=False, durable=True)
     for i in range(200):
         step = step_on(tables)
         if rng.below(4) == 0:
             kept.digest(step, rng.below(len(ring)))
         key = ring.place(b"key%d" % rng.below(40))
-        kept.merge(step, key, blob(i + 1))
+        kept.merge(step, key, blob(i + 1), may_wait=rng.below(2) == 0)
         tables.apply(step.effects)
-    fresh = VersionStore(ring, drop_siblings=False, durable=True)
+    assert bool(rows.waiting) == bool(buffered_ms)
+    fresh = VersionStore(ring, rows, drop_siblings=False, durable=True)
     step = step_on(tables)
     assert all(kept.digest(step, i) == fresh.digest(step, i) for i in range(len(ring)))
 
