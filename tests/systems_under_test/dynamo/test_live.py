@@ -51,6 +51,15 @@ def values(cluster: LocalCluster, node: str, key: str) -> set[str]:
     return {version["value"] for version in versions}
 
 
+def await_everyone(cluster: LocalCluster, bound_s: float) -> None:
+    deadline = time.monotonic() + bound_s
+    for node in NODES:
+        with contextlib.closing(HttpClient(cluster.client_address(node))) as client:
+            while not isinstance(client.call(Request("GET", "/status"), 5), Reply):
+                assert time.monotonic() < deadline, f"{node} does not answer"
+                time.sleep(0.05)
+
+
 def settle(cluster: LocalCluster, bound_s: float) -> None:
     deadline = time.monotonic() + bound_s
     reasons = ["never asked"]
@@ -80,6 +89,7 @@ def test_nothing_acknowledged_is_lost_to_kill_nine_and_partitions(cluster: Local
     cluster.nodes["n1"].start()
     cluster.nodes["n2"].start()
     cluster.set_cut((a, b) for a in NODES for b in NODES if (a in NODES[:3]) != (b in NODES[:3]))
+    await_everyone(cluster, bound_s=20)
     time.sleep(1.0)
     write("cut")
     write("cut again")
