@@ -33,6 +33,7 @@ CLAIMS: Final[dict[str, str]] = {
     "phantom-element": "no read returns an element that nobody added",
     "duplicate": "no read returns an element twice",
     "wrong-total": "reads of all accounts find the money that there is",
+    "wrong-slot": "a read returns what its key holds at the slot of the log that the answer names",
     "did-not-recover": "after the last fault the cluster comes to rest within its bound",
     "node-died": "no node dies that nobody killed",
 }

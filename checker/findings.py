@@ -20,6 +20,7 @@ FindingKind = Literal[
     "phantom-element",
     "duplicate",
     "wrong-total",
+    "wrong-slot",
     "did-not-recover",
     "node-died",
 ]
@@ -40,6 +41,7 @@ KINDS: Final[dict[FindingKind, str]] = {
     "phantom-element": "a read returned an element that nobody added",
     "duplicate": "a read returned an element more than once",
     "wrong-total": "a read of all accounts found more or less money than there is",
+    "wrong-slot": "a read returned a value that its key never held at the slot that it names",
     "did-not-recover": "after healing the system did not come to rest within its bound",
     "node-died": "a node died that nobody had killed",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from workloads import bank, kv, list_append, register, set, siblings
+from workloads import bank, eventual_reads, kv, list_append, register, set, siblings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,6 +35,12 @@ WORKLOADS: Final[dict[str, Named]] = {
             "transfers between accounts, and reads of all accounts, as transactions",
             bank.make,
             bank.PARAMETERS,
+        ),
+        Named(
+            "eventual-reads",
+            "registers with strong reads, and eventual ones that are judged by their slot",
+            eventual_reads.make,
+            eventual_reads.PARAMETERS,
         ),
         Named(
             "kv",

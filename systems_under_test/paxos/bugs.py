@@ -10,12 +10,15 @@ from systems_under_test.system import Bug
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from checker.findings import FindingKind
+
 
 def _bug(
     name: str,
     sentence: str,
     *,
     faults: str,
+    finding: FindingKind = "not-linearizable",
     needs: Mapping[str, Any] | None = None,
     workload: str = "register",
     environments: tuple[str, ...] = ("simulated", "local"),
@@ -25,7 +28,7 @@ def _bug(
     return Bug(
         name=name,
         sentence=sentence,
-        finding="not-linearizable",
+        finding=finding,
         workload=workload,
         needs=needs or {},
         faults=faults,
@@ -139,6 +142,13 @@ _BUGS: Final = (
         faults="kill,partition",
         needs={"log_replicas": 2, "replace_after_ms": 500},
         nodes=5,
+    ),
+    _bug(
+        names.EVENTUAL_READS_UNCHOSEN,
+        "An eventual read answers from values that are accepted and may never be chosen.",
+        faults="partition",
+        finding="wrong-slot",
+        workload="eventual-reads",
     ),
     _bug(
         names.TRUNCATES_TOO_EARLY,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from systems_under_test.paxos import api, commands, handover
+from systems_under_test.paxos import api, commands, handover, names
 from systems_under_test.paxos.api import LEADER_HEADER, Order, Read, Write
 from systems_under_test.paxos.configuration import MS
 from systems_under_test.paxos.leadership import UNCHOSEN_MAX
@@ -22,7 +22,7 @@ from systems_under_test.paxos.messages import (
     Forward,
     NotLeading,
 )
-from systems_under_test.paxos.state_machine import canonical
+from systems_under_test.paxos.state_machine import canonical, step_on
 
 if TYPE_CHECKING:
     from systems_under_test.paxos.commands import Command
@@ -106,8 +106,11 @@ class Clients:
             self._arm(step)
 
     def _answer_eventual(self, step: Step, number: int, taken: Open) -> None:
-        value = self._node.state.read(step, taken.key)
-        self.answer(step, number, 200, value, self._node.learner.applied)
+        node = self._node
+        value, slot = node.state.read(step, taken.key), node.learner.applied
+        if node.bug == names.EVENTUAL_READS_UNCHOSEN:
+            value, slot = _with_unchosen(node, taken.key, value), node.log.last
+        self.answer(step, number, 200, value, slot)
 
     def _command(self, asked: Write) -> Command:
         if asked.id is not None:
@@ -280,3 +283,14 @@ class Clients:
         if self._node.leader != NO_BALLOT:
             headers[LEADER_HEADER] = self._node.leader.node
         step.respond(taken.client, status, headers, body)
+
+
+def _with_unchosen(node: Node, key: str, value: bytes) -> bytes:
+    """What a key would hold if everything accepted here were chosen."""
+    for _, entry in node.log.accepted_from(node.learner.applied + 1):
+        if entry.payload[:1] == commands.COMMAND:
+            for verb, name, given in commands.decode(entry.payload).steps:
+                if name == key:
+                    after, _ = step_on(verb, key, value, given)
+                    value = value if after is None else after
+    return value

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
 REQUEST_ID_HEADER: Final = "x-request-id"
+READS: Final = ("read", "read-eventual")
 
 
 def text_of(key: Any) -> str:
@@ -64,7 +65,7 @@ def content_of(reply: Reply | Failure, *, pure: bool) -> tuple[Any, Completion |
 
 
 class RegisterCodec:
-    """`read`, `write` and `cas` of single values."""
+    """`read`, `read-eventual`, `write` and `cas` of single values."""
 
     def encode(self, invocation: Invocation, request_id: str) -> Request:
         """The request for an operation. Raises ValueError for an f that it does not know."""
@@ -77,17 +78,20 @@ class RegisterCodec:
                 return Request("PUT", target, headers, _encode(invocation.input))
             case "cas":
                 return Request("POST", f"{target}/cas", headers, _encode(invocation.input))
+            case "read-eventual":
+                least = "" if invocation.input is None else f"&slot={invocation.input}"
+                return Request("GET", f"{target}?read=eventual{least}", headers)
         raise ValueError(f"the store offers read, write and cas, not {invocation.f!r}")
 
     def decode(self, invocation: Invocation, reply: Reply | Failure) -> Completion:
         """What a reply means."""
-        content, failed = content_of(reply, pure=invocation.f == "read")
+        content, failed = content_of(reply, pure=invocation.f in READS)
         if failed is not None:
             return failed
         extra = {"slot": content["slot"]}
         if invocation.f == "write":
             return Completion("ok", extra=extra)
-        name = "value" if invocation.f == "read" else "swapped"
+        name = "value" if invocation.f in READS else "swapped"
         return Completion("ok", content[name], extra=extra)
 
 

@@ -20,6 +20,8 @@ SAFETY: Final = frozenset(
         "wrong-total",
     }
 )
+BY_SLOT: Final = frozenset({"wrong-slot"})
+"""Whatever is read comes from the log: no lease and no configuration matters to that."""
 LIVENESS: Final = frozenset({"did-not-recover", "node-died"})
 ENDS_PROCESS: Final = frozenset({"kill", "power", "disk", "damage"})
 
@@ -42,7 +44,7 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
             f"the memory engine forgets its vote at {', '.join(deadly)}: a majority may be gone"
         )
         withdrawn["did-not-recover"] = reason
-    return Promises((SAFETY | LIVENESS) - withdrawn.keys(), withdrawn)
+    return Promises((SAFETY | BY_SLOT | LIVENESS) - withdrawn.keys(), withdrawn)
 
 
 def _why_drift_is_too_much(configuration: Configuration, plan: FaultPlanSummary) -> str | None:

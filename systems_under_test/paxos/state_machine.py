@@ -181,7 +181,7 @@ class StateMachine:
                 held = changed.get(key)
                 if held is None:
                     held = self.read(step, key)
-                after, result = _step(verb, key, held, value)
+                after, result = step_on(verb, key, held, value)
                 if after is not None:
                     changed[key] = after
                 results.append(msgspec.Raw(result))
@@ -194,7 +194,7 @@ class StateMachine:
         return Result(200, canonical(results), slot)
 
 
-def _step(verb: str, key: str, held: bytes, value: bytes) -> tuple[bytes | None, bytes]:
+def step_on(verb: str, key: str, held: bytes, value: bytes) -> tuple[bytes | None, bytes]:
     """The value of the key afterwards (None: unchanged), and the result. Raises Conflict."""
     if verb == "r":
         if value not in (NULL, held):

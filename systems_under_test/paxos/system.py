@@ -12,7 +12,7 @@ from systems_under_test.paxos.promises import promises
 from systems_under_test.paxos.quiescence import unrest
 from systems_under_test.paxos.replica import make_replica
 from systems_under_test.system import Offer
-from workloads import bank, kv, list_append, register
+from workloads import bank, eventual_reads, kv, list_append, register
 from workloads.client import Request
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Paxos:
         """Registers with compare-and-set, a map, and transactions over lists and accounts."""
         return {
             "register": Offer(partial(register.make, cas=True), RegisterCodec()),
+            "eventual-reads": Offer(eventual_reads.make, RegisterCodec()),
             "kv": Offer(kv.make, KvCodec()),
             "list-append": Offer(list_append.make, TransactionCodec()),
             "bank": Offer(bank.make, TransactionCodec()),

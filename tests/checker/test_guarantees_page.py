@@ -15,6 +15,7 @@ from checker.findings import KINDS
 from checker.invariants.bank import Bank
 from checker.invariants.recovery import Recovery
 from checker.invariants.set_full import SetFull
+from checker.invariants.slots import Slots
 from checker.invariants.statistics import Statistics
 from checker.sessions.checker import Sessions
 from tests.checker.judging import judged, kinds
@@ -33,6 +34,7 @@ CHECKERS: Final[dict[str, Checker]] = {
         Sessions(),
         SetFull(),
         Bank(("a", "b"), 10),
+        Slots(),
         Recovery(),
         Statistics(),
     )

@@ -20,6 +20,7 @@ SYSTEMS = [
     ("paxos", "kv"),
     ("paxos", "list-append"),
     ("paxos", "bank"),
+    ("paxos", "eventual-reads"),
 ]
 SEEDS_IN_CHECK = range(20)
 SEEDS_IN_SOAK = range(20, int(os.environ.get("LINEAL_SEEDS", "500")))

@@ -11,7 +11,15 @@ from workloads.workload import Workload
 
 
 def test_the_workloads_are_named() -> None:
-    assert sorted(WORKLOADS) == ["bank", "kv", "list-append", "register", "set", "siblings"]
+    assert sorted(WORKLOADS) == [
+        "bank",
+        "eventual-reads",
+        "kv",
+        "list-append",
+        "register",
+        "set",
+        "siblings",
+    ]
 
 
 @pytest.mark.parametrize("name", WORKLOADS)

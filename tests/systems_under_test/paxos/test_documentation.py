@@ -17,6 +17,7 @@ from tests.systems_under_test.paxos.test_scenarios import SCENARIOS
 PAGE = (Path(__file__).parents[3] / "docs/systems/paxos.md").read_text(encoding="utf-8")
 MODULES = {
     "Acceptor": "acceptor",
+    "Clients": "clients",
     "Configuration": "configuration",
     "Election": "election",
     "Group": "group",
