@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 class Explanation(NamedTuple):
     """A finding in words: the sentence, the operations that it names, and its sub-history.
 
-    `faults` are those that the operations touch, unless they are given.
+    `faults` are those that the operations touch, unless they are given. `details` explain further,
+    a line each.
     """
 
     sentence: str
     operations: tuple[Operation, ...] = ()
     sub_history: tuple[Operation, ...] = ()
     faults: tuple[int, ...] | None = None
+    details: tuple[str, ...] = ()
 
 
 class Evidence:
@@ -115,10 +117,10 @@ class Evidence:
         return Verdict.of(findings, observed=seen)
 
     def _finding(self, kind: FindingKind, explanation: Explanation) -> Finding:
-        sentence, operations, sub_history, faults = explanation
+        sentence, operations, sub_history, faults, details = explanation
         if faults is None:
             faults = faults_touched(self._history, operations)
-        return Finding(kind, sentence, operations, faults, sub_history)
+        return Finding(kind, sentence, operations, faults, sub_history, details)
 
 
 def faults_touched(history: History, operations: Iterable[Operation]) -> tuple[int, ...]:

@@ -174,6 +174,7 @@ def _finding_to_json(finding: Finding) -> dict[str, Any]:
         "operations": [msgspec.to_builtins(op) for op in finding.operations],
         "sub_history": [msgspec.to_builtins(op) for op in finding.sub_history],
         "faults": list(finding.faults),
+        "details": list(finding.details),
     }
 
 
@@ -185,6 +186,7 @@ def _verdict_of_json(check: Mapping[str, Any]) -> Verdict:
             msgspec.convert(found["operations"], tuple[Operation, ...]),
             tuple(found["faults"]),
             msgspec.convert(found["sub_history"], tuple[Operation, ...]),
+            tuple(found.get("details", ())),
         )
         for found in check["findings"]
     )

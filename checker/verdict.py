@@ -22,7 +22,7 @@ class Finding:
     `sentence` can be pasted into a bug report. `operations` are those that the sentence names;
     `sub_history` is the smallest set of operations that still shows the violation, in order of
     invocation (empty: the operations themselves). `faults` numbers the faults whose windows the
-    operations touch.
+    operations touch. `details` explain further, a line each.
     """
 
     kind: FindingKind
@@ -30,6 +30,7 @@ class Finding:
     operations: tuple[Operation, ...] = ()
     faults: tuple[int, ...] = ()
     sub_history: tuple[Operation, ...] = ()
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

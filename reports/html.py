@@ -55,6 +55,7 @@ class Told:
     kind: str
     meaning: str
     sentence: str
+    details: tuple[str, ...]
     checker: str
     faults: tuple[tuple[int, str], ...]
     rows: tuple[tuple[str, ...], ...]
@@ -181,6 +182,7 @@ def _told(found: Iterable[tuple[str, Finding]], history: History) -> list[Told]:
                 kind=finding.kind,
                 meaning=KINDS.get(finding.kind, ""),
                 sentence=finding.sentence,
+                details=finding.details,
                 checker=checker,
                 faults=tuple(
                     (number, f"{windows[number].f} {struck(windows[number])}")

@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from checker.evidence import Explanation
-from checker.linearizability.twin import action_of
+from checker.linearizability.twin import action_of, precedes
 from checker.wording import asked, listed, of_key, through
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from checker._core import SearchResult
     from checker.history.events import Operation
     from checker.linearizability.problem import Problem
     from checker.linearizability.witness import Witness
 
 REASONS_MAX: Final = 4
+TOLD_MAX: Final = 6
+"""So many configurations, and other details, are told of a violation."""
 ALONE: Final = "nobody had written what it saw"
 """The reason of an operation that is impossible without any other."""
 
@@ -33,7 +37,38 @@ def explanation(found: Witness, key: Any, *, by_rules: bool) -> Explanation:
         others = listed(_named(op) for op in found.operations if op != culprit)
         why = _joined(f"even with {others} alone, ", list(found.reasons))
     told = f"{operation(culprit)}{of_key(key)} fits into no order of the operations{why}"
-    return Explanation(told, (culprit,), found.operations)
+    return Explanation(told, (culprit,), found.operations, details=tuple(_details(found)))
+
+
+def _details(found: Witness) -> Iterator[str]:
+    """What was possible before the culprit, the longest orders, and what would have to differ."""
+    for configuration in found.configurations[:TOLD_MAX]:
+        early = (
+            f" with {listed(map(_named, configuration.done))} done" if configuration.done else ""
+        )
+        yield f"before it: {configuration.state}{early}; {configuration.reason}"
+    left = len(found.configurations) - TOLD_MAX
+    if left > 0:
+        yield f"before it: {left} more"
+    for order in found.orders:
+        way = ", ".join(map(_named, order.operations)) or "nothing"
+        reasons = "; ".join(f"not {_named(op)}: {reason}" for op, reason in order.stuck[:TOLD_MAX])
+        yield f"longest order: {way}; then {order.state}" + (f"; {reasons}" if reasons else "")
+    pairs = list(_needed(found.relaxed))
+    for first, second in pairs[:TOLD_MAX]:
+        yield f"it matters that {_named(first)} ended before {_named(second)} began"
+    free = [op for op in found.relaxed if op.ret is None and op.outcome == "ok"]
+    if free:
+        yield f"it does not matter whether {listed(map(_named, free))} came to an end"
+
+
+def _needed(relaxed: Sequence[Operation]) -> Iterator[tuple[Operation, Operation]]:
+    """Pairs of which the first had to end before the second began, without those that follow."""
+    for first in relaxed:
+        later = [second for second in relaxed if precedes(first, second)]
+        for second in later:
+            if not any(precedes(middle, second) for middle in later):
+                yield first, second
 
 
 def _joined(before: str, reasons: list[str]) -> str:

@@ -250,6 +250,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "sentence": finding.sentence,
         "operations": [operation.index for operation in finding.operations],
         "faults": list(finding.faults),
+        "sub_history": [operation.index for operation in finding.sub_history],
+        "details": list(finding.details),
     }
 
 
@@ -267,6 +269,8 @@ def _print(result: dict[str, Any], stream: TextIO) -> None:
         print(f"  read as {result['format']}: {', '.join(_told(result['read']))}", file=stream)
     for finding in result["findings"]:
         print(f"  {finding['kind']}: {finding['sentence']}", file=stream)
+        for line in finding["details"]:
+            print(f"    {line}", file=stream)
 
 
 def _told(notes: dict[str, Any]) -> Iterator[str]:

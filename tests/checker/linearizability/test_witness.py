@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from itertools import combinations, permutations
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
 
 from checker.history.notation import parse
 from checker.linearizability import twin
+from checker.linearizability.checker import check
 from checker.linearizability.observable import unobservable
 from checker.linearizability.problem import problem_of
 from checker.linearizability.search import budget_of, search
 from checker.linearizability.witness import Witness, witness
-from checker.models import MODELS
+from checker.models import MODELS, Inconsistent
+from checker.models.model import answers
 from checker.verdict import Budget
 from tests.checker.linearizability.histories import ASKED, random_history
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from checker.history.events import Operation
+    from checker.models.model import Specification
 
 
 @pytest.mark.parametrize("model", ASKED)
@@ -32,8 +42,41 @@ def test_the_small_history_of_every_violation_is_a_violation(model: str) -> None
             assert not found.refuted
             assert found.culprit in found.operations
             assert twin.search(found.operations, MODELS[model]()) is False
+            assert twin.search(found.relaxed, MODELS[model]()) is False
+            for before, after in zip(found.operations, found.relaxed, strict=True):
+                assert before.index == after.index
+                assert after.call <= before.call
+                assert after.ret is None or (before.ret is not None and after.ret >= before.ret)
+            if len(found.relaxed) <= 5:
+                assert_longest(found, MODELS[model]())
             seen += 1
     assert seen > 5
+
+
+def assert_longest(found: Witness, model: Specification) -> None:
+    """Each order told is one that the model allows and time too, and none is longer."""
+    longest = 0
+    for size in range(len(found.relaxed) + 1):
+        for order in permutations(found.relaxed, size):
+            left = [op for op in found.relaxed if op not in order]
+            in_time = not any(
+                twin.precedes(later, earlier) for earlier, later in combinations(order, 2)
+            ) and not any(twin.precedes(op, done) for op in left for done in order)
+            if in_time and allowed(order, model):
+                longest = size
+    assert found.orders
+    for told in found.orders:
+        assert len(told.operations) == longest
+        assert allowed(told.operations, model)
+        assert told.stuck
+
+
+def allowed(order: Sequence[Operation], model: Specification) -> bool:
+    states = [model]
+    for operation in order:
+        after = [answers(state, twin.action_of(operation)) for state in states]
+        states = [state for some in after if not isinstance(some, Inconsistent) for state in some]
+    return bool(states)
 
 
 FORGETFUL = ("register", "cas-register", "multi-register", "set", "kv")
@@ -106,3 +149,34 @@ def test_a_spent_budget_leaves_the_culprit() -> None:
 def test_an_endless_alphabet_leaves_everything_observable() -> None:
     problem = problem_of(parse("p0: push 1 -> ok\np0: pop -> 2"), MODELS["stack"]())
     assert unobservable(problem.automaton, range(2)) == frozenset()
+
+
+def test_a_violation_is_told_with_what_it_was_up_against() -> None:
+    history = parse(
+        """
+        p0: write 1 -> ok
+        p2: write 5 -> ok
+        p3: write 5
+        p1: read -> 1
+        """
+    )
+    [finding] = check(history, MODELS["register"]()).findings
+    assert finding.details == (
+        "before it: the register holding 5; 1 was read, but the register held 5",
+        (
+            "longest order: operation 0 (write 1), operation 2 (write 5); then the register holding 5;"
+            " not operation 5 (read -> 1): 1 was read, but the register held 5"
+        ),
+        "it matters that operation 0 (write 1) ended before operation 2 (write 5) began",
+        "it matters that operation 2 (write 5) ended before operation 5 (read -> 1) began",
+    )
+
+
+def test_open_operations_that_were_done_early_are_named() -> None:
+    history = parse("p0: add 1\np1: add 2\np2: read -> 2\np2: read -> 1\np0: -> ok\np1: -> ok")
+    [finding] = check(history, MODELS["counter"]()).findings
+    assert finding.details[0] == (
+        "before it: the counter at 2 with operation 1 (add 2) done; 1 was read, but the counter"
+        " stood at 2"
+    )
+    assert "it does not matter whether" in finding.details[-1]

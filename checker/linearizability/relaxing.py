@@ -1,0 +1,148 @@
+"""A violation made small, by steps of which none can invent one.
+
+* What was called after the return that could not be explained is cut off, and what returned after
+  it need not have happened.
+* An operation without effect is left out.
+* An operation that no other can observe is left out (`observable.py`).
+* What was answered need not have happened: as if nobody knew.
+* An interval is widened, to the beginning or the end of all.
+
+Whatever order explains a history explains it after such a step too. So each step is kept if the
+search still finds a violation. A write that somebody may have read is never left out: that would
+make the read a violation.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from checker.history.layout import NEVER
+from checker.history.values import int32, int64
+from checker.linearizability.observable import unobservable
+from checker.linearizability.search import PRUNINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from checker._core import SearchBudget, SearchResult
+    from checker.history.events import Operation
+    from checker.linearizability.problem import Problem
+
+PROBES_MAX: Final = 300
+PROBE_STEPS: Final = 10_000
+WIDENED_MAX: Final = 40
+"""Of a longer small history the intervals are left as they are."""
+
+
+class Relaxing:
+    """The history of one object up to a return that could not be explained, ever more relaxed.
+
+    `rows` are left; `call` and `ret` (NEVER: it need not have happened) are their intervals by now.
+    """
+
+    def __init__(
+        self, problem: Problem, rows: Sequence[int], result: SearchResult, budget: SearchBudget
+    ) -> None:
+        assert result.row is not None
+        columns = problem.history.columns
+        self.problem: Final = problem
+        self.budget: Final = budget
+        self.culprit: Final = result.row
+        self.steps: Final = 2 * result.steps + PROBE_STEPS
+        self.probes = 0
+        place = {row: number for number, row in enumerate(rows)}
+        end = (columns.ret[result.row], place[result.row])
+        self.rows = [
+            row for row in rows if problem.action[row] >= 0 and columns.call[row] <= end[0]
+        ]
+        self.call: Final = {row: columns.call[row] for row in self.rows}
+        self.ret: Final = {
+            row: columns.ret[row] if (columns.ret[row], place[row]) <= end else NEVER
+            for row in self.rows
+        }
+
+    def relaxed(self, row: int) -> Operation:
+        """The operation as far as it is still asked for."""
+        ret = None if self.ret[row] == NEVER else self.ret[row]
+        operation = self.problem.history[row]
+        return msgspec.structs.replace(operation, call=self.call[row], ret=ret)
+
+    def run(self) -> bool:
+        """Relax as far as the bounds allow. False if not even the start is found illegal."""
+        if not self._illegal(self.rows):
+            return False
+        size = len(self.rows) + 1
+        while len(self.rows) < size and self._may_go_on():
+            size = len(self.rows)
+            self._leave_out(self._is_pure)
+            alphabet = (self.problem.action[row] for row in self.rows)
+            free = unobservable(self.problem.automaton, alphabet)
+            self._leave_out(partial(self._is_one_of, free))
+        if len(self.rows) <= WIDENED_MAX:
+            self._widen()
+        return True
+
+    def _may_go_on(self) -> bool:
+        return self.probes < PROBES_MAX and self.budget.spent() is None
+
+    def _illegal(self, rows: Sequence[int]) -> bool:
+        """Whether these rows alone are known to be not linearizable."""
+        process, action = self.problem.history.columns.process, self.problem.action
+        self.probes += 1
+        rows = sorted(rows, key=lambda row: (self.call[row], row))
+        results = self.problem.automaton.table.search(
+            int64(self.call[row] for row in rows),
+            int64(self.ret[row] for row in rows),
+            int64(process[row] for row in rows),
+            int32(action[row] for row in rows),
+            int32(range(len(rows))),
+            int32([len(rows)]),
+            0,
+            prune=sorted(PRUNINGS),
+            budget=self.budget,
+            steps=self.steps,
+        )
+        return results[0].outcome == "illegal"
+
+    def _is_one_of(self, actions: frozenset[int], row: int) -> bool:
+        return self.problem.action[row] in actions
+
+    def _is_pure(self, row: int) -> bool:
+        return self.problem.automaton.is_pure(self.problem.action[row])
+
+    def _leave_out(self, may_go: Callable[[int], bool]) -> None:
+        """Leave out what may go in ever smaller chunks, as long as the rest stays illegal."""
+        chunk = sum(map(may_go, self.rows))
+        while chunk and self._may_go_on():
+            candidates = [row for row in self.rows if may_go(row) and row != self.culprit]
+            for start in range(0, len(candidates), chunk):
+                gone = set(candidates[start : start + chunk])
+                rest = [row for row in self.rows if row not in gone]
+                if self._may_go_on() and self._illegal(rest):
+                    self.rows = rest
+            chunk //= 2
+
+    def _widen(self) -> None:
+        """Ask for less of each operation: neither that it happened, nor when it began or ended.
+
+        The new ends lie outside all others, so that no two stamps become equal: of one process
+        even those have an order.
+        """
+        low = min(self.call.values()) - 1
+        returned = [ret for ret in self.ret.values() if ret != NEVER]
+        high = max(returned) + 1
+        for row in self.rows:
+            if row != self.culprit:
+                self._try(self.ret, row, NEVER)
+        for row in self.rows:
+            self._try(self.call, row, low)
+            if self.ret[row] != NEVER:
+                self._try(self.ret, row, high)
+
+    def _try(self, of: dict[int, int], row: int, stamp: int) -> None:
+        before, of[row] = of[row], stamp
+        if not (before != stamp and self._may_go_on() and self._illegal(self.rows)):
+            of[row] = before
