@@ -22,6 +22,10 @@ PURE, BLIND, SETTLES = 1, 2, 4
 
 REFUSED: Final = -1
 
+ASKED_TWICE_EVERY: Final = 100
+"""One question in so many is asked twice, to find a model that answers at random."""
+ASKED_TWICE_MAX: Final = 1_000
+
 
 class WrongDeclaration(ValueError):
     """A model that declares what it does not keep. The message says what, where, and what to do."""
@@ -41,6 +45,8 @@ class Automaton:
         self._state_numbers: Final[dict[Hashable, int]] = {identity(model): 0}
         self._action_numbers: Final[dict[tuple[str, ...], int]] = {}
         self._flags: Final = bytearray()
+        self._first: Final[dict[int, int | tuple[int, ...] | None]] = {}
+        self._asked = 0
         deterministic = not hasattr(model, "steps")
         self.table: Final = TransitionTable(self.successor, b"", deterministic=deterministic)
 
@@ -78,19 +84,52 @@ class Automaton:
         """Whether the action is declared to be possible always, so that it observes nothing."""
         return bool(self._flags[action] & BLIND)
 
+    def try_first(self, action: int) -> None:
+        """Ask about an action in the initial state. Raises Unfit if the model does not have it."""
+        if action not in self._first:
+            self._first[action] = self._ask(0, action)
+
     def successor(self, state: int, action: int) -> int | tuple[int, ...] | None:
-        """The number of the state that follows, several, REFUSED, or None if the model failed."""
+        """The number of the state that follows, several, REFUSED, or None if the model failed.
+
+        Raises Unfit, and WrongDeclaration for a model that answers at random.
+        """
+        if state == 0 and action in self._first:
+            return self._first[action]
+        return self._ask(state, action)
+
+    def _ask(self, state: int, action: int) -> int | tuple[int, ...] | None:
         try:
-            after = answers(self.states[state], self.actions[action])
-            if isinstance(after, Inconsistent):
-                return REFUSED
-            numbers = tuple(map(self._state_number, after))
-        except Unfit:
+            numbers = self._answer(state, action)
+            if self._asked % ASKED_TWICE_EVERY == 0:
+                self._ask_again(state, action, numbers)
+            self._asked += 1
+        except (Unfit, WrongDeclaration):
             raise
         except Exception as error:
             self.failures[state, action] = error
             return None
-        return numbers[0] if len(numbers) == 1 else numbers
+        return numbers[0] if len(numbers) == 1 else numbers or REFUSED
+
+    def _answer(self, state: int, action: int) -> tuple[int, ...]:
+        """The numbers of the states that follow; none if the model refuses."""
+        after = answers(self.states[state], self.actions[action])
+        return () if isinstance(after, Inconsistent) else tuple(map(self._state_number, after))
+
+    def _ask_again(self, state: int, action: int, before: tuple[int, ...]) -> None:
+        if self._asked >= ASKED_TWICE_EVERY * ASKED_TWICE_MAX:
+            return
+        where = f"{self.actions[action]} in the state {self.states[state]}"
+        if self._state_numbers.get(identity(self.states[state])) != state:
+            raise WrongDeclaration(
+                f"the model is changed by being asked: {where} is not what it was before;"
+                " let `step` answer another value"
+            )
+        if sorted(self._answer(state, action)) != sorted(before):
+            raise WrongDeclaration(
+                f"the model answers one question in two ways: {where};"
+                " if several states may follow let `steps` name all of them"
+            )
 
     def refusal(self, state: int, action: int) -> str | None:
         """Why the model refuses the action in this state; None if it does not."""

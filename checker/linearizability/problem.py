@@ -114,7 +114,9 @@ def _numbered(automaton: Automaton, actions: Sequence[Action], indices: Sequence
     for action, index in zip(actions, indices, strict=True):
         try:
             number = automaton.number(action)
-            _try(automaton, number)
+            # An operation that the model does not have shows in the initial state. What else may
+            # go wrong there counts only if a search comes upon it.
+            automaton.try_first(number)
         except Unfit as unfit:
             problems.append(f"operation {index}: {unfit}")
             number = -1
@@ -124,14 +126,6 @@ def _numbered(automaton: Automaton, actions: Sequence[Action], indices: Sequence
         rest = [f"and {more} more"] if more > 0 else []
         raise Unfit("\n".join([*problems[:TOLD_MAX], *rest]))
     return numbers
-
-
-def _try(automaton: Automaton, number: int) -> None:
-    """Step once from the initial state: an operation that the model does not have shows here.
-
-    What else may go wrong there counts only if a search comes upon it.
-    """
-    automaton.successor(0, number)
 
 
 def _by_partition(raw: memoryview, parts: list[Any]) -> Objects:

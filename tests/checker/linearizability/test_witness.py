@@ -164,8 +164,8 @@ def test_a_violation_is_told_with_what_it_was_up_against() -> None:
     assert finding.details == (
         "before it: the register holding 5; 1 was read, but the register held 5",
         (
-            "longest order: operation 0 (write 1), operation 2 (write 5); then the register holding 5;"
-            " not operation 5 (read -> 1): 1 was read, but the register held 5"
+            "longest order: operation 0 (write 1), operation 2 (write 5); then the register holding"
+            " 5; not operation 5 (read -> 1): 1 was read, but the register held 5"
         ),
         "it matters that operation 0 (write 1) ended before operation 2 (write 5) began",
         "it matters that operation 2 (write 5) ended before operation 5 (read -> 1) began",
