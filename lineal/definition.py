@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from checker.claims import Promises
 from checker.verdict import Budget
@@ -16,12 +16,15 @@ from nemesis.plans import missing_capabilities, parse
 from systems_under_test.environments.docker.options import CARRIED as DOCKER_CARRIES
 from systems_under_test.environments.docker.options import options_of as docker_options_of
 from systems_under_test.environments.ssh.places import names_of, options_of, places_of, sharing
+from systems_under_test.foreign import CARRIED as FOREIGN_CARRY
+from systems_under_test.foreign import ENVIRONMENTS as FOREIGN_ENVIRONMENTS
+from systems_under_test.foreign import Adopted, is_foreign
 from systems_under_test.system import FaultPlanSummary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from systems_under_test.system import BundledSystem, Offer
+    from systems_under_test.system import BundledSystem, Offer, System
     from workloads.workload import Workload
 
 CAPABILITIES_BY_ENVIRONMENT: Mapping[str, frozenset[str]] = {
@@ -49,7 +52,7 @@ class Test:
 
     __test__ = False  # Not a test case of pytest's.
 
-    system: BundledSystem
+    system: System
     workload: str = ""
     environment: str = "local"
     nodes: tuple[str, ...] = ()
@@ -71,6 +74,8 @@ class Test:
 
     def __post_init__(self) -> None:
         """Fill in what the system knows better: nodes and workload."""
+        if is_foreign(self.system) and not isinstance(self.system, Adopted):
+            object.__setattr__(self, "system", Adopted(self.system))
         if self.environment == "ssh" and self.nodes and not self.addresses:
             object.__setattr__(self, "addresses", self.nodes)
             object.__setattr__(self, "nodes", names_of(self.addresses))
@@ -137,8 +142,25 @@ class Test:
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """What its environment carries; nothing for an environment that there is not."""
-        return CAPABILITIES_BY_ENVIRONMENT.get(self.environment, frozenset())
+        """What its environment carries for it; nothing for an environment that there is not."""
+        carried = CAPABILITIES_BY_ENVIRONMENT.get(self.environment, frozenset())
+        return carried if self.foreign is None else carried & FOREIGN_CARRY
+
+    @property
+    def foreign(self) -> Adopted | None:
+        """The system, if it is a foreign one."""
+        return self.system if isinstance(self.system, Adopted) else None
+
+    @property
+    def bundled(self) -> BundledSystem:
+        """The system, which is one of our own."""
+        assert self.foreign is None
+        return cast("BundledSystem", self.system)
+
+    @property
+    def has_dump(self) -> bool:
+        """Whether its nodes tell everything that they hold."""
+        return self.foreign is None and self.bundled.dump_request is not None
 
     def promises(self) -> Promises:
         """What the system claims here under this plan, of what the workload can judge."""
@@ -158,6 +180,12 @@ class Test:
         if self.bug is not None and self.bug not in self.system.bugs:
             valid = ", ".join(sorted(self.system.bugs)) or "none"
             found.append(f"unknown bug {self.bug!r} of {self.system.name}; there are: {valid}")
+        elif self.foreign is not None and self.environment not in FOREIGN_ENVIRONMENTS:
+            found.append(
+                f"{self.system.name} is a foreign system, which the environment "
+                f"{self.environment} has no place for; add "
+                f"{' or '.join(f'--environment {name}' for name in FOREIGN_ENVIRONMENTS)}"
+            )
         found += self._problems_of_numbers() + self._problems_of_machines()
         if len(set(self.nodes)) < len(self.nodes):
             found.append(f"nodes {', '.join(self.nodes)}: a name stands twice")
@@ -222,7 +250,11 @@ class Test:
         """What can be done to a live node's disk depends on the engine that keeps its state."""
         if self.environment == "simulated":
             return []
-        engine = self.system.engine(self.system_options)
+        if self.foreign is not None:
+            if "power" in self.plan.nemesis.needs and not self._has_own_disks():
+                return [f"no power loss for {self.system.name} without disk=loop, which takes root"]
+            return []
+        engine = self.bundled.engine(self.system_options)
         plan, found = self.plan.nemesis, []
         if "disk" in plan.needs and engine == "memory":
             found.append("no disk faults where the engine is `memory`: nothing is on the disk")

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 from checker.convergence.siblings import differences_to_read_again
 from checker.history.columns import History
 from systems_under_test.environments.cluster import EnvironmentFailed
-from workloads.client import Reply
 from workloads.generators import (
     any_of,
     on_clients,
@@ -29,12 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lineal.definition import Test
+    from lineal.health import Health
     from lineal.interpreters.world import World
     from workloads.generators.protocol import Generator
 
 SECOND: Final = 1_000_000_000
 POLL_NS: Final = SECOND // 5
-STATUS_TIMEOUT_NS: Final = SECOND
 CALM_ROUNDS: Final = 2
 """A digest may be equal by chance of timing: quiescent is what stays so for a second round."""
 
@@ -49,6 +48,7 @@ class Phases:
 
     test: Test
     world: World
+    health: Health
     tell: Callable[[str], None]
 
     def all(self) -> None:
@@ -104,7 +104,7 @@ class Phases:
         began = self.world.now()
         calm = 0
         while True:
-            reasons = self._unrest()
+            reasons = self.health.unrest()
             calm = 0 if reasons else calm + 1
             if calm >= CALM_ROUNDS:
                 self._note("quiescent", {"after_ns": self.world.now() - began})
@@ -129,7 +129,7 @@ class Phases:
     def _read_once(self) -> None:
         self.tell("reading")
         nodes = self.test.nodes
-        if self.test.system.dump_request is not None:
+        if self.test.has_dump:
             dumps = (invoke("dump", node=node) for node in nodes)
             self.world.run(on_clients(phases(*dumps)))
         final: Generator | None = self.test.made_workload.final_generator(nodes)
@@ -142,28 +142,13 @@ class Phases:
             self._note("node-died", {"node": name})
 
     def _await_answers(self, limit_s: float) -> list[str]:
-        """Wait until all nodes answer their status with 200; otherwise who does not, and how."""
+        """Wait until all nodes serve; otherwise which do not, and what they do instead."""
         began = self.world.now()
-        request = self.test.system.status_request
         while True:
-            replies = self.world.ask(dict.fromkeys(self.test.nodes, request), STATUS_TIMEOUT_NS)
-            silent = [
-                f"{node}: answers status {reply.status}"
-                if isinstance(reply, Reply)
-                else f"{node}: {reply.reason}"
-                for node, reply in replies.items()
-                if not isinstance(reply, Reply) or reply.status != 200
-            ]
+            silent = self.health.silent()
             if not silent or self.world.now() - began > limit_s * SECOND:
                 return silent
             self.world.wait(POLL_NS)
-
-    def _unrest(self) -> list[str]:
-        request = self.test.system.status_request
-        replies = self.world.ask(dict.fromkeys(self.test.nodes, request), STATUS_TIMEOUT_NS)
-        statuses = {n: r for n, r in replies.items() if isinstance(r, Reply)}
-        silent = [f"{n} does not answer" for n in self.test.nodes if n not in statuses]
-        return silent or self.test.system.unrest(statuses)
 
     def _note(self, f: str, output: object) -> None:
         self.world.desk.note(f, self.world.now(), output)

@@ -16,6 +16,7 @@ SYSTEMS: Final = {
     "atomic": "systems_under_test.atomic.system:SYSTEM",
     "dynamo": "systems_under_test.dynamo.system:SYSTEM",
     "paxos": "systems_under_test.paxos.system:SYSTEM",
+    "redis": "systems_under_test.redis:SYSTEM",
 }
 ENVIRONMENTS: Final = {
     "docker": "containers on one bridge, cut by the kernel; power losses where the harness is root",
@@ -57,13 +58,22 @@ def load(path: str) -> Any:
 
 
 def system(name: str) -> Any:
-    """The system of that name, or at that path."""
-    if ":" in name:
-        found = load(name)
-        return found() if isinstance(found, type) else found
-    if name not in SYSTEMS:
+    """The system of that name, or at that path; a foreign one is adopted."""
+    from systems_under_test.foreign import Adopted, is_foreign
+
+    if ":" not in name and name not in SYSTEMS:
         raise unknown_name("system", name, SYSTEMS)
-    return load(SYSTEMS[name])
+    found = load(SYSTEMS.get(name, name))
+    if isinstance(found, type):
+        found = found()
+    return Adopted(found) if is_foreign(found) and not isinstance(found, Adopted) else found
+
+
+def is_system(found: Any) -> bool:
+    """Whether something that was loaded is a system, and not a function that makes a test."""
+    from systems_under_test.foreign import is_foreign
+
+    return hasattr(found, "replica_path") or is_foreign(found)
 
 
 def shadowed_packages() -> list[str]:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from checker.history.columns import History
 from checker.judgement import judge
 from lineal.definition import OWN, hyphenated, own_command
+from lineal.dumping import DumpingCodec
+from lineal.health import BundledHealth, ForeignHealth
 from lineal.interpreters.desk import Desk
 from lineal.phases import Phases
 from lineal.recorder import Recorder
@@ -36,8 +38,10 @@ if TYPE_CHECKING:
     from checker.judgement import Judgement
     from checker.verdict import Budget
     from lineal.definition import Test
+    from lineal.health import Health
     from lineal.interpreters.world import World
     from systems_under_test.environments.cluster import LiveCluster
+    from workloads.client import Client
 
 logger = logging.getLogger("lineal.running")
 
@@ -196,19 +200,21 @@ def _drive(test: Test, directory: RunDirectory, recorder: Recorder, listener: Li
         rng=Rng(f"{test.seed}/generator"),
         pure=test.made_workload.pure | {"dump"},
     )
+    foreign = test.foreign
     spec = ClusterSpec(
         nodes=test.nodes,
-        replica_path=test.system.replica_path,
+        replica_path=test.bundled.replica_path if foreign is None else foreign.path,
         options=test.system_options,
         bug=test.bug,
-        engine=test.system.engine(test.system_options),
+        engine=test.bundled.engine(test.system_options) if foreign is None else "memory",
         seed=test.seed,
         directory=directory.nodes,
+        foreign=foreign,
     )
     open_world = _simulated_world if test.environment == "simulated" else _live_world
-    with open_world(test, spec, desk) as world:
+    with open_world(test, spec, desk) as (world, health):
         try:
-            Phases(test, world, listener.phase).all()
+            Phases(test, world, health, listener.phase).all()
         finally:
             _heal_what_is_open(test, world)
 
@@ -225,53 +231,68 @@ def _heal_what_is_open(test: Test, world: World) -> None:
 
 
 @contextlib.contextmanager
-def _simulated_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[World]:
-    from lineal.dumping import DumpingCodec
+def _simulated_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[tuple[World, Health]]:
     from lineal.interpreters.simulated import SimulatedWorld
     from systems_under_test.environments.simulated.cluster import SimulatedCluster
 
     cluster = SimulatedCluster(spec)
     cluster.up()
     try:
-        yield SimulatedWorld(
+        world = SimulatedWorld(
             cluster=cluster,
             desk=desk,
-            codec=DumpingCodec(test.system, test.offer.codec),
+            codec=_codec_of(test),
             nemesis=test.plan.nemesis,
             timeout_ns=int(test.operation_timeout_s * 1e9),
         )
+        yield world, BundledHealth(test.bundled, test.nodes, world)
     finally:
         cluster.down()
 
 
 @contextlib.contextmanager
-def _live_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[World]:
-    from lineal.dumping import DumpingCodec
+def _live_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[tuple[World, Health]]:
     from lineal.interpreters.live import LiveWorld
     from lineal.interpreters.workers import CodecClient
     from systems_under_test.environments.http_client import HttpClient
 
-    codec = DumpingCodec(test.system, test.offer.codec)
     start_ns = time.monotonic_ns()
+    foreign = test.foreign
     with _live_cluster(test, spec) as cluster:
 
         def ask_node(node: str, request: Any, timeout_s: float) -> Any:
             with contextlib.closing(HttpClient(cluster.client_address(node))) as client:
                 return client.call(request, timeout_s)
 
+        def connect(node: str) -> Client:
+            if foreign is None:
+                return CodecClient(_codec_of(test), HttpClient(cluster.client_address(node)))
+            return foreign.client(cluster.foreign.nodes[node], cluster.foreign)
+
         world = LiveWorld(
             cluster=cluster,
             desk=desk,
-            connect=lambda node: CodecClient(codec, HttpClient(cluster.client_address(node))),
+            connect=connect,
             ask_node=ask_node,
             nemesis=test.plan.nemesis,
             timeout_ns=int(test.operation_timeout_s * 1e9),
             start_ns=start_ns,
         )
+        health: Health
+        if foreign is None:
+            health = BundledHealth(test.bundled, test.nodes, world)
+        else:
+            health = ForeignHealth(foreign, cluster.foreign)
         try:
-            yield world
+            yield world, health
         finally:
             world.close()
+
+
+def _codec_of(test: Test) -> DumpingCodec:
+    codec = test.offer.codec
+    assert codec is not None, "a bundled system has a codec for every workload"
+    return DumpingCodec(test.bundled, codec)
 
 
 def _live_cluster(test: Test, spec: ClusterSpec) -> AbstractContextManager[LiveCluster]:

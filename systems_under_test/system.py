@@ -55,14 +55,17 @@ class FaultPlanSummary:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A workload that a system offers: how to make it, and the codec that carries it."""
+    """A workload that a system offers: how to make it, and the codec that carries it.
+
+    A foreign system has no codec: its own client carries the workload.
+    """
 
     workload: Callable[..., Workload]
-    codec: Codec
+    codec: Codec | None = None
 
 
-class BundledSystem(Protocol):
-    """A system of our own: pure replicas behind the replica port.
+class System(Protocol):
+    """What every system has, bundled or foreign.
 
     `options` given to these methods are those of `--option key=value`, already validated.
     """
@@ -101,6 +104,16 @@ class BundledSystem(Protocol):
         """Everything that is wrong with these options, in sentences; empty if nothing is."""
         ...
 
+    def promises(
+        self, options: Mapping[str, Any], nodes: tuple[str, ...], plan: FaultPlanSummary
+    ) -> Promises:
+        """What it claims in this configuration under this plan."""
+        ...
+
+
+class BundledSystem(System, Protocol):
+    """A system of our own: pure replicas behind the replica port."""
+
     def replica(self, place: Place, options: Mapping[str, Any], bug: str | None) -> Replica:
         """A new life of a node. A host process reaches it as `package:make_replica`."""
         ...
@@ -112,12 +125,6 @@ class BundledSystem(Protocol):
 
     def engine(self, options: Mapping[str, Any]) -> Engine:
         """The storage engine its host must offer: `memory`, `sqlite` or `lmdb`."""
-        ...
-
-    def promises(
-        self, options: Mapping[str, Any], nodes: tuple[str, ...], plan: FaultPlanSummary
-    ) -> Promises:
-        """What it claims in this configuration under this plan."""
         ...
 
     @property

@@ -112,7 +112,7 @@ def make_test(args: argparse.Namespace, seed: int, **fixed: Any) -> Test:
     budget = {name: value for name, value in budget.items() if value is not None}
     if budget:
         parameters["budget"] = budget
-    if ":" in args.system and not hasattr(registry.load(args.system), "replica_path"):
+    if ":" in args.system and not registry.is_system(registry.load(args.system)):
         return definition.own(path=args.system, seed=seed, arguments=options, given=parameters)
     return definition.standard(system=args.system, seed=seed, options=options, **parameters)
 

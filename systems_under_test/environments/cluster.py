@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from systems_under_test.foreign import Adopted, ForeignCluster
+
 Link = tuple[str, str]
 """A directed link: (sender, receiver)."""
 
@@ -38,9 +40,10 @@ CAPABILITIES: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClusterSpec:
-    """What an environment needs to know to bring up a cluster of a bundled system.
+    """What an environment needs to know to bring up a cluster.
 
-    `replica_path` is `module:function`; the function is called as `make(place, options, bug)`.
+    `replica_path` is `module:function`; the function is called as `make(place, options, bug)`. Of a
+    foreign system it is the module alone, and `foreign` the system itself.
     `directory` is where each node gets a folder `<name>/` for its log and its files (the run
     directory's `nodes/`); the simulation needs none and writes there only at the end.
     """
@@ -52,6 +55,7 @@ class ClusterSpec:
     engine: Literal["memory", "sqlite", "lmdb"]
     seed: int
     directory: Path | None = None
+    foreign: Adopted | None = None
 
 
 class EnvironmentFailed(Exception):
@@ -213,7 +217,12 @@ class LiveCluster(Cluster, Protocol):
     """A cluster in real time, whose nodes have addresses."""
 
     def client_address(self, node: str) -> tuple[str, int]:
-        """Where clients reach a node, in every life of it."""
+        """Where clients reach a node of a bundled system, in every life of it."""
+        ...
+
+    @property
+    def foreign(self) -> ForeignCluster:
+        """The cluster as a foreign system sees it; EnvironmentFailed where none has a place."""
         ...
 
 

@@ -22,6 +22,7 @@ from systems_under_test.environments.docker.partitions import reset_connections
 from systems_under_test.environments.local.guarded import Guardian
 from systems_under_test.environments.local.launch import child_environment
 from systems_under_test.environments.local.loop_thread import LoopThread
+from systems_under_test.foreign import ForeignCluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -112,10 +113,10 @@ class DockerCluster:
             "partition": cutting,
             "kill": "docker kill" if options.kill == CONTAINER else "SIGKILL",
             "pause": "docker pause" if options.pause == CONTAINER else "SIGSTOP",
-            "clock": "host",
             "power": "copy of the disk" if options.disk == LOOP else "log cut to what was synced",
-            "disk": "host",
         }
+        if self._spec.foreign is None:
+            methods |= {"clock": "host", "disk": "host"}
         if options.links == PROXY:
             methods["link"] = PROXY
         return methods
@@ -123,6 +124,11 @@ class DockerCluster:
     def client_address(self, node: str) -> Address:
         """Where clients reach a node, in every life of it."""
         return self.nodes[node].client_address
+
+    @property
+    def foreign(self) -> ForeignCluster:
+        """The cluster as a foreign system sees it."""
+        return ForeignCluster(self._running[0].programs, self._spec.options)
 
     def up(self) -> None:
         """Make every node and wait until each serves and reaches every other one.
@@ -269,7 +275,7 @@ class DockerCluster:
         deadline = time.monotonic() + LINKS_S_MAX
         broken: list[str] = []
         while time.monotonic() < deadline:
-            passed = self.try_messages(links)
+            passed = self.try_messages(links) if self._spec.foreign is None else self.probe(links)
             broken = [f"{sender}->{to}" for (sender, to), passes in passed.items() if not passes]
             if not broken:
                 return

@@ -17,15 +17,8 @@ from systems_under_test.environments.docker.engine import LABEL, OWNER_LABEL, in
 from systems_under_test.environments.docker.entrances import BySidecar, FromHost, Inside
 from systems_under_test.environments.docker.image import ensure_image
 from systems_under_test.environments.docker.network import Bridge, free_ports, make_bridge
-from systems_under_test.environments.docker.node import (
-    CLIENT_PORT,
-    HELLO_S_MAX,
-    INSIDE,
-    PEER_PORT,
-    RECORD,
-    DockerNode,
-    Place,
-)
+from systems_under_test.environments.docker.node import HELLO_S_MAX, DockerNode
+from systems_under_test.environments.docker.occupants import Programs, ReplicaProcess
 from systems_under_test.environments.docker.options import (
     AUTO,
     HOST_BRIDGE,
@@ -39,13 +32,20 @@ from systems_under_test.environments.docker.partitions import (
     InNetworks,
     host_can,
 )
+from systems_under_test.environments.docker.places import (
+    CLIENT_PORT,
+    INSIDE,
+    PEER_PORT,
+    RECORD,
+    Place,
+)
 from systems_under_test.environments.docker.supervised import Supervised
 from systems_under_test.environments.docker.supervisor import CONTROL_PORT
 from systems_under_test.environments.local.proxied_links import ProxiedLinks
 from systems_under_test.rng import Rng
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from systems_under_test.environments.cluster import ClusterSpec, Link
@@ -69,6 +69,8 @@ class Site:
     spec: ClusterSpec
     options: DockerOptions
     nodes: dict[str, DockerNode] = field(default_factory=dict)
+    programs: dict[str, Programs] = field(default_factory=dict)
+    """Of a foreign system, by node."""
     disks: list[LoopDisk] = field(default_factory=list)
     cutting: str = ""
     """The method by which links are cut."""
@@ -175,7 +177,13 @@ def build(
         json.dumps(dict(spec.options))
     except (OSError, TypeError, ValueError) as error:
         raise EnvironmentFailed(f"the cluster cannot be made: {error}") from error
-    image = ensure_image(engine.client, spec.replica_path, base=options.base, tell=tell)
+    image = ensure_image(
+        engine.client,
+        spec.replica_path,
+        base=options.base,
+        foreign=None if spec.foreign is None else spec.foreign.image,
+        tell=tell,
+    )
     before_first()
     if options.disk == LOOP:
         reason = cannot()
@@ -188,13 +196,12 @@ def build(
     sidecar = _choose_cutting(site, engine, image, token)
     peers = _peers(site, loop, bridge)
     user = own_user(engine)
-    ports = free_ports(2 * len(spec.nodes), Rng(f"{site.run}/ports"))
-    for i, name in enumerate(spec.nodes):
+    inside = (CLIENT_PORT,) if spec.foreign is None else spec.foreign.ports
+    inside = (*inside, CONTROL_PORT)
+    ports = iter(free_ports(len(inside) * len(spec.nodes), Rng(f"{site.run}/ports")))
+    for name in spec.nodes:
         directory = site.directory / name
         directory.mkdir(exist_ok=True)
-        disk = LoopDisk(run=site.run, node=name, directory=directory) if _has_disk(site) else None
-        if disk is not None:
-            site.disks.append(disk)
         recipe = Recipe(
             name=f"lineal-{site.run}-{name}",
             hostname=name,
@@ -204,30 +211,55 @@ def build(
             network=bridge.name,
             address=bridge.addresses[name],
             hosts=site.addresses,
-            ports={CLIENT_PORT: ports[2 * i], CONTROL_PORT: ports[2 * i + 1]},
+            ports={port: next(ports) for port in inside},
             binds={str(directory.resolve()): str(INSIDE)},
             capabilities=("NET_ADMIN",) if site.cutting == IN_CONTAINER else (),
             user=user,
         )
-        place = Place(
-            spec=spec,
-            options=options,
-            name=name,
-            directory=directory,
-            token=token,
-            peers=peers[name],
-            disk=disk,
-            began_again=site.began_again,
-        )
-        site.nodes[name] = DockerNode(place, Container(engine, recipe), loop)
+        site.nodes[name] = _node(site, Container(engine, recipe), token, peers[name], loop)
     engine.side_by_side(lambda disk: disk.make(), site.disks)
     engine.side_by_side(lambda node: node.make(), site.nodes.values())
     _begin_cutting(site, engine, sidecar)
     _write_about(site, image, bridge)
 
 
-def _has_disk(site: Site) -> bool:
-    return site.options.disk == LOOP
+def _node(
+    site: Site,
+    container: Container,
+    token: str,
+    peers: Mapping[str, tuple[str, int]],
+    loop: LoopThread,
+) -> DockerNode:
+    """A node with what is to run in it, and its disk where it has one of its own."""
+    name = container.recipe.hostname
+    directory = site.directory / name
+    disk = None
+    if site.options.disk == LOOP:
+        disk = LoopDisk(run=site.run, node=name, directory=directory)
+        site.disks.append(disk)
+    place = Place(
+        spec=site.spec,
+        options=site.options,
+        name=name,
+        directory=directory,
+        token=token,
+        peers=peers,
+        disk=disk,
+        began_again=site.began_again,
+    )
+    supervised = Supervised(name, container.control, token)
+    foreign = site.spec.foreign
+    if foreign is None:
+        return DockerNode(place, container, supervised, ReplicaProcess(place, supervised, loop))
+    programs = site.programs[name] = Programs(
+        foreign,
+        place,
+        supervised,
+        container.recipe.address,
+        container.recipe.ports,
+        site.programs,
+    )
+    return DockerNode(place, container, supervised, programs)
 
 
 def _choose_cutting(site: Site, engine: Engine, image: str, token: str) -> Supervised | None:

@@ -25,6 +25,7 @@ from systems_under_test.environments.cluster import EnvironmentFailed
 from systems_under_test.environments.docker.closure import closure_of
 from systems_under_test.environments.docker.distribution import base_tag, make_base
 from systems_under_test.environments.docker.engine import LABEL, in_words
+from systems_under_test.environments.docker.packages import with_packages
 from systems_under_test.environments.docker.wheels import (
     ImagePython,
     cache_directory,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from systems_under_test.environments.docker.closure import Closure
+    from systems_under_test.foreign import Image
 
 REPOSITORY: Final = "lineal"
 DEFAULT_BASE: Final = "python:3.11-slim-bookworm"
@@ -56,16 +58,22 @@ def ensure_image(
     replica_path: str | None = None,
     *,
     base: str | None = None,
+    foreign: Image | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> str:
     """The tag of an image that can run this replica, and all bundled ones; built where it must be.
 
-    `tell` is given a line for everything that takes long. Raises EnvironmentFailed.
+    For a foreign system it holds that system's packages and our supervisor instead. `tell` is given
+    a line for everything that takes long. Raises EnvironmentFailed.
     """
-    closure = closure_of(_roots(replica_path))
+    closure = closure_of([SUPERVISOR] if foreign is not None else _roots(replica_path))
     dockerfile = (files("systems_under_test.images") / "Dockerfile").read_bytes()
     with _one_at_a_time():
-        base = base or find_base(client, tell)
+        if foreign is not None:
+            base = base or foreign.base
+        base = find_base(client, tell) if base is None else have(client, base, tell)
+        if foreign is not None:
+            base = with_packages(client, base, foreign, tell)
         with in_words(f"looking at {base}"):
             base_id = str(client.images.get(base).id)
         python = _python_of(client, base, base_id)
@@ -97,6 +105,17 @@ def find_base(client: docker.DockerClient, tell: Callable[[str], None]) -> str:
         tell(f"{DEFAULT_BASE} cannot be pulled: {error.explanation or error}")
         return make_base(client, tell)
     return DEFAULT_BASE
+
+
+def have(client: docker.DockerClient, tag: str, tell: Callable[[str], None]) -> str:
+    """That image, which is here or pulled. Raises EnvironmentFailed."""
+    try:
+        client.images.get(tag)
+    except docker.errors.ImageNotFound:
+        tell(f"pulling {tag}")
+        with in_words(f"pulling {tag}"):
+            client.images.pull(tag)
+    return tag
 
 
 def _roots(replica_path: str | None) -> list[str]:

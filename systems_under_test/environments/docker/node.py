@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.environments.cluster import (
@@ -13,61 +11,41 @@ from systems_under_test.environments.cluster import (
     NodeState,
 )
 from systems_under_test.environments.docker.options import CONTAINER
-from systems_under_test.environments.docker.supervised import Supervised, Unreachable
-from systems_under_test.environments.local.disk import FILE, NodeDisk
-from systems_under_test.environments.local.launch import LOG, node_command, tail
+from systems_under_test.environments.docker.places import CLIENT_PORT
+from systems_under_test.environments.docker.supervised import Unreachable
+from systems_under_test.environments.docker.supervisor import NODE
+from systems_under_test.environments.local.disk import NodeDisk
+from systems_under_test.environments.local.launch import LOG, tail
 from systems_under_test.environments.local.ports import LOOPBACK
-from systems_under_test.environments.local.steering import Steering
-from systems_under_test.host.incarnation import read_incarnation
-from systems_under_test.replica import StorageDamaged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from systems_under_test.environments.cluster import ClusterSpec, DamageKind, DiskQuality
+    from systems_under_test.environments.cluster import DamageKind, DiskQuality
     from systems_under_test.environments.docker.container import Container
-    from systems_under_test.environments.docker.disks import LoopDisk
-    from systems_under_test.environments.docker.options import DockerOptions
-    from systems_under_test.environments.local.loop_thread import LoopThread
+    from systems_under_test.environments.docker.occupants import Occupant
+    from systems_under_test.environments.docker.places import Place
+    from systems_under_test.environments.docker.supervised import Supervised
 
 Address = tuple[str, int]
 
-INSIDE: Final = PurePosixPath("/node")
-"""Where a node's directory is seen in its container."""
-RECORD: Final = "lives.jsonl"
-CLIENT_PORT: Final = 8000
-PEER_PORT: Final = 9000
 HELLO_S_MAX: Final = 15.0
 SPARE_BYTES: Final = 8 * 2**20
 """What is left to a node that is to run out of memory; less would be refused by the kernel."""
 BALLAST_BYTES: Final = 256 * 2**20
-ANYWHERE: Final = "0.0.0.0"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
-    """Where a node stands: what it is told at every start."""
-
-    spec: ClusterSpec
-    options: DockerOptions
-    name: str
-    directory: Path
-    token: str
-    peers: Mapping[str, Address]
-    disk: LoopDisk | None
-    began_again: Callable[[str], None]
-    """Called when its container has been started anew, before the node in it is."""
 
 
 class DockerNode:
     """One node. Its verbs may be called from any thread, one at a time for each node."""
 
-    def __init__(self, place: Place, container: Container, loop: LoopThread) -> None:
+    def __init__(
+        self, place: Place, container: Container, supervised: Supervised, occupant: Occupant
+    ) -> None:
         self._place = place
         self.container = container
-        self._supervised = Supervised(place.name, container.control, place.token)
-        self._steering = Steering(place.name, loop)
+        self._supervised = supervised
+        self._occupant = occupant
         self._disk = NodeDisk(
             place.name, place.directory, engine=place.spec.engine, seed=place.spec.seed
         )
@@ -86,7 +64,7 @@ class DockerNode:
 
     @property
     def log(self) -> Path:
-        """Where its process writes its log."""
+        """Where a replica's process writes its log."""
         return self._place.directory / LOG
 
     @property
@@ -143,51 +121,37 @@ class DockerNode:
                 self.container.start()
                 self._greet()
                 self._place.began_again(self.name)
-            self._steering.let_go()
-            self._incarnation = self._next_incarnation()
-            command = node_command(
-                self._place.spec,
-                node=self.name,
-                directory=INSIDE / "data",
-                client=(ANYWHERE, CLIENT_PORT),
-                listen=(ANYWHERE, PEER_PORT),
-                peers=self._place.peers,
-                clock=self._steering.clock,
-                disk=INSIDE / FILE,
-                interpreter="python3",
-            )
+            self._incarnation = self._occupant.next_incarnation(self._incarnation)
             self._disk.begin_life()
-            _, connection = self._supervised.start(command, log=str(INSIDE / LOG))
             self._started, self._killed, self._death_told = True, False, False
-            self._steering.begin(lambda control: control.open_socket(connection))
+            self._occupant.start()
 
     async def wait_ready(self, timeout_s: float) -> None:
         """Wait until it serves, in the loop's thread. Raises EnvironmentFailed if it does not."""
         try:
-            if await self._steering.ready(timeout_s):
+            if await self._occupant.ready(timeout_s):
                 return
             reason = "ended before it was ready"
-        except TimeoutError:
-            reason = f"was not ready within {timeout_s:g} s"
+        except TimeoutError as late:
+            reason = f"was not ready within {timeout_s:g} s{f' ({late})' if str(late) else ''}"
         raise self.failure(reason)
 
     def failure(self, reason: str) -> EnvironmentFailed:
         """An error that names the node and shows the end of its log."""
-        return EnvironmentFailed(
-            f"node {self.name} {reason}; its log {self.log} ends:\n{tail(self.log)}"
-        )
+        ends = [f"its log {log} ends:\n{tail(log)}" for log in self._occupant.logs]
+        return EnvironmentFailed(f"node {self.name} {reason}; {'; '.join(ends) or 'it has no log'}")
 
     def kill(self) -> None:
         """SIGKILL to its process, or to its container by option. Dead: no change."""
         with self._lock:
-            if self.state() == "dead":
+            if not self.container.look()["Running"]:
                 return
-            self._killed = True
+            self._killed = self._killed or self.state() != "dead"  # Who died before died by itself.
             if self._place.options.kill == CONTAINER or self._frozen:
                 self._kill_container()
             else:
                 self._supervised.ask("kill")
-            self._steering.let_go()
+            self._occupant.let_go()
 
     def pause(self) -> None:
         """SIGSTOP to its process, or `docker pause` by option. Dead: no change."""
@@ -216,7 +180,7 @@ class DockerNode:
         with self._lock:
             self._killed = True
             self._kill_container()
-            self._steering.let_go()
+            self._occupant.let_go()
             if self._place.disk is None:
                 self._disk.lose_power()
             else:
@@ -241,15 +205,15 @@ class DockerNode:
                 self._supervised.ask("exhaust", bytes=BALLAST_BYTES)
             finally:
                 self.container.limit_memory(None)
-            self._steering.let_go()
+            self._occupant.let_go()
 
     def set_clock(self, *, wall_offset_ns: int | None = None, rate_ppm: int | None = None) -> None:
         """Set the wall clock's offset, or how much faster both clocks run: the node's own alone."""
-        self._steering.set_clock(self.state(), wall_offset_ns=wall_offset_ns, rate_ppm=rate_ppm)
+        self._occupant.set_clock(self.state(), wall_offset_ns=wall_offset_ns, rate_ppm=rate_ppm)
 
     def read_clock(self) -> ClockReading:
         """The node's clocks as it reads them, against ours."""
-        return self._steering.read_clock()
+        return self._occupant.read_clock()
 
     def set_disk(self, quality: DiskQuality) -> None:
         """Change how its disk behaves, in this life and the next ones."""
@@ -275,14 +239,14 @@ class DockerNode:
 
     def counters(self) -> Mapping[str, Any]:
         """Everything that the node's host counts in this life."""
-        return self._steering.counters()
+        return self._occupant.counters()
 
     async def passes(self, waits: Mapping[str, float], state: NodeState) -> Mapping[str, bool]:
         """Which nodes a message of this one reaches within so many seconds; in the loop's thread.
 
         `state` is the node's own, looked at before.
         """
-        return await self._steering.passes(waits, state)
+        return await self._occupant.passes(waits, state)
 
     def died_unprovoked(self) -> bool:
         """Whether its process has died and no verb of ours killed it; True once for each death."""
@@ -294,7 +258,7 @@ class DockerNode:
 
     def let_go(self) -> None:
         """Close its control and its files, before its container is removed."""
-        self._steering.let_go()
+        self._occupant.let_go()
         self._disk.close()
 
     def _greet(self) -> None:
@@ -309,16 +273,11 @@ class DockerNode:
         self.container.kill()
         self._frozen = False
 
-    def _next_incarnation(self) -> int:
-        try:
-            return read_incarnation(self._place.directory / "data") + 1
-        except (StorageDamaged, OSError):
-            return self._incarnation + 1  # The node will say what is wrong, and not start.
-
     def _exit_status(self) -> int | None:
-        """What its process ended with; None where its container is gone with it."""
+        """What a replica's process ended with; None where its container is gone with it."""
         try:
-            status: int | None = self._supervised.ask("state")["status"]
+            programs = self._supervised.ask("state")["programs"]
         except Unreachable:
             return None
+        status: int | None = programs.get(NODE, {}).get("status")
         return status

@@ -1,9 +1,13 @@
-"""Process 1 of a container: it starts, kills and pauses the node's process, and outlives it.
+"""Process 1 of a container: it starts, kills and pauses the node's processes, and outlives them.
 
 So a crash of the node leaves address, files and packet rules in place, as that of a process on a
-machine does. It listens for the harness on a TCP port: one request for each connection, a line of
-JSON that carries the run's token, answered by another. After `start` the connection itself becomes
-the node's standard input and output: when the harness ends, so does the node.
+machine does. A bundled system has one process in a node, a foreign one as many as it starts; they
+are killed and paused together.
+
+It listens for the harness on a TCP port: one request for each connection, a line of JSON that
+carries the run's token, answered by another. After `start` the connection itself becomes
+the node's standard input and output: when the harness ends, so does the node. What `daemon` starts
+ends with the container.
 
 It also sends and receives datagrams to and from its like, by which the harness sees whether a
 packet passes from one node to another: TCP would need both directions.
@@ -35,6 +39,8 @@ LINE_BYTES_MAX = 2**20
 LINE_S_MAX = 2.0
 OBEY_S_MAX = 5.0
 RUN_S_MAX = 10.0
+NODE = "node"
+"""The name of a bundled system's one process."""
 PROBES_MAX = 64
 OOM_FILES = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 OOM_SCORE = "500"
@@ -49,23 +55,51 @@ class Refused(Exception):
     """A request that cannot be carried out; the message says why."""
 
 
+class Program:
+    """A process of the node, and how it ended."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self.status: int | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its number, which is that of its process group too."""
+        return self.process.pid
+
+    def letter(self) -> str:
+        """What the kernel says of its state; X once it is gone."""
+        try:
+            with open(f"/proc/{self.pid}/stat", encoding="utf-8", errors="replace") as file:
+                text = file.read()
+        except OSError:
+            return "X"
+        return text[text.rindex(")") + 2]
+
+    def signal(self, number: signal.Signals) -> None:
+        """To it and all its children."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+
 class Supervisor:
     """Serves one container."""
 
     def __init__(self, *, token: str, name: str, record: str) -> None:
-        """`record` is the file that gets a line for each start and each end of the node."""
+        """`record` is the file that gets a line for each start and each end of a program."""
         self._token = token
         self._name = name
         self._record = record
-        self._process: subprocess.Popen[bytes] | None = None
-        self._status: int | None = None
+        self._programs: dict[str, Program] = {}
         self._oom_kills = oom_kills()
         self._heard: OrderedDict[str, set[str]] = OrderedDict()
         self._acts = {
             "hello": self._hello,
+            "daemon": self._daemon,
+            "stop": self._stop,
             "kill": self._kill,
-            "pause": lambda request: self._signal(signal.SIGSTOP, "T"),
-            "resume": lambda request: self._signal(signal.SIGCONT, None),
+            "pause": lambda request: self._signal(signal.SIGSTOP, stopped=True),
+            "resume": lambda request: self._signal(signal.SIGCONT, stopped=False),
             "state": self._state,
             "send": self._send,
             "heard": self._hear,
@@ -119,42 +153,66 @@ class Supervisor:
     def _start(self, request: dict[str, Any], connection: socket.socket) -> None:
         """Start the node on this very connection."""
         self._reap()
-        if self._process is not None and self._status is None:
-            raise Refused(f"process {self._process.pid} runs already")
+        if self._living():
+            raise Refused(f"process {self._living()[0].pid} runs already")
         connection.settimeout(None)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        program = self._launch(NODE, request, connection.fileno(), connection.fileno())
+        connection.sendall(json.dumps({"pid": program.pid}).encode() + b"\n")
+
+    def _daemon(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Start a program under a name; one that runs is left alone."""
+        self._reap()
+        there = self._programs.get(request["name"])
+        if there is not None and there.status is None:
+            return {"pid": there.pid}
+        return {"pid": self._launch(request["name"], request, subprocess.DEVNULL, None).pid}
+
+    def _launch(
+        self, name: str, request: dict[str, Any], stdin: int, stdout: int | None
+    ) -> Program:
         with open(request["log"], "ab") as log:
             process = subprocess.Popen(
                 request["command"],
-                stdin=connection.fileno(),
-                stdout=connection.fileno(),
+                stdin=stdin,
+                stdout=log if stdout is None else stdout,
                 stderr=log,
+                cwd=request.get("directory"),
+                env={**os.environ, **request.get("environment", {})},
                 start_new_session=True,
                 preexec_fn=go_first,
             )
-        self._process, self._status = process, None
+        program = self._programs[name] = Program(process)
         self._oom_kills = oom_kills()
-        self._note({"event": "start", "pid": process.pid})
-        connection.sendall(json.dumps({"pid": process.pid}).encode() + b"\n")
+        self._note({"event": "start", "program": name, "pid": process.pid})
+        return program
+
+    def _living(self) -> list[Program]:
+        return [program for program in self._programs.values() if program.status is None]
 
     def _kill(self, request: dict[str, Any]) -> dict[str, Any]:
         self._reap()
-        process = self._process
-        if process is not None and self._status is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            self._await(lambda: self._status is not None, "did not die")
+        for program in self._living():
+            program.signal(signal.SIGKILL)
+        self._await(lambda: not self._living(), "did not die")
         return self._state(request)
 
-    def _signal(self, number: signal.Signals, letter: str | None) -> dict[str, Any]:
+    def _stop(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Ask the programs to end. Whether they did, `state` says: nobody waits for it here."""
         self._reap()
-        process = self._process
-        if process is not None and self._status is None:
-            os.killpg(process.pid, number)
-            self._await(lambda: self._obeyed(letter), f"did not obey {number.name}")
-        return self._state({})
+        for program in self._living():
+            program.signal(signal.SIGTERM)
+        return self._state(request)
 
-    def _obeyed(self, letter: str | None) -> bool:
-        return self._status is not None or (self._letter() == "T") == (letter == "T")
+    def _signal(self, number: signal.Signals, *, stopped: bool) -> dict[str, Any]:
+        self._reap()
+        for program in self._living():
+            program.signal(number)
+        self._await(
+            lambda: all((program.letter() == "T") == stopped for program in self._living()),
+            f"did not obey {number.name}",
+        )
+        return self._state({})
 
     def _await(self, happened: Any, failure: str) -> None:
         deadline = time.monotonic() + OBEY_S_MAX
@@ -165,21 +223,19 @@ class Supervisor:
             self._reap()
 
     def _state(self, request: dict[str, Any]) -> dict[str, Any]:
-        """What the kernel says of the node's process now."""
+        """What the kernel says of the node's programs now: dead, if one of them is."""
         self._reap()
-        process = self._process
-        if process is None:
-            return {"state": "dead", "pid": None, "status": None}
-        if self._status is not None:
-            return {"state": "dead", "pid": process.pid, "status": self._status}
-        state = "paused" if self._letter() == "T" else "running"
-        return {"state": state, "pid": process.pid, "status": None}
-
-    def _letter(self) -> str:
-        assert self._process is not None
-        with open(f"/proc/{self._process.pid}/stat", encoding="utf-8", errors="replace") as file:
-            text = file.read()
-        return text[text.rindex(")") + 2]
+        programs = {
+            name: {"pid": program.pid, "status": program.status}
+            for name, program in self._programs.items()
+        }
+        living = self._living()
+        state = "running"
+        if not living or len(living) < len(programs):
+            state = "dead"
+        elif all(program.letter() == "T" for program in living):
+            state = "paused"
+        return {"state": state, "programs": programs}
 
     def _send(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a datagram to each of these: {"probe": id, "to": {name: address}}."""
@@ -238,7 +294,10 @@ class Supervisor:
         before = oom_kills()
         ballast = subprocess.Popen([sys.executable, "-c", EXHAUST, str(request["bytes"])])
         try:
-            self._await(lambda: self._status is not None, "was not killed for want of memory")
+            self._await(
+                lambda: len(self._living()) < len(self._programs),
+                "was not killed for want of memory",
+            )
         finally:
             ballast.kill()
             with contextlib.suppress(ChildProcessError):
@@ -254,11 +313,22 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            if self._process is not None and pid == self._process.pid:
-                status = os.waitstatus_to_exitcode(wait_status)
-                self._status = self._process.returncode = status
-                killed = oom_kills() - self._oom_kills
-                self._note({"event": "end", "pid": pid, "status": status, "oom_kills": killed})
+            for name, program in self._programs.items():
+                if pid == program.pid and program.status is None:
+                    self._ended(name, program, os.waitstatus_to_exitcode(wait_status))
+
+    def _ended(self, name: str, program: Program, status: int) -> None:
+        program.status = program.process.returncode = status
+        killed = oom_kills() - self._oom_kills
+        self._note(
+            {
+                "event": "end",
+                "program": name,
+                "pid": program.pid,
+                "status": status,
+                "oom_kills": killed,
+            }
+        )
 
     def _note(self, line: dict[str, Any]) -> None:
         line = {"time": time.time_ns(), "machine": time.monotonic_ns(), **line}

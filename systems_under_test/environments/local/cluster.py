@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from systems_under_test.environments.cluster import ClusterSpec, Link, LinkQuality
+    from systems_under_test.foreign import ForeignCluster
 
 Address = tuple[str, int]
 
@@ -91,6 +92,11 @@ class LocalCluster:
     def client_address(self, node: str) -> Address:
         """Where clients reach a node, in every life of it."""
         return self._nodes[node].client_address
+
+    @property
+    def foreign(self) -> ForeignCluster:
+        """Not carried here."""
+        raise EnvironmentFailed("the environment local has no place for foreign systems")
 
     def up(self) -> None:
         """Start every node and wait until each serves and reaches every other one.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from systems_under_test.environments.cluster import ClusterSpec, Link, LinkQuality
     from systems_under_test.environments.ssh.places import Place, SshOptions
+    from systems_under_test.foreign import ForeignCluster
 
 logger = logging.getLogger("lineal.ssh")
 
@@ -112,6 +113,11 @@ class SshCluster:
     def client_address(self, node: str) -> Address:
         """Where clients reach a node, in every life of it."""
         return self._nodes[node].client_address
+
+    @property
+    def foreign(self) -> ForeignCluster:
+        """Not carried here."""
+        raise EnvironmentFailed("the environment ssh has no place for foreign systems")
 
     def up(self) -> None:
         """Reach every machine, start every node, wait until each serves and reaches every other.

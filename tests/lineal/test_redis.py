@@ -1,0 +1,118 @@
+"""Redis with Sentinel, a foreign system: clean when left alone, and what a cut costs it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from checker.history.columns import History
+from lineal.cli.main import main
+from lineal.definition import Test
+from systems_under_test.redis import SYSTEM
+from tests.systems_under_test.docker.containers import left_of, require_docker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+docker = pytest.mark.docker
+live = pytest.mark.live
+
+
+def require_redis() -> None:
+    require_docker()
+    if importlib.util.find_spec("redis") is None:
+        reason = "the package `redis` is not installed: pip install lineal[redis]"
+        if "docker" in os.environ.get("LINEAL_REQUIRE", "").split(","):
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+def run(runs: Path, *words: str) -> tuple[int, dict[str, Any], Path]:
+    """Exit status, verdict and directory of a run of Redis in containers."""
+    flags = ["--environment", "docker", "--seed", "1", "--json", "--runs", str(runs)]
+    status = main(["run", "redis", *words, *flags])
+    (directory,) = runs.glob("redis-set/*-1")
+    about = json.loads((directory / "nodes" / "docker.json").read_text())
+    assert left_of(about["run"]) == []
+    return status, json.loads((directory / "verdict.json").read_text()), directory
+
+
+@docker
+@live
+def test_it_is_clean_without_faults(tmp_path: Path) -> None:
+    require_redis()
+    status, verdict, directory = run(tmp_path, "--time-limit", "5")
+    assert (status, verdict["verdict"]) == (0, "valid")
+    lives = (directory / "nodes" / "n2" / "lives.jsonl").read_text().splitlines()
+    assert {json.loads(line)["program"] for line in lives} == {"redis", "sentinel"}
+    assert "Connecting to MASTER" in (directory / "nodes" / "n2" / "redis.log").read_text()
+    assert "+monitor master main" in (directory / "nodes" / "n2" / "sentinel.log").read_text()
+
+
+@docker
+@live
+def test_a_primary_cut_off_with_a_minority_loses_what_it_acknowledged(tmp_path: Path) -> None:
+    require_redis()
+    status, verdict, directory = run(
+        tmp_path, "--nemesis", "partition:one-node@n1", "--time-limit", "8"
+    )
+    assert (status, verdict["verdict"]) == (1, "invalid")
+    checks = {check["name"]: check for check in verdict["checkers"]}
+    found = checks["set-full"]["findings"]
+    assert {finding["kind"] for finding in found} == {"lost-element"}
+    history = History.read(directory / "history.jsonl")
+    cut = history.faults[0]
+    assert cut.f == "partition"
+    assert cut.end is not None
+    acknowledged = [
+        op
+        for op in history.operations("add")
+        if op.outcome == "ok" and cut.start < op.call and (op.ret or 0) < cut.end
+    ]
+    lost = len(found) + checks["set-full"]["observed"].get("left_out", {}).get("lost-element", 0)
+    # A third of the clients speak to the old primary all the time, all others until the sentinels
+    # have agreed upon another.
+    assert 0.2 * len(acknowledged) < lost <= 1.2 * len(acknowledged)
+    report = (directory / "report.html").read_text()
+    assert "lost-element" in report
+
+
+@docker
+@live
+@pytest.mark.soak
+def test_a_primary_that_demands_a_replica_loses_less(tmp_path: Path) -> None:
+    """What Redis's users do against it: without replicas that keep up nothing is acknowledged."""
+    require_redis()
+    words = ("--nemesis", "partition:one-node@n1", "--time-limit", "8")
+    _, bare, _ = run(tmp_path / "bare", *words)
+    _, guarded, _ = run(tmp_path / "guarded", *words, "--option", "min-replicas=1")
+
+    def lost(verdict: dict[str, Any]) -> int:
+        check = next(c for c in verdict["checkers"] if c["name"] == "set-full")
+        return len(check["findings"]) + int(
+            check["observed"].get("left_out", {}).get("lost-element", 0)
+        )
+
+    assert lost(guarded) < lost(bare)
+
+
+def test_only_containers_have_a_place_for_it() -> None:
+    problems = Test(system=SYSTEM, environment="local").problems()  # type: ignore[arg-type]
+    assert "add --environment docker" in problems[0]
+
+
+def test_its_options_are_checked_before_anything_starts() -> None:
+    options = {"min-replicas": -1, "down-after-ms": "soon"}
+    test = Test(system=SYSTEM, environment="docker", options=options)  # type: ignore[arg-type]
+    problems = "\n".join(test.problems())
+    assert "min_replicas: must be a whole number from 0, not -1" in problems
+    assert "down_after_ms: must be a whole number from 100, not 'soon'" in problems
+
+
+def test_a_fault_that_foreign_programs_cannot_feel_is_refused() -> None:
+    test = Test(system=SYSTEM, environment="docker", faults="clock")  # type: ignore[arg-type]
+    assert any("needs `clock`" in problem for problem in test.problems())

@@ -1,0 +1,173 @@
+"""What the Docker environment gives a system that is not ours."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from systems_under_test.environments.cluster import ClusterSpec, EnvironmentFailed
+from systems_under_test.environments.docker.cluster import DockerCluster
+from systems_under_test.foreign import Adopted, ForeignCluster, ForeignNode, Image, is_foreign
+from tests.systems_under_test.docker.containers import left_of, require_docker
+from tests.systems_under_test.docker.test_cluster import lines
+from tests.systems_under_test.local.clusters import until
+from workloads import set as set_workload
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workloads.client import Client
+
+docker = pytest.mark.docker
+live = pytest.mark.live
+PORT = 8080
+SERVE = f"import http.server as h; h.test(h.SimpleHTTPRequestHandler, port={PORT}, bind='0.0.0.0')"
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+
+
+class Shelf:
+    """Serves its files, and has a second program that does nothing."""
+
+    name = "shelf"
+    ports = (PORT,)
+    claims = frozenset({"lost-element"})
+    workloads: Final = {"set": set_workload.make}
+
+    def start(self, node: ForeignNode, cluster: ForeignCluster) -> None:
+        if not node.exists("names"):
+            node.write("names", ",".join(cluster.nodes))
+        lives = int(_text(node, "lives")) + 1 if node.exists("lives") else 1
+        node.write("lives", str(lives))
+        node.daemon("server", ["python3", "-c", SERVE])
+        node.daemon("idler", ["python3", "-c", STUBBORN], {"SHELF": "1"})
+
+    def ready(self, node: ForeignNode) -> bool:
+        return bool(fetch(node, "names"))
+
+    def client(self, node: ForeignNode, cluster: ForeignCluster) -> Client:
+        raise NotImplementedError
+
+
+def _text(node: ForeignNode, name: str) -> str:
+    return node.run(["cat", node.path(name)])
+
+
+def fetch(node: ForeignNode, name: str) -> str:
+    """The file as its server gives it; nothing while it does not serve."""
+    host, port = node.reach(PORT)
+    try:
+        with urllib.request.urlopen(f"http://{host}:{port}/{name}", timeout=2) as reply:
+            text: str = reply.read().decode()
+            return text
+    except OSError:
+        return ""
+
+
+def cluster_of(directory: Path, system: Any = None) -> DockerCluster:
+    adopted = Adopted(system or Shelf())
+    spec = ClusterSpec(
+        nodes=("n1", "n2"),
+        replica_path=adopted.path,
+        options={},
+        bug=None,
+        engine="memory",
+        seed=1,
+        directory=directory,
+        foreign=adopted,
+    )
+    return DockerCluster(spec)
+
+
+@docker
+@live
+def test_its_programs_are_killed_paused_and_started_together(tmp_path: Path) -> None:
+    require_docker()
+    with cluster_of(tmp_path) as cluster:
+        foreign = cluster.foreign.nodes["n1"]
+        assert fetch(foreign, "names") == "n1,n2"
+        node = cluster.nodes["n1"]
+        node.pause()
+        assert node.state() == "paused"
+        node.resume()
+        node.kill()
+        assert (node.state(), node.incarnation()) == ("dead", 1)
+        node.start()
+        until(lambda: fetch(foreign, "lives") == "2", within_s=5.0)
+        assert node.incarnation() == 2
+        assert cluster.unprovoked_deaths() == []
+        cluster.set_cut([("n1", "n2")])
+        assert cluster.probe([("n1", "n2"), ("n2", "n1")]) == {
+            ("n1", "n2"): False,
+            ("n2", "n1"): True,
+        }
+    assert left_of(cluster.run_id) == []
+    ends = [line for line in lines(tmp_path / "n1" / "lives.jsonl") if line["event"] == "end"]
+    assert {(line["program"], line["status"]) for line in ends} == {("server", -9), ("idler", -9)}
+    assert "GET /names" in (tmp_path / "n1" / "server.log").read_text()
+    assert json.loads((tmp_path / "docker.json").read_text())["image"].startswith("lineal:")
+
+
+@docker
+@live
+def test_a_node_of_which_one_program_died_is_dead_until_it_is_started(tmp_path: Path) -> None:
+    require_docker()
+    with cluster_of(tmp_path) as cluster:
+        node = cluster.nodes["n2"]
+        pid = node.supervised.ask("state")["programs"]["server"]["pid"]
+        cluster.foreign.nodes["n2"].run(["sh", "-c", f"kill -9 {pid}"])
+        until(lambda: node.state() == "dead")
+        assert cluster.unprovoked_deaths() == ["n2"]
+        node.start()
+        until(lambda: fetch(cluster.foreign.nodes["n2"], "lives") == "2", within_s=5.0)
+        assert node.state() == "running"
+
+
+class Unready(Shelf):
+    def ready(self, node: ForeignNode) -> bool:
+        raise OSError("the shelf is empty")
+
+
+class Misspelt(Shelf):
+    def start(self, node: ForeignNode, cluster: ForeignCluster) -> None:
+        node.daemon("server", ["pyhton3"])
+
+
+class Unpackaged(Shelf):
+    image = Image(packages=("no-such-package-anywhere",))
+
+
+@docker
+@live
+@pytest.mark.parametrize(
+    ("system", "said"),
+    [
+        (Unready(), r"n1 was not ready .*the shelf is empty.*its log .*server.log ends"),
+        (Misspelt(), r"n1: daemon: FileNotFoundError.*pyhton3"),
+        (Unpackaged(), r"apt has no no-such-package-anywhere"),
+    ],
+)
+def test_what_it_lacks_is_told(
+    tmp_path: Path, system: Any, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_docker()
+    monkeypatch.setattr("systems_under_test.environments.docker.cluster.READY_S_MAX", 1.0)
+    cluster = cluster_of(tmp_path, system)
+    with pytest.raises(EnvironmentFailed, match=rf"(?s){said}"):
+        cluster.up()
+    assert left_of(cluster.run_id) == []
+
+
+def test_what_a_system_does_not_have_is_answered_for_it() -> None:
+    shelf = Adopted(Shelf())
+    assert is_foreign(Shelf())
+    assert not is_foreign(shelf.system.workloads)
+    assert (shelf.nodes_default, shelf.workload_default) == (3, "set")
+    assert shelf.problems({}, ("n1",)) == []
+    assert not shelf.bugs
+    assert not shelf.option_docs
+    assert not shelf.roles(ForeignCluster({}))
+    assert shelf.image == Image()
+    assert shelf.unrest(ForeignCluster({})) == []
