@@ -114,6 +114,7 @@ def _page(history: History, judgement: Judgement, meta: Mapping[str, Any]) -> di
             for claim, reason in sorted(judgement.promises.withdrawn.items())
         ],
         "counts": numbers.by_kind(history),
+        "availability": numbers.by_window(history),
         "errors": numbers.errors(history),
         "fault_rows": rows,
         "fault_numbers": {row.number for row in rows},

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from checker.history.layout import INFO, NEVER, NO_ROW, OK, TYPES
+from checker.invariants.availability import windows
 from checker.quantiles import percentiles
-from reports.words import brief, grouped, span
+from reports.words import brief, grouped, moment, span
 
 if TYPE_CHECKING:
     from checker.history.columns import History
 
 ERRORS_MAX: Final = 12
 KINDS_MAX: Final = 50
+WINDOWS_MAX: Final = 300
+"""A day of windows of five minutes, and more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,29 @@ class ErrorRow:
     f: str
     error: str
     times: str
+
+
+@dataclass(frozen=True, slots=True)
+class AvailabilityRow:
+    """A window of the run: from when, how much was asked, which share of it succeeded."""
+
+    start: str
+    asked: str
+    share: str
+    percent: float
+
+
+def by_window(history: History) -> list[AvailabilityRow]:
+    """Availability over the run, in order of time; the longest run has its first windows alone."""
+    return [
+        AvailabilityRow(
+            start=moment(window.start),
+            asked=grouped(window.asked),
+            share="nothing asked" if window.share is None else f"{window.share:.2%}",
+            percent=100 * (window.share or 0.0),
+        )
+        for window in windows(history)[:WINDOWS_MAX]
+    ]
 
 
 def by_kind(history: History) -> list[KindRow]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from checker.history.values import canonical
+from checker.invariants.availability import DUMP, availability
 from checker.quantiles import percentiles
 from checker.verdict import Verdict
 from checker.wording import listed
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 Phase = Literal["before", "during", "after"]
 PHASES: Final[tuple[Phase, ...]] = ("before", "during", "after")
-DUMP: Final = "dump"
-"""What a run asks every node at its end; no operation of a workload."""
 SECOND: Final = 1_000_000_000
 BRIEF_SHARE: Final = 10
 """A phase in which less than a tenth of all was asked is brief: a rare f may have bad luck there.
@@ -55,7 +54,11 @@ class Statistics:
         counts = _Counts(_FaultSpan.of(history), history.quiescent_time)
         for operation in history:
             counts.count(operation)
-        observed = {**counts.observed(), "faults": _effects(history)}
+        observed = {
+            **counts.observed(),
+            "availability": availability(history),
+            "faults": _effects(history),
+        }
         missing = list(counts.missing())
         if missing:
             return Verdict.unknown(f"too little observed: {listed(missing)}", observed=observed)

@@ -15,7 +15,7 @@ from checker.claims import Promises
 from checker.history.columns import History
 from checker.judgement import Judgement
 from checker.verdict import Finding, Verdict
-from reports import faults, timeline
+from reports import faults, numbers, timeline
 from reports.html import DRAWN_OF_KIND_MAX, TOLD_MAX, render
 from tests.reports.samples import META, MS, SECOND, Recording, invalid, recorded, valid
 
@@ -107,6 +107,13 @@ def test_counts_latencies_and_errors_are_there(page: Page, history: History) -> 
     assert str(ok) in page.text
     assert "503 W not reached" in page.text
     assert page.tags["svg"] == 4  # Definitions, two timelines, the run over time.
+
+
+def test_availability_is_told_by_windows(history: History, page: Page) -> None:
+    told = numbers.by_window(history)
+    assert len(told) == 10
+    assert all(row.share in page.text and row.start in page.text for row in told)
+    assert "succeeded" in page.text
 
 
 def test_what_was_measured_and_not_judged_is_observed(page: Page) -> None:
