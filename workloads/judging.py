@@ -1,4 +1,4 @@
-"""A judge that is shown the workload's own operations alone."""
+"""Judges that are shown a part of the operations."""
 
 from __future__ import annotations
 
@@ -35,3 +35,25 @@ class OfOperations:
     def check(self, history: History, context: CheckContext) -> Verdict:
         """The judge's verdict on what is left of the history."""
         return self.judge.check(history.where(lambda op: op.f in self.names), context)
+
+
+@dataclass(frozen=True, slots=True)
+class OfKeys:
+    """The judge, on keys that begin so and all nemesis events; under a name of its own."""
+
+    prefix: str
+    name: str
+    judge: Checker
+
+    @property
+    def claims(self) -> frozenset[str]:
+        """The judge's own."""
+        claims: frozenset[str] = getattr(self.judge, "claims", frozenset())
+        return claims
+
+    def check(self, history: History, context: CheckContext) -> Verdict:
+        """The judge's verdict on what is left of the history."""
+        return self.judge.check(
+            history.where(lambda op: isinstance(op.key, str) and op.key.startswith(self.prefix)),
+            context,
+        )

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from workloads import bank, eventual_reads, kv, list_append, register, set, siblings
+from workloads import (
+    bank,
+    cart,
+    eventual_reads,
+    kv,
+    list_append,
+    register,
+    sessions,
+    set,
+    siblings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +47,12 @@ WORKLOADS: Final[dict[str, Named]] = {
             bank.PARAMETERS,
         ),
         Named(
+            "cart",
+            "shopping carts that clients merge as they read them, adding items and taking some out",
+            cart.make,
+            cart.PARAMETERS,
+        ),
+        Named(
             "eventual-reads",
             "registers with strong reads, and eventual ones that are judged by their slot",
             eventual_reads.make,
@@ -59,6 +75,12 @@ WORKLOADS: Final[dict[str, Named]] = {
             "reads, writes and, where offered, compare-and-sets of single values",
             register.make,
             register.PARAMETERS,
+        ),
+        Named(
+            "sessions",
+            "writes and reads of the same clients, some keeping to a node and some roaming",
+            sessions.make,
+            sessions.PARAMETERS,
         ),
         Named(
             "set",

@@ -37,6 +37,7 @@ invalid, unreadable, unknown, valid
 
 CHECKERS: Final = {
     "siblings": "checker.convergence.siblings:Siblings",
+    "cart": "checker.invariants.cart:Cart",
     "last-write": "checker.convergence.last_write:LastWrite",
     "sessions": "checker.sessions.checker:Sessions",
     "staleness": "checker.convergence.staleness:Staleness",

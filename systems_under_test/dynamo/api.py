@@ -3,7 +3,7 @@
     GET    /kv/{key}          all current versions with a causal context; ?r=all asks every home
     PUT    /kv/{key}          the body is the value; header x-lineal-context, without it blind
     DELETE /kv/{key}          a tombstone; needs the context
-    GET    /status /ring /dump
+    GET    /status /ring /dump; / is a page for people
 
 An error is a JSON object with a sentence and `definite`: true only where nothing was stored and
 nothing was sent, so that the write surely never happens.
@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
 
 import msgspec
 
-from systems_under_test.dynamo.causal_context import BadContext, from_token, to_token
+from systems_under_test.dynamo.causal_context import BadContext, CausalContext, from_token, to_token
 from systems_under_test.dynamo.versions import NOTHING, context_of
 
 if TYPE_CHECKING:
@@ -29,18 +29,19 @@ if TYPE_CHECKING:
 
 CONTEXT_HEADER: Final = "x-lineal-context"
 REQUEST_HEADER: Final = "x-request-id"
-PAGES: Final = ("/status", "/ring", "/dump")
+PAGES: Final = ("/status", "/ring", "/dump", "/")
 NAME_CHARACTERS_MAX: Final = 200
 
 _json = msgspec.json.Encoder()
 
 
 class Response(NamedTuple):
-    """What a client gets: a status, a causal context for the header, a JSON body."""
+    """What a client gets: a status, a causal context for the header, a body."""
 
     status: int
     context: str | None
     body: bytes
+    content_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,16 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A write by someone who had seen `history`; value None deletes. `name` goes into logs."""
+    """A write by someone who had seen `history`; value None deletes. `name` goes into logs.
+
+    `fastest` is the node that its causal context names, if it names one.
+    """
 
     key: Key
     history: History
     value: bytes | None
     name: str
+    fastest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +101,13 @@ def parse(request: ClientRequest, ring: Ring, configuration: Configuration) -> R
         if len(request.body) > configuration.value_bytes_max:
             limit = configuration.value_bytes_max
             raise Refused(413, f"the value has {len(request.body)} bytes; at most {limit} fit")
-        return Put(key, _history(request, key) or NOTHING, request.body, name)
+        context = _context(request, key) or CausalContext(NOTHING)
+        return Put(key, context.history, request.body, name, context.fastest)
     if request.method == "DELETE":
-        history = _history(request, key)
-        if history is None:
+        passed = _context(request, key)
+        if passed is None:
             raise Refused(428, f"a delete needs {CONTEXT_HEADER}: read the key and pass it on")
-        return Put(key, history, None, name)
+        return Put(key, passed.history, None, name, passed.fastest)
     raise Refused(405, f"a key knows GET, PUT and DELETE, not {request.method}")
 
 
@@ -123,7 +129,7 @@ def _asks_everyone(query: str) -> bool:
     raise Refused(400, f"a read knows the query ?r=all and no other, not ?{query}")
 
 
-def _history(request: ClientRequest, key: Key) -> History | None:
+def _context(request: ClientRequest, key: Key) -> CausalContext | None:
     token = request.headers.get(CONTEXT_HEADER)
     if not token:
         return None
@@ -133,9 +139,9 @@ def _history(request: ClientRequest, key: Key) -> History | None:
         raise Refused(400, f"{CONTEXT_HEADER}: {reason}") from None
 
 
-def versions_read(key: Key, versions: Versions) -> Response:
+def versions_read(key: Key, versions: Versions, fastest: str = "") -> Response:
     """The answer to a read: the versions in order of their ids, and the context of all of them."""
-    context = to_token(key, context_of(versions)) if versions else None
+    context = to_token(key, context_of(versions), fastest) if versions else None
     shown = in_order_of_ids(versions)
     return Response(200, context, _body({"versions": shown, "context": context}))
 
@@ -180,6 +186,11 @@ def error(status: int, sentence: str, *, definite: bool) -> Response:
 def page(content: Any) -> Response:
     """A JSON page."""
     return Response(200, None, _body(content))
+
+
+def html(text: str) -> Response:
+    """A page for a browser."""
+    return Response(200, None, text.encode(), "text/html; charset=utf-8")
 
 
 def shown_key(name: bytes) -> str:

@@ -3,6 +3,12 @@
 Base64url of msgpack of (the key's MD5, history), with a checksum: a token that was cut or altered,
 or belongs to another key, is refused. If it were not, a context of another key would cover dots
 that its bearer never saw under this one, and the writes would be lost.
+
+With `fastest-reader` the context of a read also names the node that answered it first. The next
+write is coordinated there: it has what was read, and the reads that follow will likely hear from
+it first again, and find the write.
+
+Source: DeCandia et al., SOSP 2007, 4.4; 5 (the fastest reader).
 """
 
 from __future__ import annotations
@@ -11,12 +17,12 @@ import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import md5
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from systems_under_test.dynamo.ring import POSITION_BYTES
-from systems_under_test.dynamo.versions import History
+from systems_under_test.dynamo.versions import History  # noqa: TC001  (msgspec reads it)
 
 if TYPE_CHECKING:
     from systems_under_test.dynamo.ring import Key
@@ -25,21 +31,37 @@ CHECKSUM_BYTES: Final = 4
 TOKEN_CHARACTERS_MAX: Final = 1 << 16
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(tuple[bytes, History])
+
+
+class _Content(msgspec.Struct, array_like=True):
+    digest: bytes
+    history: History
+    fastest: str = ""
+
+
+_decoder = msgspec.msgpack.Decoder(_Content)
+
+
+class CausalContext(NamedTuple):
+    """What its bearer has seen, and the node that told it first (empty: nobody is named)."""
+
+    history: History
+    fastest: str = ""
 
 
 class BadContext(ValueError):
     """A causal context that this store did not make, or not for this key."""
 
 
-def to_token(key: Key, history: History) -> str:
+def to_token(key: Key, history: History, fastest: str = "") -> str:
     """The token of a history of this key."""
-    content = _encoder.encode((key.stored[:POSITION_BYTES], history))
+    digest = key.stored[:POSITION_BYTES]
+    content = _encoder.encode((digest, history, fastest) if fastest else (digest, history))
     return urlsafe_b64encode(_checksum(content) + content).decode()
 
 
-def from_token(key: Key, token: str) -> History:
-    """The history in a token. Raises BadContext in words."""
+def from_token(key: Key, token: str) -> CausalContext:
+    """What a token says. Raises BadContext in words."""
     if len(token) > TOKEN_CHARACTERS_MAX:
         raise BadContext(f"the context is longer than {TOKEN_CHARACTERS_MAX} characters")
     try:
@@ -47,14 +69,14 @@ def from_token(key: Key, token: str) -> History:
         content = raw[CHECKSUM_BYTES:]
         if raw[:CHECKSUM_BYTES] != _checksum(content):
             raise BadContext("the context is malformed: pass it exactly as it was returned")
-        digest, history = _decoder.decode(content)
+        digest, history, fastest = msgspec.structs.astuple(_decoder.decode(content))
     except (UnicodeEncodeError, binascii.Error, msgspec.MsgspecError):
         raise BadContext("the context is malformed: pass it exactly as it was returned") from None
     if digest != key.stored[:POSITION_BYTES]:
         raise BadContext("the context belongs to another key")
     if not _is_normal(history):
         raise BadContext("the context is malformed: its history is not in order")
-    return history
+    return CausalContext(history, fastest)
 
 
 def _checksum(content: bytes) -> bytes:

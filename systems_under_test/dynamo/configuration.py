@@ -16,7 +16,7 @@ CHOICES: Final = {
     "versioning": ("dotted", "vector-clock"),
     "reconciliation": ("application", "last-write-wins"),
 }
-SWITCHES: Final = ("read_repair", "anti_entropy", "tombstone_collection")
+SWITCHES: Final = ("read_repair", "anti_entropy", "tombstone_collection", "fastest_reader")
 MAYBE_ZERO: Final = ("extended", "write_buffer_ms", "durable_copies")
 CAPACITY_MAX: Final = 64
 TOKENS_MAX: Final = 4096
@@ -74,6 +74,9 @@ class Configuration:
     anti_entropy: bool = _option(True, "Whether nodes compare digests of the ranges they share.")
     tombstone_collection: bool = _option(
         True, "Whether tombstones are forgotten once every node has confirmed them."
+    )
+    fastest_reader: bool = _option(
+        False, "Whether a write goes to the node that answered its client's read first."
     )
     replica_timeout_ms: int = _option(
         250, "After this a node that has not answered is left out, and a stand-in asked.", "ms"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 
@@ -18,6 +20,7 @@ class Counters(msgspec.Struct):
     forwards_sent: int = 0
     forwards_received: int = 0
     forwards_doubled: int = 0
+    writes_to_fastest: int = 0
     hints_stored: int = 0
     hints_delivered: int = 0
     read_repairs_sent: int = 0
@@ -35,3 +38,36 @@ class Counters(msgspec.Struct):
     peers_back: int = 0
     gossip_rounds: int = 0
     messages_not_understood: int = 0
+
+
+SENTENCES: Final = {
+    "reads": "reads that this node has coordinated and answered",
+    "writes": "writes that it has coordinated and acknowledged",
+    "reads_failed": "reads of which R answers did not come in time",
+    "writes_failed": "writes of which W copies, or the coordinator's answer, did not come in time",
+    "refused": "requests refused for certain: malformed, too long, or too few nodes up",
+    "sloppy_writes": "writes of which a stand-in was given a copy",
+    "stand_ins_asked": "stand-ins asked because a node had not answered in time",
+    "forwards_sent": "writes passed on to a node that may coordinate them",
+    "forwards_received": "writes coordinated in another node's place",
+    "forwards_doubled": "forwards that came twice, and were taken once",
+    "writes_to_fastest": "writes passed on to the node that had read fastest for their client",
+    "hints_stored": "copies kept as hints for home nodes that did not answer",
+    "hints_delivered": "hints that their owner has acknowledged",
+    "read_repairs_sent": "home nodes that were sent what their answer to a read had lacked",
+    "read_repairs_local": "own copies that a read has brought up to date",
+    "siblings_read": "reads that returned more than one version",
+    "digest_rounds_equal": "comparisons with a peer that found nothing to exchange",
+    "digest_rounds_different": "comparisons with a peer that found differing ranges",
+    "branches_walked": "branches of Merkle trees that differed and were walked into",
+    "keys_exchanged": "keys that anti-entropy has brought up to date here",
+    "tombstones_collected": "tombstones forgotten after every node had confirmed them",
+    "late_messages_dropped": "messages older than a fence of the collection of tombstones",
+    "writes_buffered": "new versions that waited in the write buffer",
+    "buffer_flushes": "times that the writer stored what had waited",
+    "peers_left_out": "times that a peer was left out because it did not answer",
+    "peers_back": "times that a peer answered again",
+    "gossip_rounds": "times that views were exchanged with some peer",
+    "messages_not_understood": "messages of another protocol, or malformed; dropped",
+}
+"""What each counter counts."""

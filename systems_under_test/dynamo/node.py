@@ -16,6 +16,7 @@ from systems_under_test.dynamo.dots import DotSource
 from systems_under_test.dynamo.failure_detection import FailureDetection
 from systems_under_test.dynamo.hinted_handoff import ForgetfulHintStore, HintStore
 from systems_under_test.dynamo.last_write_wins import AHEAD
+from systems_under_test.dynamo.measurements import Measurements
 from systems_under_test.dynamo.partitioning import make_ring
 from systems_under_test.dynamo.preference_list import PreferenceLists
 from systems_under_test.dynamo.version_store import VERSIONS, VersionStore
@@ -73,6 +74,7 @@ class Node:
             durable=durable and not configuration.write_buffer_ms,
         )
         self.watch = Watch()
+        self.measured = Measurements()
         self._requests = incarnation << LIFE_BITS
 
     def new_request(self) -> int:
@@ -85,7 +87,8 @@ class Node:
 
     def reply(self, step: Step, client: int, response: Response) -> None:
         """Answer a client of this node."""
-        headers = {"content-type": "application/json"}
+        self.measured.answered(step, client)
+        headers = {"content-type": response.content_type}
         if response.context is not None:
             headers[CONTEXT_HEADER] = response.context
         step.respond(client, response.status, headers, response.body)

@@ -68,6 +68,7 @@ class ReadCoordination:
             return
         reading = Reading(node.new_request(), client, read, needed, asked, step.mono)
         self.open[reading.id] = reading
+        node.measured.load.ask(asked)
         for peer in asked:
             if peer == node.name:
                 reading.answers[peer] = node.held(step, read.key)
@@ -129,6 +130,7 @@ class ReadCoordination:
         versions = decode(_merged(reading))
         self._node.counters.reads += 1
         self._node.counters.siblings_read += len(versions) > 1
+        self._node.measured.read(len(versions))
         step.log(
             "read",
             request=reading.read.name,
@@ -136,7 +138,8 @@ class ReadCoordination:
             ids=[str(version.dot) for version in versions],
             nodes=list(reading.answers),
         )
-        self._node.reply(step, reading.client, versions_read(reading.read.key, versions))
+        first = next(iter(reading.answers)) if self._node.configuration.fastest_reader else ""
+        self._node.reply(step, reading.client, versions_read(reading.read.key, versions, first))
 
     def _finish(self, step: Step, reading: Reading) -> None:
         if self.open.pop(reading.id, None) is None:

@@ -11,6 +11,7 @@ from systems_under_test.dynamo import (
     hinted_handoff,
     membership,
     read_coordination,
+    status_page,
     tombstone_collection,
     write_buffer,
     write_coordination,
@@ -18,7 +19,7 @@ from systems_under_test.dynamo import (
 from systems_under_test.dynamo import messages as m
 from systems_under_test.dynamo import status as shown
 from systems_under_test.dynamo.anti_entropy import AntiEntropy
-from systems_under_test.dynamo.api import Page, Put, Read, Refused, page, parse
+from systems_under_test.dynamo.api import Page, Put, Read, Refused, html, page, parse
 from systems_under_test.dynamo.bugs import BUGS
 from systems_under_test.dynamo.configuration import configure
 from systems_under_test.dynamo.forwarding import Forwarding
@@ -34,6 +35,7 @@ from systems_under_test.replica import ClientRequest, PeerMessage, Started, Time
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from systems_under_test.dynamo.api import Response
     from systems_under_test.dynamo.configuration import Configuration
     from systems_under_test.replica import Effect, Input, Place, Turn
 
@@ -130,12 +132,18 @@ class Life:
             node.counters.refused += 1
             node.reply(step, event.id, refused.response)
             return
+        node.measured.asked(step, event.id, asked)
         if isinstance(asked, Read):
             self.reads.begin(step, event.id, asked)
         elif isinstance(asked, Put):
             self.forwarding.begin(step, event.id, asked)
         else:
-            node.reply(step, event.id, page(self._page(step, asked)))
+            node.reply(step, event.id, self._shown(step, asked))
+
+    def _shown(self, step: Step, asked: Page) -> Response:
+        if asked.path == "/":
+            return html(status_page.render(self._page(step, Page("/status"))))
+        return page(self._page(step, asked))
 
     def _page(self, step: Step, asked: Page) -> dict[str, Any]:
         if asked.path == "/status":

@@ -37,6 +37,7 @@ def status(node: Node, step: Step, membership: Membership, open_requests: int) -
         "digests": {
             str(i): node.versions.digest(step, i).hex() for i in node.lists.held_by(node.name)
         },
+        "measured": node.measured.shown(node.configuration.tokens(node.ring.nodes)),
         "counters": msgspec.to_builtins(node.counters),
     }
 

@@ -11,7 +11,7 @@ from systems_under_test.dynamo.promises import promises
 from systems_under_test.dynamo.quiescence import unrest
 from systems_under_test.dynamo.replica import make_replica
 from systems_under_test.system import Offer
-from workloads import register, set, siblings
+from workloads import cart, register, sessions, set, siblings
 from workloads.client import Request
 
 if TYPE_CHECKING:
@@ -35,9 +35,11 @@ class Dynamo:
 
     @property
     def offers(self) -> Mapping[str, Offer]:
-        """Siblings, registers without compare-and-set, and sets."""
+        """Siblings, carts, sessions, registers without compare-and-set, and sets."""
         return {
             "siblings": Offer(siblings.make, SiblingsCodec()),
+            "cart": Offer(cart.make, SiblingsCodec()),
+            "sessions": Offer(sessions.make, SiblingsCodec()),
             "register": Offer(register.make, RegisterCodec()),
             "set": Offer(set.make, SetCodec()),
         }

@@ -91,6 +91,7 @@ class WriteCoordination:
             node.new_request(), put, version, blob, answer, placed, step.mono, {node.name: None}
         )
         self.open[writing.id] = writing
+        node.measured.load.ask(placed)
         for peer, home in placed.items():
             if peer != node.name:
                 step.send(peer, Store(writing.id, put.key.name, blob, home, peer in durably))

@@ -22,6 +22,7 @@ SYSTEMS = [
     ("paxos", "bank"),
     ("paxos", "eventual-reads"),
 ]
+OF_DYNAMO = [("dynamo", "cart"), ("dynamo", "sessions")]
 SEEDS_IN_CHECK = range(20)
 SEEDS_IN_SOAK = range(20, int(os.environ.get("LINEAL_SEEDS", "500")))
 
@@ -35,9 +36,20 @@ def test_every_fault_gives_no_finding(
     assert judgement.status == "valid", judgement.explain()
 
 
+@pytest.mark.parametrize(("system", "workload"), OF_DYNAMO)
+@pytest.mark.parametrize("quorum", ["sloppy", "strict"])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_workloads_of_a_store_with_versions_give_no_finding(
+    system: str, workload: str, quorum: str, seed: int, tmp_path: Path
+) -> None:
+    options = {"quorum": quorum, "fastest_reader": ("off", "on")[seed % 2]}
+    judgement = simulate(system, seed, tmp_path, faults="all", workload=workload, options=options)
+    assert judgement.status == "valid", judgement.explain()
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("system", "workload"), SYSTEMS)
+@pytest.mark.parametrize(("system", "workload"), SYSTEMS + OF_DYNAMO)
 def test_every_fault_gives_no_finding_over_many_seeds(
     system: str, workload: str, tmp_path: Path
 ) -> None:

@@ -13,10 +13,12 @@ from workloads.workload import Workload
 def test_the_workloads_are_named() -> None:
     assert sorted(WORKLOADS) == [
         "bank",
+        "cart",
         "eventual-reads",
         "kv",
         "list-append",
         "register",
+        "sessions",
         "set",
         "siblings",
     ]

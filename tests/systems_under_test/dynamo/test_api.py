@@ -100,7 +100,7 @@ def test_keys_are_bytes_percent_encoded_slashes_too(drive: Drive) -> None:
         (Request("PUT", "/kv/a?r=all", {}, b"x"), 400, "no query"),
         (Request("PATCH", "/kv/a", {}, b"x"), 405, "GET, PUT and DELETE"),
         (Request("POST", "/status"), 405, "use GET"),
-        (Request("GET", "/"), 404, "/kv/{key}"),
+        (Request("GET", "/nothing"), 404, "/kv/{key}"),
         (Request("GET", "/nothing"), 404, "/status"),
     ],
 )

@@ -17,8 +17,9 @@ HISTORY = (("n1", 1, (0, 3, 5, 6)), ("n2", 4, (7, 8)))
 
 
 def test_comes_back_as_it_was_given_out() -> None:
-    assert from_token(KEY, to_token(KEY, HISTORY)) == HISTORY
-    assert from_token(KEY, to_token(KEY, ())) == ()
+    assert from_token(KEY, to_token(KEY, HISTORY)) == (HISTORY, "")
+    assert from_token(KEY, to_token(KEY, HISTORY, "n3")) == (HISTORY, "n3")
+    assert from_token(KEY, to_token(KEY, ())) == ((), "")
 
 
 def test_the_same_history_always_gives_the_same_token() -> None:
