@@ -80,6 +80,10 @@ class SearchBudget:
 class TransitionTable:
     """The transitions of one model over numbered states and actions, learned as a search asks.
 
+    `known` is the name of a model that the core steps by itself ("register", "cas-register", "kv")
+    and the text of its initial value: then `number` numbers the actions of a history (f, key,
+    input, output, outcome; int32), `text` tells what a state holds, `follow` what follows it.
+
     `step(state, action)` answers the number of the state that follows, a tuple of several, -1 for
     a refusal, None if the model failed. `flags` has a byte for each action: 1 pure, 2 blind,
     4 settles. A list of `rows` that is searched is in order of invocation.
@@ -92,7 +96,18 @@ class TransitionTable:
         flags: bytes,
         *,
         deterministic: bool,
+        known: tuple[str, bytes] | None = None,
     ) -> None: ...
+    def number(
+        self,
+        columns: tuple[memoryview, memoryview, memoryview, memoryview, memoryview],
+        texts: bytes,
+        text_ends: memoryview,
+        fail: int,
+        info: int,
+    ) -> tuple[bytes, list[int], list[bool], bytes] | None: ...
+    def text(self, state: int) -> bytes | None: ...
+    def follow(self, state: int, action: int) -> int | None: ...
     def extend(self, flags: bytes) -> None: ...
     def search(
         self,

@@ -34,10 +34,11 @@ class WrongDeclaration(ValueError):
 class Automaton:
     """The part of a model's state space that a search has come upon.
 
-    State 0 is the initial one.
+    State 0 is the initial one. `known` names a model that the core steps by itself, with the text
+    of the initial value: see `known.py`.
     """
 
-    def __init__(self, model: Specification) -> None:
+    def __init__(self, model: Specification, known: tuple[str, bytes] | None = None) -> None:
         self.model: Final[Any] = model
         self.states: Final[list[Specification]] = [model]
         self.actions: Final[list[Action]] = []
@@ -48,7 +49,9 @@ class Automaton:
         self._first: Final[dict[int, int | tuple[int, ...] | None]] = {}
         self._asked = 0
         deterministic = not hasattr(model, "steps")
-        self.table: Final = TransitionTable(self.successor, b"", deterministic=deterministic)
+        self.table: Final = TransitionTable(
+            self.successor, b"", deterministic=deterministic, known=known
+        )
 
     def number(self, action: Action) -> int:
         """The number of an action; actions that the model holds for equal share one.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from checker import _core
 from checker.history.layout import FAIL, INFO
 from checker.linearizability.automaton import Automaton
+from checker.linearizability.known import known_automaton
 from checker.linearizability.objects import by_key, grouped
 from checker.linearizability.states import identity
 from checker.models.model import Action, Unfit, text
@@ -63,6 +64,12 @@ def problem_of(
     naming every operation that the model cannot take.
     """
     outcome = history.columns.outcome if outcome is None else outcome
+    keyless = getattr(model, "keyless", False)
+    known = known_automaton(model)
+    if known is not None:
+        read = known.read(history, outcome, lambda row: _action(history, row, keyless))
+        if read is not None:
+            return Problem(history, model, known, read[0], by_key(history, outcome), read[1])
     automaton = Automaton(model)
     numbered = number_actions(history, automaton, outcome)
     partition = getattr(model, "partition", None)

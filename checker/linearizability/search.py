@@ -22,6 +22,7 @@ PRUNINGS: Final[dict[str, str]] = {
     "substitution": "a crashed reset stands in for what leads to the same state",
     "absorption": "a reset that is open while another happens owes nothing any more",
     "detours": "a reset that only reads profit from is looked for when they return",
+    "reach": "states in which nothing can be read before the next reset are one",
     "relaxation": "crashed operations are first taken for resets, and what is found walked exactly",
     "diving": "what is wide is also searched depth first",
 }

@@ -15,7 +15,7 @@ mod pairing;
 mod problems;
 mod reader;
 mod scan;
-mod values;
+pub(crate) mod values;
 
 /// Reads a history from chunks of its file: `feed` each, then `finish`.
 #[pyclass(module = "checker._core")]

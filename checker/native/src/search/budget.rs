@@ -85,6 +85,16 @@ impl Budget {
         Ok(())
     }
 
+    /// Counts so many steps.
+    pub fn take(&mut self, steps: u64) -> Result<(), Spent> {
+        if steps > self.left() {
+            self.steps = self.steps_max;
+            return Err(Spent::Steps);
+        }
+        self.steps += steps;
+        Ok(())
+    }
+
     /// Whether it is time to look at the clock and the memory.
     #[inline]
     pub fn due(&self) -> bool {

@@ -3,6 +3,7 @@
 use super::frontier::{Forced, Search, Stop};
 use super::layout::Layout;
 use super::open::{has, put, take, Mover};
+use super::reach::nowhere;
 use super::schedule::NONE;
 use super::space::{Space, Use};
 use super::table::Stepper;
@@ -12,6 +13,12 @@ use super::table::Stepper;
 enum Taken {
     Open(u32),
     Crashed(usize),
+}
+
+impl Taken {
+    fn is(self, forced: &Forced) -> bool {
+        matches!(self, Taken::Open(slot) if slot == forced.slot)
+    }
 }
 
 /// Where a crashed operation is to be made useful at once: the state before it, and its action.
@@ -94,7 +101,10 @@ impl<S: Stepper> Search<'_, S> {
         taken: Taken,
         forced: &Forced,
     ) -> Result<(), Stop<S::Error>> {
-        let next = self.step(Layout::state(config), action)?;
+        let next = self.advance(Layout::state(config), action)?;
+        if next.only().is_some_and(nowhere) && !taken.is(forced) {
+            return Ok(());
+        }
         let mut place = 0;
         while let Some(state) = self.state_of(next, place) {
             let mut after = self.copy(config);
@@ -159,10 +169,10 @@ impl<S: Stepper> Search<'_, S> {
             action,
             lane,
         };
-        let Some(state) = self.step(before.state, action)?.only() else {
+        let Some(state) = self.advance(before.state, action)?.only() else {
             return Ok(());
         };
-        if state == before.state {
+        if state == before.state || nowhere(state) {
             return Ok(());
         }
         let mut after = self.copy(config);
@@ -246,9 +256,12 @@ impl<S: Stepper> Search<'_, S> {
         taken: Taken,
         forced: &Forced,
     ) -> Result<(), Stop<S::Error>> {
-        let Some(state) = self.step(Layout::state(config), action)?.only() else {
+        let Some(state) = self.advance(Layout::state(config), action)?.only() else {
             return Ok(());
         };
+        if nowhere(state) && !taken.is(forced) {
+            return Ok(());
+        }
         let mut after = self.copy(config);
         self.mark(&mut after, taken);
         Layout::set_state(&mut after, state);
@@ -297,6 +310,15 @@ impl<S: Stepper> Search<'_, S> {
         self.leave(&mut after, forced);
         self.give_back(after);
         Ok(())
+    }
+
+    /// A covered operation returns that is always possible and no reset: it took effect right before
+    /// the reset that covers it, and nobody saw it.
+    pub fn release_unseen(&mut self, config: &[u64], forced: &Forced) {
+        let mut after = self.copy(config);
+        self.mark(&mut after, Taken::Open(forced.slot));
+        self.leave(&mut after, forced);
+        self.give_back(after);
     }
 
     fn read_covered(&mut self, config: &mut [u64], state: u32) -> Result<(), Stop<S::Error>> {

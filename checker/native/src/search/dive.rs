@@ -30,16 +30,18 @@ struct Path<'a> {
     returns: Vec<usize>,
     /// The next event.
     at: usize,
+    sorting: Sorting,
 }
 
 impl<'a> Path<'a> {
-    fn new(schedule: &'a Schedule) -> Self {
+    fn new(schedule: &'a Schedule, sorting: Sorting) -> Self {
         let mut open: Vec<Option<Open>> = vec![None; schedule.slots];
         let mut path = Path {
             schedule,
             returning: Vec::new(),
             returns: Vec::new(),
             at: 0,
+            sorting,
         };
         for (at, event) in schedule.events.iter().enumerate() {
             path.returning.push(match *event {
@@ -67,7 +69,7 @@ impl<S: Stepper> Search<'_, S> {
     ) -> Result<Option<Culprit>, Stop<S::Error>> {
         self.prepare(schedule);
         self.begin(schedule, initial);
-        let mut path = Path::new(schedule);
+        let mut path = Path::new(schedule, self.sorting(schedule));
         let mut floors: Vec<Floor> = vec![Floor::default()];
         std::mem::swap(&mut floors[0].frontier, &mut self.space.frontier);
         let mut furthest = 0;
@@ -115,10 +117,7 @@ impl<S: Stepper> Search<'_, S> {
 
     /// Opens and closes operations up to an event, forward or backward.
     fn go(&mut self, path: &mut Path, to: usize) {
-        let sorting = Sorting {
-            reads: self.prune.reads,
-            absorption: self.prune.absorption,
-        };
+        let sorting = path.sorting;
         while path.at < to {
             match path.schedule.events[path.at] {
                 Event::Call(open) => {

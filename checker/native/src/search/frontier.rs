@@ -9,9 +9,10 @@ use super::budget::{Budget, Spent};
 use super::layout::{Layout, StandIns};
 use super::open::{has, put, take, Sorting};
 use super::prune::Prune;
+use super::reach::nowhere;
 use super::schedule::{resets, Event, Schedule, NONE};
 use super::space::Space;
-use super::table::{Broken, Miss, Next, Stepper, Table};
+use super::table::{Broken, Miss, Next, Stepper, Table, NOWHERE};
 
 pub enum Stop<E> {
     Spent(Spent),
@@ -32,6 +33,8 @@ pub struct Forced {
     pub action: u32,
     pub pure: bool,
     pub resets: bool,
+    /// Whether it owes nothing after a reset.
+    pub blind: bool,
 }
 
 pub struct Search<'a, S: Stepper> {
@@ -71,10 +74,7 @@ impl<S: Stepper> Search<'_, S> {
     ) -> Result<Option<Culprit>, Stop<S::Error>> {
         self.prepare(schedule);
         self.begin(schedule, initial);
-        let sorting = Sorting {
-            reads: self.prune.reads,
-            absorption: self.prune.absorption,
-        };
+        let sorting = self.sorting(schedule);
         for event in &schedule.events {
             match *event {
                 Event::Call(open) => {
@@ -107,6 +107,21 @@ impl<S: Stepper> Search<'_, S> {
         self.grouped_for = usize::MAX;
     }
 
+    /// What the roles of open operations depend on.
+    pub fn sorting(&self, schedule: &Schedule) -> Sorting {
+        let is_reset = |action| resets(self.table.flags(action));
+        let mut called = schedule.events.iter().filter_map(|event| match *event {
+            Event::Call(open) => Some(open.action),
+            _ => None,
+        });
+        let any = schedule.lanes.iter().any(|lane| is_reset(lane.action)) || called.any(is_reset);
+        Sorting {
+            reads: self.prune.reads,
+            absorption: self.prune.absorption,
+            any_resets: any,
+        }
+    }
+
     pub fn begin(&mut self, schedule: &Schedule, initial: u32) {
         let space = &mut *self.space;
         space.layout.arrange(
@@ -122,6 +137,10 @@ impl<S: Stepper> Search<'_, S> {
             .clear(schedule.slots, words, &schedule.lanes, |action| {
                 self.table.flags(action)
             });
+        let wanted = self.prune.reach && self.prune.absorption && self.deterministic;
+        space
+            .reach
+            .begin(schedule, self.table, self.stepper, wanted);
         space.frontier.clear();
         space.spare.clear();
         let mut first = vec![0; space.layout.stride];
@@ -148,7 +167,8 @@ impl<S: Stepper> Search<'_, S> {
             slot,
             action,
             pure: has(&open.roles.pure, slot),
-            resets: has(&open.roles.blind, slot),
+            resets: self.prune.absorption && resets(self.table.flags(action)),
+            blind: has(&open.roles.blind, slot),
         };
         if self.prune.substitution {
             self.group_stand_ins();
@@ -161,6 +181,7 @@ impl<S: Stepper> Search<'_, S> {
             let Some(mut config) = self.copy_of(|space| &space.frontier, place) else {
                 continue;
             };
+            self.forget(&mut config)?;
             self.normalize(&mut config)?;
             self.seed(&mut config, &forced)?;
             self.give_back(config);
@@ -240,6 +261,8 @@ impl<S: Stepper> Search<'_, S> {
         if self.prune.absorption && has(self.space.layout.covered(config), forced.slot) {
             if forced.resets {
                 self.release(config, forced)?;
+            } else if forced.blind {
+                self.release_unseen(config, forced);
             } else if forced.pure && self.prune.detours {
                 self.detour(config, forced)?;
             }
@@ -291,7 +314,7 @@ impl<S: Stepper> Search<'_, S> {
 
     /// Does all reads that are possible in the state; answers whether there was one.
     pub fn normalize(&mut self, config: &mut [u64]) -> Result<bool, Stop<S::Error>> {
-        if self.space.open.reads.is_empty() {
+        if self.space.open.reads.is_empty() || nowhere(Layout::state(config)) {
             return Ok(false);
         }
         let from = self.possible_reads(Layout::state(config))?;
@@ -364,12 +387,45 @@ impl<S: Stepper> Search<'_, S> {
             })
     }
 
+    /// What follows, as far as it makes a difference: see `reach`.
+    #[inline]
+    pub fn advance(&mut self, state: u32, action: u32) -> Result<Next, Stop<S::Error>> {
+        let next = self.step(state, action)?;
+        match next.only() {
+            Some(after) if self.space.reach.on => {
+                let alone = nowhere(state) || resets(self.table.flags(action));
+                self.foresee((!alone).then_some(state), after).map(Next::to)
+            }
+            _ => Ok(next),
+        }
+    }
+
+    fn foresee(&mut self, before: Option<u32>, state: u32) -> Result<u32, Stop<S::Error>> {
+        if nowhere(state) {
+            return Ok(state);
+        }
+        let passed = self.passed as u32;
+        let reach = &mut self.space.reach;
+        let (is_nowhere, asked) = reach.is_nowhere(self.stepper, before, state, passed);
+        self.budget.take(asked)?;
+        Ok(if is_nowhere { NOWHERE } else { state })
+    }
+
+    /// The configuration's state may be one in which nothing can be read any more.
+    fn forget(&mut self, config: &mut [u64]) -> Result<(), Stop<S::Error>> {
+        if self.space.reach.on {
+            let state = self.foresee(None, Layout::state(config))?;
+            Layout::set_state(config, state);
+        }
+        Ok(())
+    }
+
     #[cold]
     fn look(&mut self) -> Result<(), Stop<S::Error>> {
         self.stepper.pause().map_err(Stop::Failed)?;
         Ok(self
             .budget
-            .look(self.space.memory() + self.table.memory() + self.held)?)
+            .look(self.space.memory() + self.table.memory() + self.stepper.memory() + self.held)?)
     }
 
     /// Where the states that follow are, to be asked one by one while the search goes on.

@@ -49,7 +49,7 @@ pub struct Layout {
 pub struct Roles {
     /// Operations without effect that are done as soon as they can be: more done is better.
     pub pure: Vec<u64>,
-    /// Resets, where absorption is on.
+    /// Operations that are always possible, where absorption is on and there are resets.
     pub blind: Vec<u64>,
     /// All other open slots: done or not makes two configurations incomparable.
     pub exact: Vec<u64>,

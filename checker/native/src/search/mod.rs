@@ -16,12 +16,15 @@ mod columns;
 mod dive;
 mod follow;
 mod frontier;
+mod known;
 mod ladder;
 mod layout;
 mod marks;
+mod model;
 mod open;
 mod prune;
 mod queues;
+mod reach;
 mod registers;
 mod relaxation;
 mod replay;
@@ -32,41 +35,13 @@ mod table;
 mod zones;
 
 use budget::{Budget, Spent};
+use known::Known;
 use ladder::{Climb, Ended, Engine, Found, Rung};
 use prune::Prune;
 use schedule::{Columns, Schedule};
 use space::Space;
-use table::{Broken, Stepper, Table};
-
-/// Asks a model in Python: `step(state, action)` answers a number, -1 for a refusal, a tuple of
-/// numbers, or None if the model failed.
-struct Callback {
-    step: Py<PyAny>,
-}
-
-impl Stepper for Callback {
-    type Error = PyErr;
-
-    fn step(&mut self, state: u32, action: u32) -> PyResult<Option<Vec<u32>>> {
-        Python::attach(|py| {
-            let answer = self.step.bind(py).call1((state, action))?;
-            if answer.is_none() {
-                return Ok(None);
-            }
-            if let Ok(one) = answer.extract::<i64>() {
-                return Ok(Some(u32::try_from(one).into_iter().collect()));
-            }
-            let mut several: Vec<u32> = answer.extract()?;
-            several.sort_unstable();
-            several.dedup();
-            Ok(Some(several))
-        })
-    }
-
-    fn pause(&mut self) -> PyResult<()> {
-        Python::attach(|py| py.check_signals())
-    }
-}
+use model::Model;
+use table::{Broken, Table};
 
 /// What a search found out about one object.
 #[pyclass(module = "checker._core", frozen, get_all)]
@@ -159,20 +134,34 @@ impl SearchBudget {
     }
 }
 
+/// Bytes of numbers, first rows, whether answered, and bytes of flags.
+type NumberedByCore<'py> = (
+    Bound<'py, PyBytes>,
+    Vec<u32>,
+    Vec<bool>,
+    Bound<'py, PyBytes>,
+);
+
 /// The transitions of one model over numbered states and actions; a search asks for what it lacks.
 #[pyclass(module = "checker._core")]
 struct TransitionTable {
-    engine: Engine<Callback>,
+    engine: Engine<Model>,
 }
 
 #[pymethods]
 impl TransitionTable {
     #[new]
-    #[pyo3(signature = (step, flags, *, deterministic))]
-    fn new(step: Py<PyAny>, flags: &[u8], deterministic: bool) -> Self {
+    #[pyo3(signature = (step, flags, *, deterministic, known=None))]
+    fn new(
+        step: Py<PyAny>,
+        flags: &[u8],
+        deterministic: bool,
+        known: Option<(&str, &[u8])>,
+    ) -> Self {
+        let known = known.and_then(|(name, initial)| Known::new(name, initial));
         let engine = Engine {
             table: Table::new(flags.to_vec()),
-            stepper: Callback { step },
+            stepper: known.map_or(Model::Asked(step), |known| Model::Known(Box::new(known))),
             space: Space::default(),
             schedule: Schedule::default(),
             deterministic,
@@ -185,6 +174,68 @@ impl TransitionTable {
     /// Adds actions after those that are there.
     fn extend(&mut self, flags: &[u8]) {
         self.engine.table.extend(flags);
+    }
+
+    /// Numbers the actions of a history, if the core knows the model and all of them are of it: see
+    /// `known`. Bytes of numbers, for each action the first row, whether it was answered, its flags.
+    #[allow(clippy::too_many_arguments)]
+    fn number<'py>(
+        &mut self,
+        py: Python<'py>,
+        columns: [PyBuffer<i32>; 5],
+        texts: &[u8],
+        text_ends: PyBuffer<i64>,
+        fail: i32,
+        info: i32,
+    ) -> PyResult<Option<NumberedByCore<'py>>> {
+        let [f, key, input, output, outcome] =
+            columns.map(|column| columns::numbers(py, &column));
+        let (f, key, input, output, outcome) = (f?, key?, input?, output?, outcome?);
+        let ends = columns::numbers(py, &text_ends)?;
+        let Model::Known(known) = &mut self.engine.stepper else {
+            return Ok(None);
+        };
+        let operations = known::Operations {
+            f: &f,
+            key: &key,
+            input: &input,
+            output: &output,
+            outcome: &outcome,
+            values: registers::Values { texts, ends: &ends },
+            fail,
+            info,
+        };
+        if !operations.fit() {
+            return Err(PyValueError::new_err(
+                "these columns do not belong together",
+            ));
+        }
+        let Some(numbered) = py.detach(|| known.number(&operations)) else {
+            return Ok(None);
+        };
+        self.engine.table.extend(&numbered.flags);
+        Ok(Some((
+            columns::bytes(py, &numbered.actions),
+            numbered.first,
+            numbered.answered,
+            PyBytes::new(py, &numbered.flags),
+        )))
+    }
+
+    /// The value that a state of a model holds which the core knows: its canonical text.
+    fn text<'py>(&self, py: Python<'py>, state: u32) -> Option<Bound<'py, PyBytes>> {
+        match &self.engine.stepper {
+            Model::Asked(_) => None,
+            Model::Known(known) => known.text(state).map(|text| PyBytes::new(py, text)),
+        }
+    }
+
+    /// The state that follows in a model that the core knows; None if the action is not possible.
+    fn follow(&mut self, state: u32, action: u32) -> Option<u32> {
+        match &mut self.engine.stepper {
+            Model::Asked(_) => None,
+            Model::Known(known) => known.step(state, action),
+        }
     }
 
     /// How often the model was asked.

@@ -2,7 +2,7 @@
 
 use super::layout::Roles;
 use super::schedule::{resets, Lane, Open, NONE};
-use super::table::PURE;
+use super::table::{BLIND, PURE};
 
 /// An open operation that can change the state.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +62,8 @@ pub struct OpenOperations {
 pub struct Sorting {
     pub reads: bool,
     pub absorption: bool,
+    /// Whether there is a reset anywhere: without one nothing is ever covered.
+    pub any_resets: bool,
 }
 
 impl OpenOperations {
@@ -107,7 +109,8 @@ impl OpenOperations {
             return;
         }
         let resets = sorting.absorption && resets(flags);
-        let role = if resets {
+        let coverable = sorting.absorption && sorting.any_resets && flags & BLIND != 0;
+        let role = if coverable {
             &mut self.roles.blind
         } else {
             &mut self.roles.exact

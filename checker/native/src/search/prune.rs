@@ -19,6 +19,8 @@ pub struct Prune {
     pub absorption: bool,
     /// A reset that only reads profit from, before the next reset, is looked for when they return.
     pub detours: bool,
+    /// States from which nothing can be read before the next reset are one: see `reach`.
+    pub reach: bool,
     /// Crashed operations that are hard to tell apart are first taken for resets: see `ladder`.
     pub relaxation: bool,
     /// What is wide is also searched depth first.
@@ -45,6 +47,7 @@ impl Prune {
             "substitution" => &mut self.substitution,
             "absorption" => &mut self.absorption,
             "detours" => &mut self.detours,
+            "reach" => &mut self.reach,
             "relaxation" => &mut self.relaxation,
             "diving" => &mut self.diving,
             _ => return None,

@@ -207,7 +207,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The two elements of a canonical JSON array of two.
-fn pair(text: &[u8]) -> Option<(&[u8], &[u8])> {
+pub fn pair(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let inner = text.strip_prefix(b"[")?.strip_suffix(b"]")?;
     let (mut depth, mut quoted, mut escaped) = (0usize, false, false);
     let mut commas = Vec::new();

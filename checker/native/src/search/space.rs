@@ -3,6 +3,7 @@
 use super::antichain::Antichain;
 use super::layout::Layout;
 use super::open::{has, OpenOperations};
+use super::reach::{nowhere, Reach};
 
 /// Buffers of a search, kept from one object to the next.
 #[derive(Default)]
@@ -20,6 +21,7 @@ pub struct Space {
     pub possible: Vec<u64>,
     pub possible_at: Vec<u32>,
     pub spare: Vec<Vec<u64>>,
+    pub reach: Reach,
     /// Places in `visited` by the number of crashed operations used.
     pub levels: Vec<Vec<usize>>,
     /// Every use of a crashed operation that was tried, where tracing is on.
@@ -40,10 +42,16 @@ pub struct Use {
 impl Space {
     /// Bytes in use.
     pub fn memory(&self) -> usize {
-        let sets = [&self.frontier, &self.next, &self.visited, &self.landed];
+        let sets = [
+            &self.frontier,
+            &self.next,
+            &self.visited,
+            &self.reached,
+            &self.landed,
+        ];
         let possible = self.possible.capacity() * 8 + self.possible_at.capacity() * 4;
         let uses = self.uses.capacity() * std::mem::size_of::<Use>();
-        sets.iter().map(|set| set.memory()).sum::<usize>() + possible + uses
+        sets.iter().map(|set| set.memory()).sum::<usize>() + possible + uses + self.reach.memory()
     }
 
     pub fn tell_frontier(&self, most: usize) -> Vec<(u32, Vec<u32>)> {
@@ -52,7 +60,8 @@ impl Space {
             let slots = (0..self.open.row.len() as u32).filter(|&slot| has(done, slot));
             slots.map(|slot| self.open.row[slot as usize]).collect()
         };
-        let configs = self.frontier.iter(&self.layout).take(most);
+        let somewhere = |config: &&[u64]| !nowhere(Layout::state(config));
+        let configs = self.frontier.iter(&self.layout).filter(somewhere).take(most);
         configs
             .map(|config| (Layout::state(config), rows_of(config)))
             .collect()
@@ -61,7 +70,10 @@ impl Space {
     pub fn tell_tried(&self, most: usize) -> Vec<u32> {
         let sets = [&self.frontier, &self.visited, &self.landed];
         let configs = sets.into_iter().flat_map(|set| set.iter(&self.layout));
-        let mut states: Vec<u32> = configs.map(Layout::state).collect();
+        let mut states: Vec<u32> = configs
+            .map(Layout::state)
+            .filter(|&state| !nowhere(state))
+            .collect();
         states.sort_unstable();
         states.dedup();
         states.truncate(most);

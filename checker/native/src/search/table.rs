@@ -18,6 +18,8 @@ const SEVERAL: u32 = 1 << 31;
 /// An action made up by a relaxation: possible in every state, it leads to the state in the other
 /// bits.
 pub const MADE_UP: u32 = 1 << 31;
+/// The state that stands for all from which nothing can be read before the next reset: see `reach`.
+pub const NOWHERE: u32 = SEVERAL - 1;
 /// Above this many entries a dense table gives way to a map.
 const DENSE_MAX: usize = 1 << 22;
 
@@ -27,6 +29,13 @@ pub trait Stepper {
     fn step(&mut self, state: u32, action: u32) -> Result<Option<Vec<u32>>, Self::Error>;
     /// Called every few thousand steps: whoever waits may interrupt.
     fn pause(&mut self) -> Result<(), Self::Error>;
+    /// Whether this read may come to be possible in what follows a state without resets. If not,
+    /// it may not in any state that follows either.
+    fn may_lead_to(&self, state: u32, read: u32) -> bool;
+    /// Whether `may_lead_to` ever says no.
+    fn foresees(&self) -> bool;
+    /// Bytes in use.
+    fn memory(&self) -> usize;
 }
 
 /// A model that does not keep what it declared, or failed altogether.
@@ -179,6 +188,13 @@ impl Table {
         action: u32,
         stepper: &mut S,
     ) -> Result<Next, Miss<S::Error>> {
+        if state == NOWHERE {
+            return match self.flags(action) {
+                flags if flags & PURE != 0 => Ok(Next(REFUSED)),
+                flags if flags & SETTLES != 0 => self.next(0, action, stepper),
+                _ => Ok(Next(NOWHERE)),
+            };
+        }
         self.misses += 1;
         let Some(after) = stepper.step(state, action).map_err(Miss::Failed)? else {
             return Err(Miss::Broken(Broken {
@@ -276,6 +292,12 @@ impl Next {
     #[inline]
     pub fn refused(self) -> bool {
         self.0 == REFUSED
+    }
+
+    /// One state.
+    #[inline]
+    pub fn to(state: u32) -> Self {
+        Next(state)
     }
 
     /// The one state that follows, if there is exactly one.
