@@ -83,5 +83,9 @@ def known_automaton(model: Specification) -> KnownAutomaton | None:
         known = None if model.held else ("kv", NULL.encode())
     else:
         name = NAMES.get(type(model))
-        known = (name, model.value.encode()) if name and isinstance(model, Register | CasRegister) else None
+        known = (
+            (name, model.value.encode())
+            if name and isinstance(model, Register | CasRegister)
+            else None
+        )
     return None if known is None else KnownAutomaton(model, known)

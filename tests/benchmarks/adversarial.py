@@ -224,9 +224,8 @@ def deep_queue(depth: int) -> bytes:
 
 
 def _event(number: int, process: int, kind: str, f: str, rest: str) -> str:
-    return (
-        f'{{"index":{number},"time":{number},"process":{process},"type":"{kind}","f":"{f}",{rest}}}\n'
-    )
+    place = f'"index":{number},"time":{number},"process":{process}'
+    return f'{{{place},"type":"{kind}","f":"{f}",{rest}}}\n'
 
 
 def _one_client(start: int, process: int, asked: Iterable[tuple[str, str, str]]) -> list[str]:

@@ -7,6 +7,7 @@ few, so that equal ones are common, also between operations of one process.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from checker.history.columns import History
@@ -91,7 +92,7 @@ def _stack(rng: Random) -> Asked:
 def _kv(rng: Random) -> Asked:
     f = rng.choice(["get", "get", "put", "append", "delete"])
     given = rng.choice(["a", "b"]) if f in ("put", "append") else None
-    outputs = [None, "a", "b", "aa", "ab", "ba"]
+    outputs = [None, *("".join(text) for size in (1, 2, 3) for text in product("ab", repeat=size))]
     return f, given, outputs if f == "get" else [None]
 
 

@@ -116,6 +116,34 @@ def test_agrees_with_the_twin_where_many_are_open(model: str) -> None:
             assert is_legal(history, model) is expected, seed
 
 
+@pytest.mark.parametrize("rung", [None, *RUNGS])
+def test_a_crashed_write_may_hide_another_before_it_matters(rung: str | None) -> None:
+    """The swap was possible without the crashed write, but not after the write that it hides."""
+    history = parse("""
+        p0: write 1 @0 -> ok @1
+        p1: cas [1,2] @2 -> true @4
+        p2: write 5 @2 -> ok @5
+        p3: write 1 @2
+        p4: read @6 -> 2 @7
+    """)
+    assert twin.search(history, MODELS["cas-register"]())
+    [result] = outcomes(history, "cas-register", rung=rung)
+    assert result.outcome in ("legal", "undecided")
+
+
+@pytest.mark.parametrize("open_at_once", [5, 20, 60])
+def test_appends_that_nobody_read_in_any_order_are_no_obstacle(open_at_once: int) -> None:
+    calls = [f'p{n}: append k "{n}."' for n in range(open_at_once)]
+    answers = [f"p{n}: -> ok" for n in range(open_at_once)]
+    put = f'p{open_at_once}: put k "x" -> ok'
+    for found, legal in (("x", True), ("x3.", True), ("x1.2.", True), ("x3.3.", False)):
+        read = f'p{open_at_once}: get k -> "{found}"'
+        history = parse("\n".join([*calls, put, read, *answers]))
+        budget = Budget(steps=2_000_000)
+        [result] = outcomes(history, "kv", budget=budget)
+        assert result.outcome == ("legal" if legal else "illegal"), found
+
+
 def test_more_than_64_operations_may_be_open_at_once() -> None:
     writes = [f"p{n}: write {n}" for n in range(150)]
     answers = [f"p{n}: -> ok" for n in range(150)]

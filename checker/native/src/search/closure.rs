@@ -2,7 +2,7 @@
 
 use super::frontier::{Forced, Search, Stop};
 use super::layout::Layout;
-use super::open::{has, put, take, Mover};
+use super::open::{has, put, take, Crashed, Mover};
 use super::reach::nowhere;
 use super::schedule::NONE;
 use super::space::{Space, Use};
@@ -271,11 +271,15 @@ impl<S: Stepper> Search<'_, S> {
             self.reach(&mut after, forced);
         } else {
             let before = match taken {
-                Taken::Crashed(lane) if self.prune.enablement && !gained => Some(Before {
-                    state: Layout::state(config),
-                    action,
-                    lane,
-                }),
+                Taken::Crashed(lane)
+                    if self.prune.enablement && !gained && !self.hides(config, lane) =>
+                {
+                    Some(Before {
+                        state: Layout::state(config),
+                        action,
+                        lane,
+                    })
+                }
                 _ => None,
             };
             let space = &mut *self.space;
@@ -287,6 +291,27 @@ impl<S: Stepper> Search<'_, S> {
         }
         self.give_back(after);
         Ok(())
+    }
+
+    /// Whether something may have taken effect right before a crashed reset that is not in the
+    /// configuration yet, because of detours. The operation after it may then be impossible
+    /// without the reset, even if it is possible in the configuration's own state. With 1 in a
+    /// register, `write 5` open and `write 1` crashed, `cas [1,2]` may come after both of them.
+    fn hides(&self, config: &[u64], lane: usize) -> bool {
+        let Space { layout, open, .. } = &*self.space;
+        let (done, covered) = (layout.done(config), layout.covered(config));
+        let among = |role: &[u64]| {
+            let words = role.iter().zip(done).zip(covered);
+            words.fold((0, 0), |(new, old), ((role, done), covered)| {
+                (new | (role & !done & !covered), old | (role & covered))
+            })
+        };
+        let (blind, absorbed) = among(&open.roles.blind);
+        let (read, _) = among(&open.roles.pure);
+        let free = |(other, crashed): (usize, &Crashed)| {
+            other != lane && crashed.resets && layout.used(config, other) < crashed.called
+        };
+        blind != 0 || (read != 0 && (absorbed != 0 || open.crashed.iter().enumerate().any(free)))
     }
 
     fn cover(&self, config: &mut [u64]) {

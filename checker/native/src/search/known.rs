@@ -281,8 +281,10 @@ impl Reading<'_> {
 
     fn verb(&mut self, f: i32) -> Option<Verb> {
         let (kind, operations) = (self.known.kind, self.operations);
-        *self.verbs.entry(f as u32).or_insert_with(|| {
-            match (kind, operations.values.text(f)) {
+        *self
+            .verbs
+            .entry(f as u32)
+            .or_insert_with(|| match (kind, operations.values.text(f)) {
                 (Kind::Map, b"\"get\"") => Some(Verb::Read),
                 (Kind::Map, b"\"put\"") => Some(Verb::Write),
                 (Kind::Map, b"\"append\"") => Some(Verb::Append),
@@ -292,8 +294,7 @@ impl Reading<'_> {
                 (_, b"\"write\"") => Some(Verb::Write),
                 (Kind::CasRegister, b"\"cas\"") => Some(Verb::Cas),
                 _ => None,
-            }
-        })
+            })
     }
 
     fn text(&mut self, value: i32) -> u32 {

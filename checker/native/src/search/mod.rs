@@ -37,10 +37,10 @@ mod zones;
 use budget::{Budget, Spent};
 use known::Known;
 use ladder::{Climb, Ended, Engine, Found, Rung};
+use model::Model;
 use prune::Prune;
 use schedule::{Columns, Schedule};
 use space::Space;
-use model::Model;
 use table::{Broken, Table};
 
 /// What a search found out about one object.
@@ -188,8 +188,7 @@ impl TransitionTable {
         fail: i32,
         info: i32,
     ) -> PyResult<Option<NumberedByCore<'py>>> {
-        let [f, key, input, output, outcome] =
-            columns.map(|column| columns::numbers(py, &column));
+        let [f, key, input, output, outcome] = columns.map(|column| columns::numbers(py, &column));
         let (f, key, input, output, outcome) = (f?, key?, input?, output?, outcome?);
         let ends = columns::numbers(py, &text_ends)?;
         let Model::Known(known) = &mut self.engine.stepper else {

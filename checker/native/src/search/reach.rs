@@ -57,7 +57,8 @@ impl Reach {
                 last.insert(action, number as u32);
             }
         }
-        self.reads.extend(last.iter().map(|(&a, &number)| (number, a)));
+        self.reads
+            .extend(last.iter().map(|(&a, &number)| (number, a)));
         self.reads.sort_unstable_by(|a, b| b.cmp(a));
     }
 

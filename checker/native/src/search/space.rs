@@ -61,7 +61,11 @@ impl Space {
             slots.map(|slot| self.open.row[slot as usize]).collect()
         };
         let somewhere = |config: &&[u64]| !nowhere(Layout::state(config));
-        let configs = self.frontier.iter(&self.layout).filter(somewhere).take(most);
+        let configs = self
+            .frontier
+            .iter(&self.layout)
+            .filter(somewhere)
+            .take(most);
         configs
             .map(|config| (Layout::state(config), rows_of(config)))
             .collect()
