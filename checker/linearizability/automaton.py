@@ -134,9 +134,19 @@ class Automaton:
                 " if several states may follow let `steps` name all of them"
             )
 
+    def action(self, number: int) -> Action:
+        """The action with this number."""
+        return self.actions[number]
+
+    def state(self, number: int, action: Action) -> Specification:
+        """The state with this number, for an action to happen in it."""
+        del action
+        return self.states[number]
+
     def refusal(self, state: int, action: int) -> str | None:
         """Why the model refuses the action in this state; None if it does not."""
-        after = answers(self.states[state], self.actions[action])
+        asked = self.action(action)
+        after = answers(self.state(state, asked), asked)
         return after.reason if isinstance(after, Inconsistent) else None
 
     def _state_number(self, state: Specification) -> int:

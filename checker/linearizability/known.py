@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from checker.history.layout import FAIL, INFO
 from checker.linearizability.automaton import REFUSED, Automaton
 from checker.models.kv import Kv
-from checker.models.model import NULL, Inconsistent, answers
+from checker.models.model import NULL
 from checker.models.register import CasRegister, Register
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class KnownAutomaton(Automaton):
 
     def __init__(self, model: Specification, known: tuple[str, bytes]) -> None:
         super().__init__(model, known)
-        self._first: list[int] = []
+        self._rows: list[int] = []
         self._make: Callable[[int], Action] | None = None
 
     def read(
@@ -41,7 +41,7 @@ class KnownAutomaton(Automaton):
         numbered = self.table.number(asked, values.texts, values.ends, FAIL, INFO)
         if numbered is None:
             return None
-        numbers, self._first, answered, flags = numbered
+        numbers, self._rows, answered, flags = numbered
         self._make = make
         self._flags.extend(flags)
         told = frozenset(number for number, known in enumerate(answered) if known)
@@ -50,7 +50,7 @@ class KnownAutomaton(Automaton):
     def action(self, number: int) -> Action:
         """The action with this number."""
         assert self._make is not None
-        return self._make(self._first[number])
+        return self._make(self._rows[number])
 
     def state(self, number: int, action: Action) -> Specification:
         """The state with this number, for an action to happen in it."""
@@ -66,12 +66,6 @@ class KnownAutomaton(Automaton):
         """The number of the state that follows, REFUSED if there is none."""
         after = self.table.follow(state, action)
         return REFUSED if after is None else after
-
-    def refusal(self, state: int, action: int) -> str | None:
-        """Why the model refuses the action in this state; None if it does not."""
-        asked = self.action(action)
-        after = answers(self.state(state, asked), asked)
-        return after.reason if isinstance(after, Inconsistent) else None
 
 
 NAMES: Final[dict[type, str]] = {Register: "register", CasRegister: "cas-register"}

@@ -82,10 +82,12 @@ def witness(problem: Problem, number: int, result: SearchResult, budget: SearchB
 
 def _configurations(problem: Problem, result: SearchResult) -> list[Configuration]:
     assert result.row is not None
+    automaton, number = problem.automaton, problem.action[result.row]
     found = []
     for state, rows in result.configurations:
-        reason = problem.automaton.refusal(state, problem.action[result.row])
+        reason = automaton.refusal(state, number)
         if reason is not None:
             done = tuple(problem.history[row] for row in sorted(rows))
-            found.append(Configuration(str(problem.automaton.states[state]), done, reason))
+            shown = str(automaton.state(state, automaton.action(number)))
+            found.append(Configuration(shown, done, reason))
     return found
