@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from nemesis.grudges import MakeGrudge, MakeSided, draw_variant, secluded, to_json
-from nemesis.links import links_at
+from nemesis.links import links_at, links_from, links_to
 from nemesis.partition import PARTITION
 from nemesis.schedule import MS, SECOND
 from workloads.invocations import Invocation
@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 
     from nemesis.plan import Fault
     from nemesis.targets import Target
+    from systems_under_test.environments.cluster import Link
     from workloads.generators.protocol import Context
+
+
+class ChooseLinks(Protocol):
+    """Which links of its targets a fault strikes."""
+
+    def __call__(self, ctx: Context, targets: tuple[str, ...]) -> list[Link]:
+        """These."""
+        ...
+
 
 JUMPS_NS: Final = (250 * MS, SECOND, 10 * SECOND, 60 * SECOND)
 """How far wall clocks jump, either way: from what NTP steps to what operators do."""
@@ -70,16 +80,43 @@ class CutAround:
         return Invocation(PARTITION, _with_variant(self.variant, fields))
 
 
+def both_ways(ctx: Context, targets: tuple[str, ...]) -> list[Link]:
+    """Everything from and to the targets."""
+    return links_at(ctx.nodes, targets)
+
+
+def outwards(ctx: Context, targets: tuple[str, ...]) -> list[Link]:
+    """What the targets send."""
+    return links_from(ctx.nodes, targets)
+
+
+def inwards(ctx: Context, targets: tuple[str, ...]) -> list[Link]:
+    """What is sent to the targets."""
+    return links_to(ctx.nodes, targets)
+
+
+def with_one_peer(ctx: Context, targets: tuple[str, ...]) -> list[Link]:
+    """What each target and one other node, drawn for it, send one another."""
+    links: list[Link] = []
+    for target in targets:
+        others = tuple(node for node in ctx.nodes if node != target)
+        if others:
+            peer = ctx.rng.choice(others)
+            links += [(target, peer), (peer, target)]
+    return sorted(set(links))
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The links from and to the targets, and their quality."""
+    """Links of the targets, by default all from and to them, and their quality."""
 
     variant: str
     quality: Mapping[str, Any]
+    links: ChooseLinks = both_ways
 
     def __call__(self, ctx: Context, targets: tuple[str, ...]) -> Mapping[str, Any]:
         """The links of these targets."""
-        links = [list(link) for link in links_at(ctx.nodes, targets)]
+        links = [list(link) for link in self.links(ctx, targets)]
         return {"variant": self.variant, "quality": dict(self.quality), "links": links}
 
 

@@ -13,7 +13,19 @@ from typing import TYPE_CHECKING, Any, Final
 from nemesis.clock import CLOCK, Clock
 from nemesis.damage import DAMAGE, Damage
 from nemesis.disk import DISK, DiskFault
-from nemesis.draws import DRIFTS_PPM, JUMPS_NS, SLOW_PPM, Cut, CutAny, CutAround, Shape, Skew
+from nemesis.draws import (
+    DRIFTS_PPM,
+    JUMPS_NS,
+    SLOW_PPM,
+    Cut,
+    CutAny,
+    CutAround,
+    Shape,
+    Skew,
+    inwards,
+    outwards,
+    with_one_peer,
+)
 from nemesis.grudges import ANY, VARIANTS, MakeGrudge, grudge_of
 from nemesis.kill import KILL, Kill
 from nemesis.link import LinkFault
@@ -33,16 +45,32 @@ if TYPE_CHECKING:
     from systems_under_test.environments.cluster import Cluster, Grudge
     from workloads.generators.protocol import Rng
 
-LINKS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
-    "slow": (
-        "messages from and to the targets take 100 to 200 ms longer",
-        {"delay_ns": 100 * MS, "jitter_ns": 100 * MS},
+SLOW: Final = {"delay_ns": 100 * MS, "jitter_ns": 100 * MS}
+LINKS: Final[dict[str, tuple[str, Shape]]] = {
+    "slow": ("messages from and to the targets take 100 to 200 ms longer", Shape("slow", SLOW)),
+    "lossy": ("30 % of them are lost", Shape("lossy", {"loss_ppm": 300_000})),
+    "duplicate": ("30 % of them arrive twice", Shape("duplicate", {"duplicate_ppm": 300_000})),
+    "reorder": ("30 % are overtaken by later ones", Shape("reorder", {"reorder_ppm": 300_000})),
+    "hold": ("none passes until the fault is healed; then all do", Shape("hold", {"hold": True})),
+    "rate": (
+        "each link carries 4,000 bytes a second; only where it is asked for",
+        Shape("rate", {"rate_bytes_s": 4_000}),
     ),
-    "lossy": ("30 % of them are lost", {"loss_ppm": 300_000}),
-    "duplicate": ("30 % of them arrive twice", {"duplicate_ppm": 300_000}),
-    "reorder": ("30 % of them are overtaken by later ones", {"reorder_ppm": 300_000}),
-    "hold": ("none passes until the fault is healed; then all do", {"hold": True}),
+    "slow-out": (
+        "what the targets send is slow; only where it is asked for",
+        Shape("slow-out", SLOW, outwards),
+    ),
+    "slow-in": (
+        "what is sent to the targets is slow; only where it is asked for",
+        Shape("slow-in", SLOW, inwards),
+    ),
+    "slow-peer": (
+        "each target and one other node are slow to one another; only where it is asked for",
+        Shape("slow-peer", SLOW, with_one_peer),
+    ),
 }
+LINKS_DRAWN: Final = ("slow", "lossy", "duplicate", "reorder", "hold")
+"""Those drawn where no variant is named."""
 DISKS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "full": ("no space is left for any write", {"full": True}),
     "slow": ("every commit takes 200 ms longer", {"slow_ns": 200 * MS}),
@@ -66,7 +94,14 @@ CLOCKS: Final[dict[str, tuple[str, Skew]]] = {
         "clocks run 20 % too slow; only where it is asked for",
         Skew("slow", "rate_ppm", SLOW_PPM, (-1,)),
     ),
+    "strobe": (
+        "wall clocks jump to and fro, several times a second; only where it is asked for",
+        Skew("strobe", "wall_offset_ns", JUMPS_NS),
+    ),
 }
+STROBE: Final = Timing(fault_ns=(50 * MS, 250 * MS), quiet_ns=(50 * MS, 250 * MS))
+"""How fast a strobing clock jumps to and fro, unless another timing is given."""
+DRIFTING: Final = (ANY, "drift", "slow")
 CLOCKS_DRAWN: Final = ("jump", "drift")
 """Those drawn where no variant is named."""
 
@@ -164,13 +199,16 @@ def clock(variant: str = ANY, target: str = SOME, *, timing: Timing | None = Non
     """Clocks that jump or drift, and are set again."""
     names = CLOCKS_DRAWN if variant == ANY else (variant,)
     details = {name: CLOCKS[name][1] for name in names}
+    if variant == "strobe":
+        timing = timing or STROBE
     plan = _striking(CLOCK, Clock(), details, variant, target, timing)
-    return replace(plan, clock_drift_ppm=0 if variant == "jump" else max(DRIFTS_PPM))
+    return replace(plan, clock_drift_ppm=max(DRIFTS_PPM) if variant in DRIFTING else 0)
 
 
 def link(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
-    """Slow, lossy, doubling, reordering or holding links from and to the targets."""
-    details = {name: Shape(name, quality) for name, (_, quality) in LINKS.items()}
+    """Slow, lossy, doubling, reordering, holding or narrow links of the targets."""
+    names = LINKS_DRAWN if variant == ANY else (variant,)
+    details = {name: LINKS[name][1] for name in names}
     return _striking(LINK, LinkFault(), details, variant, target, timing)
 
 

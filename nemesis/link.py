@@ -87,7 +87,10 @@ def quality_in(fault: Fault) -> LinkQuality:
 
 
 def together(a: LinkQuality, b: LinkQuality) -> LinkQuality:
-    """Both on one link: delays add up, chances combine as of independent causes."""
+    """Both on one link: delays add up, chances combine as of independent causes.
+
+    The narrower of two rates counts.
+    """
 
     def either(p: int, q: int) -> int:
         return p + q - p * q // MILLION
@@ -97,6 +100,7 @@ def together(a: LinkQuality, b: LinkQuality) -> LinkQuality:
         jitter_ns=a.jitter_ns + b.jitter_ns,
         loss_ppm=either(a.loss_ppm, b.loss_ppm),
         duplicate_ppm=either(a.duplicate_ppm, b.duplicate_ppm),
+        rate_bytes_s=min(filter(None, (a.rate_bytes_s, b.rate_bytes_s)), default=0),
         reorder_ppm=either(a.reorder_ppm, b.reorder_ppm),
         hold=a.hold or b.hold,
     )
@@ -105,6 +109,7 @@ def together(a: LinkQuality, b: LinkQuality) -> LinkQuality:
 def showing(quality: LinkQuality) -> list[str]:
     """The counters that move if a quality takes effect and there is traffic."""
     late = quality.delay_ns or quality.jitter_ns or quality.reorder_ppm or quality.hold
+    late = late or quality.rate_bytes_s
     counters = {
         "delayed": bool(late),
         "dropped": bool(quality.loss_ppm),

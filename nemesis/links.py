@@ -35,6 +35,18 @@ def links_at(nodes: tuple[str, ...], targets: Iterable[str]) -> list[Link]:
     ]
 
 
+def links_from(nodes: tuple[str, ...], targets: Iterable[str]) -> list[Link]:
+    """The links from the targets to all others, in order."""
+    struck = frozenset(targets)
+    return [link for link in links_at(nodes, struck) if link[0] in struck]
+
+
+def links_to(nodes: tuple[str, ...], targets: Iterable[str]) -> list[Link]:
+    """The links to the targets from all others, in order."""
+    struck = frozenset(targets)
+    return [link for link in links_at(nodes, struck) if link[1] in struck]
+
+
 def links_in(fault: Fault) -> list[Link]:
     """The links of a link fault's input, recorded as [[sender, receiver], ...]."""
     return [(str(sender), str(receiver)) for sender, receiver in fault.input["links"]]

@@ -12,7 +12,7 @@ from operator import add
 from typing import TYPE_CHECKING, Final
 
 from nemesis import families
-from nemesis.families import CLOCKS, DAMAGES, DISKS, DISKS_DRAWN, LINKS
+from nemesis.families import CLOCKS, DAMAGES, DISKS, DISKS_DRAWN, LINKS, LINKS_DRAWN
 from nemesis.grudges import ANY, VARIANTS
 from nemesis.plan import FaultPlan
 from nemesis.schedule import Alternate, OneOf, Timing
@@ -75,7 +75,10 @@ NEMESES: Final[dict[str, Named]] = {
         _named(
             "link",
             "spoils the links from and to nodes",
-            {ANY: _DRAWN, **{name: sentence for name, (sentence, _) in LINKS.items()}},
+            {
+                ANY: f"{_DRAWN}: {', '.join(LINKS_DRAWN)}",
+                **{name: sentence for name, (sentence, _) in LINKS.items()},
+            },
         ),
         _named(
             "disk",

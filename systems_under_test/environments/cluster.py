@@ -75,6 +75,8 @@ class LinkQuality:
     """At most this much more, drawn for each message. Reorders where reordering is possible."""
     loss_ppm: int = 0
     duplicate_ppm: int = 0
+    rate_bytes_s: int = 0
+    """So many bytes pass in a second, the others queue; 0: as many as come."""
     reorder_ppm: int = 0
     """So many messages are held back long enough to be overtaken."""
     hold: bool = False

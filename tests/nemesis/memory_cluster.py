@@ -175,7 +175,8 @@ class MemoryCluster:
             counters, quality = self.counters[link], self.qualities.get(link, LinkQuality())
             if self.nodes[link[0]].life != "running":
                 continue
-            if quality.hold or quality.delay_ns or quality.jitter_ns or quality.reorder_ppm:
+            q = quality
+            if q.hold or q.delay_ns or q.jitter_ns or q.reorder_ppm or q.rate_bytes_s:
                 counters["delayed"] += 1
             counters["duplicated"] += bool(quality.duplicate_ppm)
             lost = bool(quality.loss_ppm) or link in self.cut

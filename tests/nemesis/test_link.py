@@ -31,7 +31,7 @@ qualities = st.builds(
 
 def fault(number: int, variant: str, *targets: str) -> Fault:
     links = [list(link) for link in links_at(FIVE, targets)]
-    quality = LINKS[variant][1]
+    quality = LINKS[variant][1].quality
     return Fault(number, "link", {"links": links, "quality": quality, "targets": list(targets)})
 
 
@@ -105,7 +105,7 @@ def test_faults_of_one_link_add_up_and_each_healing_takes_its_own_share() -> Non
     slow, more, held = fault(1, "slow", "n1"), fault(2, "slow", "n1", "n2"), fault(3, "hold", "n2")
     for one in (slow, more, held):
         assert LINK.inject(cluster, one).effect == "applied"
-    delay = LINKS["slow"][1]["delay_ns"]
+    delay = LINKS["slow"][1].quality["delay_ns"]
     assert cluster.qualities["n1", "n3"].delay_ns == 2 * delay
     assert cluster.qualities["n1", "n2"].hold
     cluster.traffic()

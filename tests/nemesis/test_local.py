@@ -63,7 +63,7 @@ def partition(variant: str) -> Fault:
 
 def link(variant: str) -> Fault:
     links = [list(link) for link in links_at(NODES, ["n1"])]
-    fields = {"links": links, "quality": LINKS[variant][1], "targets": ["n1"]}
+    fields = {"links": links, "quality": LINKS[variant][1].quality, "targets": ["n1"]}
     return Fault(1, "link", fields)
 
 

@@ -47,6 +47,45 @@ def test_a_schedule_is_quiet_injects_heals_and_is_quiet_again() -> None:
     assert rehearsal.effects() == {("partition", "applied"), ("heal", "healed")}
 
 
+def test_a_strobing_clock_jumps_to_and_fro_many_times_a_second() -> None:
+    rehearsal = Rehearsal(parse("clock:strobe@one"), seconds=10)
+    jumps = rehearsal.invoked("clock")
+    assert len(jumps) > 20
+    assert {event.input["variant"] for event in jumps} == {"strobe"}
+    assert {e["wall_offset_ns"] > 0 for e in (event.input for event in jumps)} == {True, False}
+    slower = Timing(fault_ns=(SECOND, SECOND), quiet_ns=(SECOND, SECOND))
+    assert len(Rehearsal(parse("clock:strobe@one", timing=slower), seconds=10).invoked("clock")) < 6
+
+
+@pytest.mark.parametrize(
+    ("variant", "struck"),
+    [
+        ("slow", [("n1", "n2"), ("n1", "n3"), ("n2", "n1"), ("n3", "n1")]),
+        ("slow-out", [("n1", "n2"), ("n1", "n3")]),
+        ("slow-in", [("n2", "n1"), ("n3", "n1")]),
+    ],
+)
+def test_a_slow_node_is_slow_in_the_directions_that_are_asked_for(
+    variant: str, struck: list[tuple[str, str]]
+) -> None:
+    rehearsal = Rehearsal(parse(f"link:{variant}@n1"), seconds=10, size=3)
+    assert rehearsal.invoked("link")
+    for event in rehearsal.invoked("link"):
+        assert [tuple(link) for link in event.input["links"]] == struck
+        assert event.input["targets"] == ["n1"]
+    assert rehearsal.effects() == {("link", "applied"), ("heal", "healed")}
+
+
+def test_a_node_may_be_slow_to_one_peer_alone() -> None:
+    peers = set()
+    for event in Rehearsal(parse("link:slow-peer@n1"), seconds=60, size=5).invoked("link"):
+        (there, back) = event.input["links"]
+        assert there == ["n1", back[0]]
+        assert back == [there[1], "n1"]
+        peers.add(there[1])
+    assert len(peers) > 1, "drawn each time"
+
+
 def test_lead_in_fault_and_quiet_last_as_long_as_they_say() -> None:
     for seed in range(20):
         rehearsal = Rehearsal(kill(), seconds=30, seed=seed)

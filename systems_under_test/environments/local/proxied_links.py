@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from systems_under_test.environments.local.proxy import CLEAR, LinkProxy
+from systems_under_test.environments.narrow import QUEUE_NS_MAX
 from systems_under_test.rng import Rng
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class ProxiedLinks:
         if link not in self.proxies:
             return 0.0
         quality = self.proxies[link].quality
-        return (quality.delay_ns + quality.jitter_ns) / BILLION
+        queue_ns = QUEUE_NS_MAX if quality.rate_bytes_s else 0
+        return (quality.delay_ns + quality.jitter_ns + queue_ns) / BILLION
 
     def counters(self) -> dict[Link, Mapping[str, int]]:
         """`passed`, `dropped`, `delayed`, `duplicated` of each link since the start of the run."""

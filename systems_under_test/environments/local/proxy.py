@@ -8,11 +8,13 @@ connection needs to live (greeting, pings) passes, so that a slow link is slow a
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from systems_under_test.environments.cluster import LinkQuality
 from systems_under_test.environments.local.fate import copies
+from systems_under_test.environments.narrow import Narrow
 from systems_under_test.host.frames import BadFrame, Frame, FrameSplitter, Kind
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class LinkProxy:
         self.quality = CLEAR
         self.counters = {"passed": 0, "dropped": 0, "delayed": 0, "duplicated": 0}
         self._rng = rng
+        self._narrow = Narrow()
         self._held: deque[tuple[Passage, Frame]] = deque()
         self._passages: set[Passage] = set()
         self._server: asyncio.Server | None = None
@@ -91,12 +94,24 @@ class LinkProxy:
             self._held.append((passage, frame))
             passage.settle(1)
         else:
-            delays = copies(self.quality, self._rng)
+            delays = self._through(frame, copies(self.quality, self._rng))
             self.counters["dropped"] += message and not delays
             self.counters["duplicated"] += message and len(delays) == 2
             self.counters["delayed"] += message and any(delays)
             for delay_ns in delays:
                 self._after(delay_ns, passage, frame)
+
+    def _through(self, frame: Frame, delays: tuple[int, ...]) -> tuple[int, ...]:
+        """The delays of the copies that find room in a narrow link, each in its turn."""
+        rate = self.quality.rate_bytes_s
+        if not rate:
+            return delays
+        now, late = time.monotonic_ns(), []
+        for delay_ns in delays:
+            turn_ns = self._narrow.delay_ns(len(frame.raw()), rate, now)
+            if turn_ns is not None:
+                late.append(delay_ns + turn_ns)
+        return tuple(late)
 
     def _after(self, delay_ns: int, passage: Passage, frame: Frame) -> None:
         if not delay_ns:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from systems_under_test.environments.cluster import EnvironmentFailed, LinkQuality
+from systems_under_test.environments.narrow import Narrow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,8 +49,8 @@ class Channel:
     """A directed link: its state, its counters, and the messages that it holds."""
 
     __slots__ = (
-        "cut", "delayed", "dice", "dropped", "duplicated", "held", "link", "passed", "plain",
-        "quality", "receiver", "sender", "stale",
+        "cut", "delayed", "dice", "dropped", "duplicated", "held", "link", "narrow", "passed",
+        "plain", "quality", "receiver", "sender", "stale",
     )  # fmt: skip
 
     def __init__(self, sender: SimulatedNode, receiver: SimulatedNode, dice: Dice) -> None:
@@ -62,6 +63,7 @@ class Channel:
         self.plain = True
         """Neither cut nor of any quality: the common case, tested first."""
         self.held: list[Message] = []
+        self.narrow = Narrow()
         self.passed = self.dropped = self.delayed = self.duplicated = self.stale = 0
 
     def counters(self) -> dict[str, int]:
@@ -154,7 +156,11 @@ class Network:
             if not self._passes(channel, channel.dice):
                 self._stop(channel, message)
                 return
-            delay += self._disturb(channel, message)
+            extra = self._disturb(channel, message)
+            if extra is None:
+                channel.dropped += 1
+                return
+            delay += extra
         self._kernel.push(departure + delay, self.arrive, message)
 
     def _stop(self, channel: Channel, message: Message) -> None:
@@ -169,14 +175,23 @@ class Network:
         else:
             channel.dropped += 1
 
-    def _disturb(self, channel: Channel, message: Message) -> int:
-        """The further delay of a message by the channel's quality; may send it a second time."""
+    def _disturb(self, channel: Channel, message: Message) -> int | None:
+        """The further delay of a message by the channel's quality; may send it a second time.
+
+        None if a narrow channel has no room for it.
+        """
         quality, dice = channel.quality, channel.dice
         extra = quality.delay_ns
         if quality.jitter_ns:
             extra += dice.jitter.below(quality.jitter_ns + 1)
         if quality.reorder_ppm and dice.reorder.chance(quality.reorder_ppm):
             extra += dice.reorder.between(1, self._options.reorder_ns)
+        if quality.rate_bytes_s:
+            size, rate = len(message.payload), quality.rate_bytes_s
+            turn = channel.narrow.delay_ns(size, rate, message.departure)
+            if turn is None:
+                return None
+            extra += turn
         if extra:
             channel.delayed += 1
         if quality.duplicate_ppm and dice.duplicate.chance(quality.duplicate_ppm):

@@ -304,6 +304,20 @@ def test_jitter_reorders_and_loses_nothing() -> None:
     run(scene)
 
 
+def test_a_narrow_link_carries_so_many_bytes_a_second_in_order() -> None:
+    async def scene(made: Bench) -> None:
+        made.proxy.set_quality(LinkQuality(rate_bytes_s=4_000))
+        began = asyncio.get_running_loop().time()
+        for n in range(50):
+            made.send(Kind.MESSAGE, n)
+        assert await made.messages(50) == list(range(50))
+        size = len(pack(Kind.MESSAGE, 49))
+        assert asyncio.get_running_loop().time() - began >= 0.9 * 50 * size / 4_000
+        assert made.proxy.counters["delayed"] == 50
+
+    run(scene)
+
+
 def test_loss_and_duplication_are_counted_as_they_are_seen() -> None:
     async def scene(made: Bench) -> None:
         made.proxy.set_quality(LinkQuality(loss_ppm=300_000, duplicate_ppm=300_000))

@@ -75,6 +75,16 @@ def test_delay_and_jitter_are_added_to_every_message() -> None:
     assert world.link_counters()[LINK]["delayed"] == 1
 
 
+def test_a_narrow_link_carries_so_many_bytes_a_second_in_order() -> None:
+    world, first = sent(LinkQuality(rate_bytes_s=500))
+    world.run_until(world.now + 6_000 * MS)
+    arrived = [int(event.rpartition("=")[2]) for event in world.heard("n2")]
+    counters = world.link_counters()[LINK]
+    assert arrived == sorted(arrived)
+    assert counters["delayed"] == counters["passed"] == len(arrived) > len(first)
+    assert counters["dropped"] == SENT - len(arrived) > 0, "the queue has an end"
+
+
 def test_a_hold_keeps_messages_and_those_in_flight_until_it_is_released() -> None:
     world = World(2, options=STEADY)
     world.ask("n1", ["send", "n2", {"n": 0}], ["respond", "ok"])
