@@ -122,9 +122,7 @@ class Acceptor:
     def promise(self, step: Step, ballot: Ballot) -> None:
         """Take part in nothing below this ballot from now on."""
         self._node.counters.promises_given += 1
-        if ballot > self.promised:
-            self.promised = ballot
-            self._store(step)
+        self._raise_to(step, ballot)
         if self._node.leadership is not None and self._node.leadership.ballot < ballot:
             self._node.step_down(step, "a higher ballot was promised")
 
@@ -158,9 +156,7 @@ class Acceptor:
 
     def obey(self, step: Step, ballot: Ballot) -> None:
         """The leader of this ballot was heard: whoever led below it leads no longer."""
-        if ballot > self.promised:
-            self.promised = ballot
-            self._store(step)
+        self._raise_to(step, ballot)
         self._node.follow(step, ballot)
 
     def _take(self, step: Step, message: Accept) -> None:
@@ -225,6 +221,12 @@ class Acceptor:
             self.granted_until = 0
         else:
             self._node.counters.releases_ignored += 1
+
+    def _raise_to(self, step: Step, ballot: Ballot) -> None:
+        if ballot > self.promised:
+            self.promised = ballot
+            self._store(step)
+            step.log("promised", round=ballot.round, owner=ballot.node)
 
     def _store(self, step: Step) -> None:
         durable = self._node.bug != names.PROMISE_NOT_DURABLE

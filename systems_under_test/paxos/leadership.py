@@ -223,16 +223,20 @@ class Leadership:
         group = node.groups.newest
         return lease.confirmed_at(group, node.quorum(group), node.name, step.mono, self.echoed)
 
-    def has_lease(self, step: Step) -> bool:
-        """Whether no other leader can have been elected yet."""
+    def lease_left(self, step: Step) -> int:
+        """For how long no other leader can have been elected, in nanoseconds; 0 if one can."""
         node = self._node
         length = node.configuration.leader_lease
         if node.bug == names.LEASE_IGNORES_DRIFT:
             length = node.configuration.lease
         if node.bug == names.DEPOSED_LEADER_READS:
-            return True
+            return length
         confirmed = self.confirmed_at(step)
-        return confirmed != NEVER and step.mono < confirmed + length
+        return max(0, confirmed + length - step.mono) if confirmed != NEVER else 0
+
+    def has_lease(self, step: Step) -> bool:
+        """Whether no other leader can have been elected yet."""
+        return self.lease_left(step) > 0
 
     @property
     def ready(self) -> bool:

@@ -7,7 +7,8 @@ holes; a log replica applies nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -16,8 +17,12 @@ from systems_under_test.paxos.commands import COMMAND, REGROUP
 from systems_under_test.paxos.log import group_in
 
 if TYPE_CHECKING:
+    from systems_under_test.paxos.messages import Entry
     from systems_under_test.paxos.node import Node
     from systems_under_test.paxos.step import Step
+
+DIGEST_BYTES: Final = 8
+TIME_BYTES: Final = 16
 
 
 class Learner:
@@ -28,6 +33,7 @@ class Learner:
         self.applied = node.head.applied
         self.time = node.head.time
         """The log's own time: the greatest stamp so far."""
+        self.digest = node.head.digest
         self.chosen = max(node.head.applied, node.log.start)
         node.groups.settle(self.chosen)
 
@@ -48,9 +54,9 @@ class Learner:
         self._store_head(step)
         node.snapshots.after_applying(step)
 
-    def put_in_place(self, applied: int, time: int) -> None:
+    def put_in_place(self, applied: int, time: int, digest: bytes) -> None:
         """A snapshot is the state now."""
-        self.applied, self.time = applied, time
+        self.applied, self.time, self.digest = applied, time, digest
         self.chosen = max(self.chosen, applied)
 
     def _apply(self, step: Step, slot: int) -> None:
@@ -63,6 +69,9 @@ class Learner:
             return
         node.counters.slots_applied += 1
         self.time = max(self.time, entry.time)
+        self.digest = digest_after(self.digest, entry)
+        if slot % node.configuration.checkpoint_slots == 0:
+            step.log("applied", slot=slot, digest=self.digest.hex())
         kind = entry.payload[:1]
         if kind == COMMAND:
             command = commands.decode(entry.payload)
@@ -85,5 +94,14 @@ class Learner:
             time=self.time,
             group_slot=node.groups.base_slot,
             group=node.groups.base,
+            digest=self.digest,
         )
         node.store_head(step, head)
+
+
+def digest_after(digest: bytes, entry: Entry) -> bytes:
+    """The digest of a log with one more value."""
+    told = blake2b(digest, digest_size=DIGEST_BYTES)
+    told.update(entry.time.to_bytes(TIME_BYTES, "big", signed=True))
+    told.update(entry.payload)
+    return told.digest()

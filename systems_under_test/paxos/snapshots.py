@@ -19,7 +19,7 @@ from systems_under_test.paxos.configuration import MS
 from systems_under_test.paxos.group import LOG
 from systems_under_test.paxos.lease import NEVER
 from systems_under_test.paxos.messages import SnapshotPart, SnapshotTaken
-from systems_under_test.paxos.node import Head
+from systems_under_test.paxos.node import Head  # noqa: TC001 - msgspec reads the annotation
 from systems_under_test.paxos.state_machine import TABLES, Rows
 
 if TYPE_CHECKING:
@@ -224,11 +224,17 @@ class Snapshots:
             for table, key, value in part.rows:
                 step.write(node.state.table(table), key, value, durable=False)
         applied = max(slot, node.learner.applied)
-        node.learner.put_in_place(applied, max(head.time, node.learner.time))
+        digest = head.digest if node.stores else b""
+        node.learner.put_in_place(applied, max(head.time, node.learner.time), digest)
         node.log.begin_at(step, max(slot, node.log.start))
         node.groups.rebase(head.group_slot, head.group, node.log.groups_after(slot))
-        head = Head(
-            generation, applied, node.log.start, node.learner.time, head.group_slot, head.group
+        head = msgspec.structs.replace(
+            head,
+            generation=generation,
+            applied=applied,
+            start=node.log.start,
+            time=node.learner.time,
+            digest=digest,
         )
         node.store_head(step, head, durable=True)
         node.state.take_sessions(part.rows for _, part in sorted(self._staged.items()))

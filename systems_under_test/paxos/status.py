@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from systems_under_test.paxos.configuration import MS
 from systems_under_test.paxos.messages import NO_BALLOT
 from systems_under_test.paxos.state_machine import VALUES
 
@@ -26,15 +27,16 @@ def ready(node: Node, step: Step) -> bool:
 
 def status(node: Node, step: Step) -> dict[str, Any]:
     """How the node is: everything that quiescence is judged by, and what it has counted."""
-    newest = node.groups.newest
+    newest, leadership = node.groups.newest, node.leadership
     return {
         "node": node.name,
         "incarnation": node.incarnation,
         "nodes": list(node.nodes),
         "bug": node.bug,
         "options": options(node),
-        "role": "leader" if node.leadership is not None else "follower",
+        "role": "leader" if leadership is not None else "follower",
         "ready": ready(node, step),
+        "lease_left_ms": leadership.lease_left(step) / MS if leadership is not None else 0,
         "leader": node.leader.node or None,
         "ballot": list(node.leader),
         "promised": list(node.acceptor.promised),
@@ -48,6 +50,7 @@ def status(node: Node, step: Step) -> dict[str, Any]:
         },
         "chosen": node.learner.chosen,
         "applied": node.learner.applied,
+        "digest": node.learner.digest.hex(),
         "last": node.log.last,
         "log_start": node.log.start,
         "checkpoint": node.snapshots.checkpoint,

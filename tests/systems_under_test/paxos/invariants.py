@@ -5,6 +5,7 @@
 * Accepted ballots never decrease in any slot.
 * Within a life the chosen index never goes back, and is at least the snapshot's.
 * One holder of the lease on true time.
+* The digest of what was applied is the same on every replica at the same slot.
 * The state applied is that of the log's prefix, by a twin that is a dictionary.
 
 It looks and changes nothing. Violations are collected: raising would only end the replica.
@@ -87,6 +88,7 @@ class Observer:
         self.cluster: SimulatedCluster | None = None
         self.chosen: dict[int, bytes] = {}
         self.twin = Twin()
+        self.digests: dict[int, bytes] = {}
         self._left: dict[str, Ballot] = {}
         self._lives: dict[str, PaxosReplica] = {}
         self._promised: dict[str, Ballot] = {}
@@ -180,6 +182,9 @@ class Observer:
         if applied >= len(self.twin.states):
             return
         self._checked[node.name] = applied
+        digest = node.learner.digest
+        if self.digests.setdefault(applied, digest) != digest:
+            self.wrong(f"{node.name} has another digest at slot {applied} than others")
         self.compared += 1
         table = node.state.table(VALUES)
         state = {key.decode(): _json(value) for key, value in storage.scan(table)}

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 INDENT: Final = "    "
 MESSAGES_MAX: Final = 10_000
 """A story that makes more of them at once never comes to an end."""
+UNTOLD: Final = ("started", "applied")
 SETTLE_BY: Final = 10 * MS
 
 
@@ -255,7 +256,7 @@ class Stage:
                 client, verb = self._calls.pop((name, request))
                 self.lines.append(f"{client}: -> {outcome_of(verb, status, body)}")
             case Diagnostic(event, fields):
-                if event != "started":
+                if event not in UNTOLD:
                     self._say(name, "notes", event, always=True, **fields)
             case Write() | WriteLater() | Append():
                 actor.disk.apply([effect])

@@ -6,6 +6,7 @@ from itertools import combinations
 
 import pytest
 
+from systems_under_test.rng import Rng
 from tests.systems_under_test.paxos.driving import FIVE, THREE, Drive
 
 LINKS = [(a, b) for a in THREE for b in THREE if a != b]
@@ -76,6 +77,17 @@ def test_every_grudge_that_leaves_a_connected_majority_leaves_a_writable_quorum(
     majority = connected_majority(cut)
     assert majority is not None
     drive.cut(cut)
+    drive.wait(BEHIND_CUTS_MS)
+    assert any(_writes(drive, node) for node in majority)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_so_does_any_grudge_of_five_drawn_around_three_that_reach_each_other(seed: int) -> None:
+    rng = Rng(f"grudge {seed}")
+    majority = rng.shuffled(FIVE)[:3]
+    links = [(a, b) for a in FIVE for b in FIVE if a != b and not {a, b} <= set(majority)]
+    drive = Drive(seed=seed, nodes=FIVE)
+    drive.cut([link for link in links if rng.below(2)])
     drive.wait(BEHIND_CUTS_MS)
     assert any(_writes(drive, node) for node in majority)
 

@@ -66,6 +66,7 @@ def test_the_invariants_hold_at_every_step(
     assert observer.inputs > 1_000
     assert observer.compared > 100
     assert len(observer.chosen) > 100
+    assert len(observer.digests) > 50
 
 
 SEEN_BY = {
