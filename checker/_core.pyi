@@ -125,7 +125,7 @@ class TransitionTable:
         rung: str | None = None,
         replay: bool = False,
         stop_at_first: bool = False,
-    ) -> list[SearchResult]: ...
+    ) -> list[SearchResult | None]: ...
 
 def number_actions(
     f: memoryview,

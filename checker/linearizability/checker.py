@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from checker.claims import CLAIMS
 from checker.evidence import Evidence
-from checker.findings import FINDINGS_MAX
 from checker.history.layout import FAIL, INFO
-from checker.linearizability import sentences
 from checker.linearizability.dispatch import ALGORITHMS, dispatch
-from checker.linearizability.search import PRUNINGS, budget_of, search
-from checker.linearizability.witness import witness
+from checker.linearizability.judging import NOT_JUDGED, Judged, Terms, judge
+from checker.linearizability.search import PRUNINGS, budget_of
 from checker.verdict import Budget, CheckContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from concurrent.futures import Executor
 
-    from checker._core import SearchBudget, SearchResult
-    from checker.evidence import Explanation
     from checker.history.columns import History
     from checker.linearizability.dispatch import Dispatch
-    from checker.linearizability.witness import Witness
     from checker.models.model import Specification
     from checker.verdict import Verdict
 
 CLAIM: Final = "linearizable"
 TOO_LITTLE: Final = "too little observed: nothing was answered that could have been wrong"
-KEYS_MAX: Final = 10
-"""Of so many objects, those that took most steps, `observed` tells more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +32,16 @@ class Linearizable:
 
     `model` says what an object does when one client uses it alone. `algorithm` is one of
     `checker.linearizability.dispatch.ALGORITHMS`; without it each object is judged by the first
-    that applies. `prune` names what the search leaves out (`search.PRUNINGS`).
+    that applies. `prune` names what the search leaves out (`search.PRUNINGS`). When an object was
+    found illegal the others are left, unless `all_keys` asks for all. An `executor` judges many
+    objects at once; not with a budget in steps or memory, which one search after another spends.
     """
 
     model: Specification
     algorithm: str | None = None
     prune: frozenset[str] = frozenset(PRUNINGS)
+    all_keys: bool = False
+    executor: Executor | None = field(default=None, compare=False, repr=False)
 
     name: ClassVar[str] = "linearizable"
     claims: ClassVar[frozenset[str]] = frozenset({CLAIM})
@@ -65,14 +61,50 @@ class Linearizable:
         Raises Unfit for operations that the model cannot take, WrongDeclaration for a model that
         declares what it does not keep, Inapplicable for an algorithm that does not apply.
         """
-        budget = budget_of(context.budget)
         dispatched = dispatch(history, self.model, self.algorithm)
         evidence = Evidence(history, context.claims)
         if not _can_fail(dispatched):
             evidence.doubt(TOO_LITTLE, CLAIM)
-        results = search(dispatched.problem, budget, prune=self.prune, replay=dispatched.replay)
-        _judge(dispatched, results, budget, evidence)
-        return evidence.verdict(_observed(history, dispatched, results))
+        terms = Terms(
+            prune=self.prune,
+            elements=dispatched.elements,
+            replay=dispatched.replay,
+            explain=evidence.claimed(CLAIM),
+            all_keys=self.all_keys,
+        )
+        judged = self._judge(dispatched, terms, context.budget)
+        for doubt in judged.doubts:
+            evidence.doubt(doubt, CLAIM)
+        explanations = iter(judged.explanations)
+        for _ in range(judged.violations):
+            evidence.add("not-linearizable", explanations.__next__, claim=CLAIM)
+        return evidence.verdict(_observed(history, dispatched, judged))
+
+    def _judge(self, dispatched: Dispatch, terms: Terms, budget: Budget) -> Judged:
+        """Judge what rules hold for illegal, then the rest, if that matters then."""
+        spent = budget_of(budget)
+        problem = dispatched.problem
+        judged = Judged()
+        rest = [n for n in range(len(problem.objects)) if n not in dispatched.by_rules]
+        if dispatched.by_rules:
+            ruled = problem.only(sorted(dispatched.by_rules))
+            judged.add(judge(ruled, replace(terms, rules=dispatched.rules), spent))
+            problem = problem.only(rest)
+        if judged.violations and not self.all_keys:
+            judged.outcomes.update({NOT_JUDGED: len(rest)} if rest else {})
+        elif self._is_shared(budget) and len(rest) > 1 and not dispatched.by_rules:
+            from checker.linearizability.sharing import judge_shared
+
+            assert self.executor is not None
+            make = dispatched.make
+            judged.add(judge_shared(self.executor, problem, make, terms, budget, spent))
+        else:
+            judged.add(judge(problem, terms, spent))
+        return judged
+
+    def _is_shared(self, budget: Budget) -> bool:
+        free = budget.steps is None and budget.memory_mb is None
+        return self.executor is not None and free
 
 
 def check(
@@ -82,13 +114,36 @@ def check(
     budget: Budget = Budget(),  # noqa: B008
     algorithm: str | None = None,
     prune: Iterable[str] = PRUNINGS,
+    all_keys: bool = False,
+    executor: Executor | None = None,
 ) -> Verdict:
     """Whether the history is linearizable by this model, everything being claimed.
 
-    Raises as `Linearizable.check` does.
+    See `Linearizable` for the options. Raises as `Linearizable.check` does.
     """
     context = CheckContext(claims=frozenset(CLAIMS), budget=budget)
-    return Linearizable(model, algorithm, frozenset(prune)).check(history, context)
+    judge = Linearizable(model, algorithm, frozenset(prune), all_keys, executor)
+    return judge.check(history, context)
+
+
+def check_each(
+    histories: Sequence[History],
+    model: Specification,
+    *,
+    executor: Executor,
+    budget: Budget = Budget(),  # noqa: B008
+    algorithm: str | None = None,
+    prune: Iterable[str] = PRUNINGS,
+) -> Iterator[Verdict]:
+    """The verdicts on many histories, in their order; the executor begins with the longest.
+
+    Each has the budget for itself. Raises what one of them raises.
+    """
+    context = CheckContext(claims=frozenset(CLAIMS), budget=budget)
+    judge = Linearizable(model, algorithm, frozenset(prune))
+    longest_first = sorted(range(len(histories)), key=lambda n: -len(histories[n]))
+    futures = {n: executor.submit(judge.check, histories[n], context) for n in longest_first}
+    return (futures[n].result() for n in range(len(histories)))
 
 
 def _can_fail(dispatched: Dispatch) -> bool:
@@ -98,75 +153,20 @@ def _can_fail(dispatched: Dispatch) -> bool:
     return told or dispatched.observed
 
 
-def _judge(
-    dispatched: Dispatch,
-    results: Sequence[SearchResult],
-    budget: SearchBudget,
-    evidence: Evidence,
-) -> None:
-    problem, explained = dispatched.problem, 0
-    for number, result in enumerate(results):
-        rules = dispatched.rules if number in dispatched.by_rules else None
-        if result.outcome == "legal" and rules is None:
-            continue
-        key = problem.objects.key(number)
-        if rules is not None and result.outcome == "legal":
-            evidence.doubt(sentences.doubted(rules, key), CLAIM)
-            continue
-        if result.outcome != "illegal":
-            if rules is not None:
-                add = partial(sentences.ruled_out, problem, number)
-                evidence.add("not-linearizable", add, claim=CLAIM)
-            else:
-                evidence.doubt(sentences.undecided(problem, key, result), CLAIM)
-            continue
-        explain = partial(witness, problem, number, result, budget)
-        if evidence.claimed(CLAIM) and explained < FINDINGS_MAX:
-            explained += 1
-            found = explain()
-            if found.refuted:
-                evidence.doubt(sentences.refuted(found, key), CLAIM)
-                continue
-            explain = partial(_same, found)
-        add = partial(_explanation, explain, key, rules is not None)
-        evidence.add("not-linearizable", add, claim=CLAIM)
-
-
-def _same(found: Witness) -> Witness:
-    return found
-
-
-def _explanation(explain: Callable[[], Witness], key: Any, by_rules: bool) -> Explanation:
-    return sentences.explanation(explain(), key, by_rules=by_rules)
-
-
-def _observed(
-    history: History, dispatched: Dispatch, results: Sequence[SearchResult]
-) -> dict[str, Any]:
-    objects = dispatched.problem.objects
-    outcomes = Counter({"legal": dispatched.legal} if dispatched.legal else {})
-    outcomes.update(result.outcome for result in results)
-    by = [dispatched.algorithm(n, result.rung) for n, result in enumerate(results)]
-    judged = {*by, *([dispatched.rules] if dispatched.legal else [])} or {"frontier"}
-    hardest = sorted(range(len(results)), key=lambda n: -results[n].steps)[:KEYS_MAX]
+def _observed(history: History, dispatched: Dispatch, judged: Judged) -> dict[str, Any]:
+    outcomes = dict(judged.outcomes)
+    if dispatched.legal:
+        outcomes["legal"] = outcomes.get("legal", 0) + dispatched.legal
+    ruled = {dispatched.rules} if dispatched.legal else set()
+    algorithms = (judged.algorithms | ruled) or {"frontier"}
     happened = history.columns.outcome.tolist()
     return {
-        "algorithm": " and ".join(name for name in ALGORITHMS if name in judged),
+        "algorithm": " and ".join(name for name in ALGORITHMS if name in algorithms),
         "operations": len(happened) - happened.count(FAIL),
         "crashed": happened.count(INFO),
-        "objects": dispatched.legal + len(objects),
+        "objects": dispatched.legal + len(dispatched.problem.objects),
         "outcomes": dict(sorted(outcomes.items())),
-        "steps": sum(result.steps for result in results),
-        "model_asked": dispatched.problem.automaton.table.misses,
-        "hardest": [
-            {
-                "key": objects.key(number),
-                "algorithm": by[number],
-                "operations": len(objects.group(number)),
-                "crashed": results[number].crashed,
-                "steps": results[number].steps,
-                "widest": results[number].widest,
-            }
-            for number in hardest
-        ],
+        "steps": judged.steps,
+        "model_asked": judged.asked,
+        "hardest": judged.hardest,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from checker import _core
@@ -14,6 +15,8 @@ from checker.models.set import Set
 from checker.wording import of_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from checker.history.columns import History
     from checker.linearizability.problem import Problem
     from checker.models.model import Specification
@@ -46,21 +49,13 @@ class Dispatch:
     """
 
     problem: Problem
+    make: Callable[[], Problem]
     rules: str | None = None
     by_rules: frozenset[int] = frozenset()
     legal: int = 0
     observed: bool = False
     elements: bool = False
     replay: bool = True
-
-    def algorithm(self, number: int, rung: str) -> str:
-        """What judged an object of the problem, by the rung of its search."""
-        if number in self.by_rules:
-            assert self.rules is not None
-            return self.rules
-        if self.elements:
-            return "elements"
-        return "replay" if rung == "replayed" else "frontier"
 
 
 def dispatch(history: History, model: Specification, algorithm: str | None = None) -> Dispatch:
@@ -70,10 +65,11 @@ def dispatch(history: History, model: Specification, algorithm: str | None = Non
     operations that the model cannot take.
     """
     if algorithm in ("replay", "frontier"):
-        problem = problem_of(history, model)
+        make = partial(problem_of, history, model)
+        problem = make()
         if algorithm == "replay":
             _refuse_overlap(problem)
-        return Dispatch(problem, replay=algorithm == "replay")
+        return Dispatch(problem, make, replay=algorithm == "replay")
     for name in rules.RULES:
         why = rules.misfit(name, model)
         if algorithm in (None, name) and why is None:
@@ -82,9 +78,11 @@ def dispatch(history: History, model: Specification, algorithm: str | None = Non
     why = elements.misfit(history, model)
     if why is None:
         assert isinstance(model, Set)
-        return Dispatch(elements.problem_of(history, model), elements=True)
+        make = partial(elements.problem_of, history, model)
+        return Dispatch(make(), make, elements=True)
     _refuse(algorithm == "elements", "elements", why)
-    return Dispatch(problem_of(history, model))
+    make = partial(problem_of, history, model)
+    return Dispatch(make(), make)
 
 
 def _by_rules(name: str, history: History, model: Specification, *, forced: bool) -> Dispatch:
@@ -98,9 +96,11 @@ def _by_rules(name: str, history: History, model: Specification, *, forced: bool
     left = _core.keep_rows(
         outcome, objects.rows, objects.ends, ruled.codes, rules.UNDECIDED, together, FAIL
     )
-    problem = problem_of(history, model, outcome=memoryview(left).cast("i"))
+    make = partial(problem_of, history, model, outcome=memoryview(left).cast("i"))
+    problem = make()
     return Dispatch(
         problem,
+        make,
         name,
         _numbers(history, problem, [rows[0] for rows in ruled.illegal.values()]),
         ruled.codes.count(rules.LEGAL),

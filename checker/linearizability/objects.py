@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from checker import _core
 from checker.history.layout import FAIL
-from checker.history.values import NULL
+from checker.history.values import NULL, int32
 from checker.models.model import Unfit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from checker.history.columns import History
 
@@ -33,6 +34,13 @@ class Objects:
     def group(self, number: int) -> memoryview:
         """The rows of one object."""
         return self.rows[self.ends[number - 1] if number else 0 : self.ends[number]]
+
+    def only(self, numbers: Sequence[int]) -> Objects:
+        """These objects, numbered anew in this order."""
+        groups = [self.group(number) for number in numbers]
+        rows = memoryview(b"".join(groups)).cast("i")
+        ends = int32(accumulate(map(len, groups)))
+        return Objects(rows, ends, lambda number: self.key(numbers[number]))
 
 
 def grouped(groups: memoryview, key: Callable[[int], Any]) -> Objects:

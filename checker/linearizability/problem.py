@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from checker import _core
@@ -39,6 +39,10 @@ class Problem:
     action: memoryview
     objects: Objects
     told: frozenset[int]
+
+    def only(self, numbers: Sequence[int]) -> Problem:
+        """These of its objects, over the same automaton."""
+        return replace(self, objects=self.objects.only(numbers))
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class Relaxing:
         process, action = self.problem.history.columns.process, self.problem.action
         self.probes += 1
         rows = sorted(rows, key=lambda row: (self.call[row], row))
-        results = self.problem.automaton.table.search(
+        [result] = self.problem.automaton.table.search(
             int64(self.call[row] for row in rows),
             int64(self.ret[row] for row in rows),
             int64(process[row] for row in rows),
@@ -105,7 +105,7 @@ class Relaxing:
             budget=self.budget,
             steps=self.steps,
         )
-        return results[0].outcome == "illegal"
+        return result is not None and result.outcome == "illegal"
 
     def _is_one_of(self, actions: frozenset[int], row: int) -> bool:
         return self.problem.action[row] in actions

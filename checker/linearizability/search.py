@@ -61,6 +61,20 @@ def search(
     `rung` is one of `RUNGS` to be tried alone; its results may be "undecided". With `replay` what
     has one order only is walked, and its result has the rung "replayed".
     """
+    results = search_some(problem, budget, prune=prune, rung=rung, replay=replay)
+    return [result for result in results if result is not None]
+
+
+def search_some(
+    problem: Problem,
+    budget: SearchBudget,
+    *,
+    prune: Iterable[str] = PRUNINGS,
+    rung: str | None = None,
+    replay: bool = False,
+    stop_at_first: bool = False,
+) -> list[SearchResult | None]:
+    """The same; with `stop_at_first` there is none of objects left when one was found illegal."""
     columns = problem.history.columns
     automaton = problem.automaton
     results = automaton.table.search(
@@ -75,8 +89,9 @@ def search(
         budget=budget,
         rung=rung,
         replay=replay,
+        stop_at_first=stop_at_first,
     )
     for result in results:
-        if result.broken is not None and result.broken[2] != "failed":
+        if result is not None and result.broken is not None and result.broken[2] != "failed":
             raise automaton.wrong(*result.broken)
     return results

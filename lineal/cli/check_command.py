@@ -7,6 +7,8 @@ import os
 import resource
 import sys
 import time
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -29,11 +31,14 @@ examples:
   lineal check history.jsonl --model queue --algorithm frontier
   lineal check store/latest/history.edn --model cas-register --initial 0
   lineal check 'runs/*/*/history.jsonl' --checker siblings --json
-  lineal check history.jsonl --model mypackage.models:Counter
+  lineal check history.jsonl --model mypackage.models:Counter --workers 4
 
 exit status: 0 valid, 1 invalid, 2 unknown, 64 unreadable; of several files the worst of
 invalid, unreadable, unknown, valid
 """
+
+LARGE: Final = 8 * 2**20
+"""A history of more bytes is judged in threads."""
 
 CHECKERS: Final = {
     "siblings": "checker.convergence.siblings:Siblings",
@@ -70,6 +75,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--no-prune", action="store_true", help="try everything, to check the checker (slow)"
     )
+    parser.add_argument(
+        "--all-keys", action="store_true", help="go on to the other keys after a violation"
+    )
+    parser.add_argument(
+        "--workers",
+        type=values.count,
+        metavar="N",
+        help="judge keys in N processes (default: a large history in threads); for slow models",
+    )
     parser.add_argument("--time-budget", type=values.positive, metavar="S")
     parser.add_argument("--memory-budget", type=values.count, metavar="MB")
     parser.add_argument(
@@ -105,10 +119,15 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Check every file and answer the worst status."""
+    judge = _checker(args.checker, args) if args.model is None else _model(args.model, args)
+    with _shared(judge, args) as judge:
+        return _check_files(judge, args)
+
+
+def _check_files(judge: Checker, args: argparse.Namespace) -> int:
     from checker.history.importers.reading import reading_for
     from checker.verdict import Budget
 
-    judge = _checker(args.checker, args) if args.model is None else _model(args.model, args)
     budget = Budget(seconds=args.time_budget, memory_mb=args.memory_budget)
     reading = reading_for(
         args.model,
@@ -133,9 +152,32 @@ def main(args: argparse.Namespace) -> int:
     return exit_status.worst(statuses)
 
 
+@contextmanager
+def _shared(judge: Checker, args: argparse.Namespace) -> Iterator[Checker]:
+    """The checker, with an executor for the keys of a history where that helps."""
+    large = any(os.path.isfile(path) and os.path.getsize(path) > LARGE for path in args.history)
+    if args.model is None or not (args.workers or (large and (os.cpu_count() or 1) > 1)):
+        yield judge
+        return
+    from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+    from multiprocessing import get_context
+
+    from checker.linearizability.checker import Linearizable
+
+    executor: Executor
+    if args.workers:
+        executor = ProcessPoolExecutor(args.workers, mp_context=get_context("spawn"))
+    else:
+        executor = ThreadPoolExecutor(os.cpu_count())
+    assert isinstance(judge, Linearizable)
+    with executor:
+        yield replace(judge, executor=executor)
+
+
 def _checker(name: str, args: argparse.Namespace) -> Checker:
-    if args.initial is not None or args.no_prune or args.algorithm is not None:
-        options = "--initial, --algorithm and --no-prune"
+    given = (args.initial, args.algorithm, args.workers)
+    if args.no_prune or args.all_keys or any(option is not None for option in given):
+        options = "--initial, --algorithm, --all-keys, --workers and --no-prune"
         raise UsageProblem([f"{options} are for a --model, and there is none"])
     path = name if ":" in name else CHECKERS.get(name)
     if path is None:
@@ -160,7 +202,7 @@ def _model(name: str, args: argparse.Namespace) -> Checker:
     elif args.initial is not None:
         raise UsageProblem([f"{name} is a value already: --initial needs a class or function"])
     prune: frozenset[str] = frozenset(() if args.no_prune else PRUNINGS)
-    return Linearizable(model, args.algorithm, prune)
+    return Linearizable(model, args.algorithm, prune, args.all_keys)
 
 
 def _started(name: str, make: Callable[..., Model], initial: Any) -> Model:

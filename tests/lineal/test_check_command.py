@@ -118,6 +118,39 @@ def test_an_algorithm_can_be_asked_for(edn: Path, capsys: pytest.CaptureFixture[
     assert entry["cause"] == "queue does not apply: the model is no queue, first in first out"
 
 
+def test_one_wrong_key_is_enough_unless_all_are_asked_for(
+    edn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [
+        f'{{"index":{2 * n + k},"time":{2 * n + k},"process":0,"type":"{kind}","f":"read","key":{n}'
+        f"{answer}}}\n"
+        for n in range(40)
+        for k, kind, answer in [(0, "invoke", ""), (1, "ok", ',"output":1')]
+    ]
+    edn.write_text("".join(lines), encoding="utf-8")
+    words = [edn, "--model", "register", "--algorithm", "frontier", "--json"]
+    every = ["--all-keys"]
+    cases: list[tuple[list[object], int]] = [
+        ([], 1),
+        ([*every], 20),
+        (["--workers", 2, *every], 20),
+    ]
+    for more, count in cases:
+        assert lineal(*words, *more) == exit_status.INVALID
+        [entry] = entries(capsys)
+        assert len(entry["findings"]) == count
+
+
+def test_a_large_history_is_judged_in_threads(
+    edn: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("lineal.cli.check_command.LARGE", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    assert lineal(edn, "--model", "cas-register", "--initial", 0) == exit_status.VALID
+    assert lineal(edn, "--model", "cas-register", "--json") == exit_status.INVALID
+    assert "invalid" in capsys.readouterr().out
+
+
 def test_the_suffix_does_not_matter(edn: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, text in (("a.log", EDN), ("b.txt", JSON_LINES), ("c.edn", LOG)):
         edn.with_name(name).write_text(text, encoding="utf-8")
@@ -168,7 +201,7 @@ def test_a_file_whose_name_is_a_pattern_is_found(edn: Path) -> None:
         (["--model", "cas-register", "--initial", "{"], "is not JSON: write null, 0"),
         (["--model", "counter", "--initial", '"x"'], "the model counter cannot start at"),
         (["--model", "kv", "--initial", "5"], "the model kv cannot start at 5"),
-        (["--checker", "recovery", "--initial", "5"], "--initial, --algorithm and --no-prune are"),
+        (["--checker", "recovery", "--initial", "5"], "--workers and --no-prune are"),
         (["--model", "cas-register", "--failed-cas", "ignore"], "--failed-cas"),
         (["--model", "kv", "--algorithm", "magic"], "zones"),
         (["--model", f"{__name__}:NOTHING", "--initial", "1"], "is a value already"),

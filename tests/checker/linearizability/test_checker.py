@@ -112,7 +112,8 @@ def test_an_unknown_key_does_not_hide_a_violation_of_another() -> None:
     wrong = "p0: read a -> 1"
     hard = [f"p{n}: write b {n % 2}" for n in range(1, 12)]
     answers = [f"p{n}: -> ok" for n in range(1, 12)]
-    verdict = check(parse("\n".join([wrong, *hard, *answers])), Register(), budget=Budget(steps=40))
+    history = parse("\n".join([wrong, *hard, *answers]))
+    verdict = check(history, Register(), budget=Budget(steps=40), all_keys=True)
     assert verdict.status == "invalid"
     assert "ran out of steps" in verdict.observed["not_judged"]
 
@@ -156,7 +157,7 @@ def test_each_object_is_judged_by_what_applies_to_it() -> None:
     assert observed["algorithm"] == "zones and replay"
     assert observed["outcomes"] == {"legal": 2}
     assert [entry["key"] for entry in observed["hardest"]] == ["y"]
-    wrong = check(parse(f"{text}\np0: read x -> 0\np0: read y -> 0"), Register())
+    wrong = check(parse(f"{text}\np0: read x -> 0\np0: read y -> 0"), Register(), all_keys=True)
     assert {finding.operations[0].key for finding in wrong.findings} == {"x", "y"}
 
 

@@ -263,7 +263,7 @@ impl TransitionTable {
         rung: Option<&str>,
         replay: bool,
         stop_at_first: bool,
-    ) -> PyResult<Vec<SearchResult>> {
+    ) -> PyResult<Vec<Option<SearchResult>>> {
         let prune = Prune::of(&prune)
             .map_err(|name| PyValueError::new_err(format!("there is no pruning {name:?}")))?;
         let only = rung.map(rung_of).transpose()?;
@@ -311,14 +311,15 @@ impl<'a> Object<'a> {
 }
 
 impl TransitionTable {
-    /// Gives every object a round, then another to those that are undecided, and so on.
+    /// Gives every object a round, then another to those that are undecided, and so on. There is no
+    /// result for those that are left when one is illegal and that is enough.
     fn search_all(
         &mut self,
         columns: &Columns,
         mut objects: Vec<Object>,
         stop_at_first: bool,
         budget: &mut Budget,
-    ) -> PyResult<Vec<SearchResult>> {
+    ) -> PyResult<Vec<Option<SearchResult>>> {
         let mut todo: Vec<usize> = (0..objects.len()).collect();
         'rounds: while !todo.is_empty() {
             let mut again = Vec::new();
@@ -339,10 +340,7 @@ impl TransitionTable {
             }
             todo = again;
         }
-        Ok(objects
-            .into_iter()
-            .filter_map(|object| object.result)
-            .collect())
+        Ok(objects.into_iter().map(|object| object.result).collect())
     }
 
     fn round(

@@ -1,0 +1,142 @@
+"""What judging some objects of a history came to, in a form that travels between processes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from checker.findings import FINDINGS_MAX
+from checker.linearizability import sentences
+from checker.linearizability.search import search_some
+from checker.linearizability.witness import witness
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from checker._core import SearchBudget, SearchResult
+    from checker.evidence import Explanation
+    from checker.linearizability.problem import Problem
+
+HARDEST_MAX: Final = 10
+NOT_JUDGED: Final = "not judged"
+"""The outcome of an object that was left when another was found illegal, or the budget spent."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
+    """How objects are to be judged.
+
+    `rules` names those that held them for illegal, if any did. `elements` and `replay` are those of
+    `Dispatch`. `explain`: whether a violation is a finding. Without `all_keys` one is enough.
+    """
+
+    prune: frozenset[str]
+    rules: str | None = None
+    elements: bool = False
+    replay: bool = False
+    explain: bool = True
+    all_keys: bool = False
+
+    def algorithm(self, rung: str) -> str:
+        """What judged an object, by the rung of its search."""
+        if self.rules is not None:
+            return self.rules
+        if self.elements:
+            return "elements"
+        return "replay" if rung == "replayed" else "frontier"
+
+
+@dataclass(slots=True)
+class Judged:
+    """What was found out about some objects.
+
+    `violations` is the number of illegal ones, of which the first are explained. `asked` is how
+    often the model was asked; `hardest` tells of the objects that took most steps.
+    """
+
+    explanations: list[Explanation] = field(default_factory=list)
+    violations: int = 0
+    doubts: list[str] = field(default_factory=list)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    algorithms: set[str] = field(default_factory=set)
+    steps: int = 0
+    asked: int = 0
+    hardest: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, other: Judged) -> None:
+        """Join what was found out about others."""
+        self.explanations = [*self.explanations, *other.explanations][:FINDINGS_MAX]
+        self.violations += other.violations
+        self.doubts += other.doubts
+        self.outcomes.update(other.outcomes)
+        self.algorithms |= other.algorithms
+        self.steps += other.steps
+        self.asked += other.asked
+        self.hardest = _hardest([*self.hardest, *other.hardest])
+
+
+def judge(problem: Problem, terms: Terms, budget: SearchBudget) -> Judged:
+    """Judge every object of the problem. Raises Unfit, and WrongDeclaration."""
+    before = problem.automaton.table.misses
+    results = search_some(
+        problem,
+        budget,
+        prune=terms.prune,
+        replay=terms.replay,
+        stop_at_first=not terms.all_keys and terms.rules is None,
+    )
+    judged = Judged(asked=problem.automaton.table.misses - before)
+    for number, result in enumerate(results):
+        if result is None:
+            judged.outcomes[NOT_JUDGED] += 1
+            continue
+        judged.outcomes[result.outcome] += 1
+        judged.steps += result.steps
+        judged.algorithms.add(terms.algorithm(result.rung))
+        _judge_one(problem, number, result, terms, budget, judged)
+    judged.hardest = _hardest(_told(problem, n, r, terms) for n, r in enumerate(results) if r)
+    return judged
+
+
+def _judge_one(
+    problem: Problem,
+    number: int,
+    result: SearchResult,
+    terms: Terms,
+    budget: SearchBudget,
+    judged: Judged,
+) -> None:
+    key = problem.objects.key(number)
+    by_rules = terms.rules is not None
+    told = len(judged.explanations) < (FINDINGS_MAX if terms.explain else 1)
+    if result.outcome == "illegal" and told:
+        found = witness(problem, number, result, budget)
+        if found.refuted:
+            judged.doubts.append(sentences.refuted(found, key))
+            return
+        judged.explanations.append(sentences.explanation(found, key, by_rules=by_rules))
+    elif result.outcome == "legal" and terms.rules is not None:
+        judged.doubts.append(sentences.doubted(terms.rules, key))
+        return
+    elif result.outcome != "illegal" and by_rules and told:
+        judged.explanations.append(sentences.ruled_out(problem, number))
+    elif result.outcome not in ("illegal", "legal") and not by_rules:
+        judged.doubts.append(sentences.undecided(problem, key, result))
+        return
+    judged.violations += result.outcome != "legal"
+
+
+def _told(problem: Problem, number: int, result: SearchResult, terms: Terms) -> dict[str, Any]:
+    return {
+        "key": problem.objects.key(number),
+        "algorithm": terms.algorithm(result.rung),
+        "operations": len(problem.objects.group(number)),
+        "crashed": result.crashed,
+        "steps": result.steps,
+        "widest": result.widest,
+    }
+
+
+def _hardest(told: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(told, key=lambda entry: -int(entry["steps"]))[:HARDEST_MAX]
