@@ -100,7 +100,7 @@ def _under_load(
         measured_s=seconds,
     )
     pids = {name: node.pid for name, node in cluster.nodes.items()}
-    before = {name: _cpu_s(pid) for name, pid in pids.items()}
+    before = {name: cpu_s_of(pid) for name, pid in pids.items()}
     done = subprocess.run(
         [sys.executable, "-P", "-m", "lineal.bench.clients"],
         input=msgspec.json.encode(load),
@@ -112,11 +112,11 @@ def _under_load(
     if done.returncode:
         raise EnvironmentFailed(f"the clients of {kind.name} failed, see above")
     found = msgspec.json.decode(done.stdout, type=Found)
-    used = {name: _cpu_s(pid) - before[name] for name, pid in pids.items()}
+    used = {name: cpu_s_of(pid) - before[name] for name, pid in pids.items()}
     return Measured(name=kind.name, found=found, node_cpu_s=used)
 
 
-def _cpu_s(pid: int | None) -> float:
+def cpu_s_of(pid: int | None) -> float:
     """Processor seconds that a process has taken, its own and the kernel's for it (proc(5))."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS

@@ -7,13 +7,13 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from lineal import registry
-from lineal.bench import live, simulated
+from lineal.bench import dynamo, live, own_writes, simulated
 from lineal.bench.systems import BENCHMARKS
 from lineal.cli import values
 from systems_under_test.dynamo import balance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from lineal.bench.live import Measured
 
@@ -23,6 +23,8 @@ OPERATIONS: Final = 5_000
 EXAMPLES: Final = """\
 examples:
   lineal bench ring               load balance of Dynamo's partitioning strategies
+  lineal bench dynamo             five local nodes under 50 clients, and the simulation
+  lineal bench sessions           how often clients of a simulated Dynamo find their own last write
   lineal bench paxos              writes and strong reads of three local nodes, and the simulation
   lineal bench paxos --seconds 20
 """
@@ -39,7 +41,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "what", choices=("ring", *BENCHMARKS), help="ring: mean load by greatest load; or a system"
+        "what",
+        choices=("ring", "sessions", "dynamo", *BENCHMARKS),
+        help="ring: mean load by greatest load; sessions: reads of own writes; or a system",
     )
     parser.add_argument(
         "--seconds", type=values.positive, default=5.0, metavar="S", help="of each load (5)"
@@ -49,8 +53,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def bench(args: argparse.Namespace) -> int:
     """Print the table."""
-    table = balance.table() if args.what == "ring" else system_table(args.what, args.seconds)
-    for line in table:
+    tables: dict[str, Callable[[], Iterable[str]]] = {
+        "ring": balance.table,
+        "sessions": own_writes.table,
+        "dynamo": lambda: dynamo.table(args.seconds),
+    }
+    made = tables.get(args.what, lambda: system_table(args.what, args.seconds))
+    for line in made():
         print(line, flush=True)
     return 0
 

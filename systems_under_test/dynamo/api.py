@@ -1,6 +1,7 @@
 """The HTTP interface: what clients may ask, and how they are answered. `curl` is enough.
 
-    GET    /kv/{key}          all current versions with a causal context; ?r=all asks every home
+    GET    /kv/{key}          all current versions with a causal context; ?r=all asks every home,
+                              ?r=own shows what this node alone holds
     PUT    /kv/{key}          the body is the value; header x-lineal-context, without it blind
     DELETE /kv/{key}          a tombstone; needs the context
     GET    /status /ring /dump; / is a page for people
@@ -46,11 +47,15 @@ class Response(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A read of all versions; `everyone` asks every home node and waits for all of them."""
+    """A read of all versions; `everyone` asks every home node and waits for all of them.
+
+    `own` asks nobody: it shows what this node itself holds.
+    """
 
     key: Key
     everyone: bool
     name: str
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,8 @@ def parse(request: ClientRequest, ring: Ring, configuration: Configuration) -> R
     key = ring.place(_key(path[4:], configuration))
     name = request.headers.get(REQUEST_HEADER, "")[:NAME_CHARACTERS_MAX]
     if request.method == "GET":
-        return Read(key, _asks_everyone(query), name)
+        whom = _whom(query)
+        return Read(key, whom == "all", name, own=whom == "own")
     if query:
         raise Refused(400, f"a {request.method} takes no query, and this one has ?{query}")
     if request.method == "PUT":
@@ -121,12 +127,14 @@ def _key(text: str, configuration: Configuration) -> bytes:
     return name
 
 
-def _asks_everyone(query: str) -> bool:
+def _whom(query: str) -> str:
+    """Whom a read asks: `all` home nodes, only this node's `own` copy, or as many as usual."""
     if not query:
-        return False
-    if parse_qsl(query, keep_blank_values=True) == [("r", "all")]:
-        return True
-    raise Refused(400, f"a read knows the query ?r=all and no other, not ?{query}")
+        return ""
+    given = parse_qsl(query, keep_blank_values=True)
+    if len(given) == 1 and given[0] in (("r", "all"), ("r", "own")):
+        return given[0][1]
+    raise Refused(400, f"a read knows the queries ?r=all and ?r=own and no other, not ?{query}")
 
 
 def _context(request: ClientRequest, key: Key) -> CausalContext | None:
