@@ -244,7 +244,12 @@ class Replica(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a replica stands: its name, and every node of the cluster in order."""
+    """Where a replica stands: its name, and every node of the cluster in order.
+
+    `clients` says for nodes, as far as the host was told, where clients reach them (host:port): a
+    replica can send a client there, and nothing else.
+    """
 
     node: str
     nodes: tuple[str, ...]
+    clients: Mapping[str, str] = field(default_factory=dict)

@@ -60,7 +60,7 @@ class Node:
         self._options = options
         self._clock = clock
         self._log = log
-        self._place = Place(options.node, options.nodes)
+        self._place = Place(options.node, options.nodes, options.clients)
         make = load_replica(options.replica)
         self._incarnation, self._storage = _open(options)
         log.incarnated(self._incarnation)

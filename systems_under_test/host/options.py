@@ -19,6 +19,8 @@ ENGINES: Final = ("memory", "sqlite", "lmdb")
 
 _CLOCK_HELP: Final = "run the node's clocks so, since a moment of the machine's monotonic clock"
 
+_REDIRECT_HELP: Final = "clients reach a node there, should this one send them to it"
+
 _EXAMPLES: Final = """\
 examples:
   One node by hand, and a client in another terminal:
@@ -55,6 +57,8 @@ class HostOptions:
     """Where it listens for other nodes."""
     peers: Mapping[str, Address]
     """Where this node reaches each other one."""
+    clients: Mapping[str, str]
+    """Where clients reach the others, as far as it matters to this node."""
     engine: str
     directory: Path
     seed: int
@@ -77,6 +81,9 @@ def parse_options(arguments: Sequence[str]) -> HostOptions:
     peers = _pairs(given.peer, "--peer", problems)
     options = _options(given, problems)
     addresses = {name: _address(text, f"--peer {name}", problems) for name, text in peers.items()}
+    clients = _pairs(given.redirect, "--redirect", problems)
+    for name, text in clients.items():
+        _address(text, f"--redirect {name}", problems)
     client = _address(given.client, "--client", problems)
     listen = _address(given.listen, "--listen", problems)
     clock = _clock(given.clock, problems)
@@ -101,6 +108,7 @@ def parse_options(arguments: Sequence[str]) -> HostOptions:
         client=client,
         listen=listen,
         peers=addresses,
+        clients=clients,
         engine=given.engine,
         directory=given.directory,
         seed=given.seed,
@@ -134,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--client", default="127.0.0.1:0", metavar="HOST:PORT", help="listen for clients here")
     add("--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="listen for nodes here")
     add("--peer", action="append", default=[], metavar="NAME=HOST:PORT", help="reach a node there")
+    add("--redirect", action="append", default=[], metavar="NAME=HOST:PORT", help=_REDIRECT_HELP)
     add("--engine", choices=ENGINES, default="sqlite", help="where state is kept (%(default)s)")
     add("--directory", required=True, type=Path, help="the node's files")
     add("--seed", type=int, default=0, help="of the node's random choices (%(default)s)")

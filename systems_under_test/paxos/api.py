@@ -26,6 +26,8 @@ from systems_under_test.paxos.commands import NULL, VERBS
 from systems_under_test.paxos.state_machine import canonical
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from systems_under_test.paxos.commands import Steps
     from systems_under_test.paxos.configuration import Configuration
     from systems_under_test.replica import ClientRequest
@@ -86,9 +88,12 @@ class Order:
 class Refused(Exception):
     """A request that cannot be carried out; nothing was stored or sent."""
 
-    def __init__(self, status: int, sentence: str) -> None:
+    def __init__(
+        self, status: int, sentence: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(sentence)
         self.status = status
+        self.headers = {**JSON_TYPE, **(headers or {})}
 
 
 def parse(request: ClientRequest, configuration: Configuration) -> Read | Write | Page | Order:

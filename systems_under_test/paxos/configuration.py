@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CHOICES: Final = {"engine": ("memory", "sqlite", "lmdb"), "reads": ("lease", "quorum", "eventual")}
-SWITCHES: Final = ("repair", "step_down")
+SWITCHES: Final = ("redirect", "repair", "step_down")
 MAYBE_ZERO: Final = ("log_replicas", "handover_every_ms", "drift_ppm")
 MILLISECONDS_MAX: Final = 3_600_000
 MILLION: Final = 1_000_000
@@ -50,6 +50,11 @@ class Configuration:
         500, "A follower that has heard no leader for so long asks its peers.", "ms"
     )
     prepare_ms: int = _option(400, "A candidate that has no quorum by then gives up.", "ms")
+    redirect: bool = _option(
+        False,
+        "Whether a node that does not lead sends clients to the leader, instead of asking it.",
+        "on/off",
+    )
     request_timeout_ms: int = _option(
         3_000, "After this a request is answered, be it by a failure.", "ms"
     )

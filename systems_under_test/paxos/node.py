@@ -63,6 +63,7 @@ class Node:
     ) -> None:
         self.name = place.node
         self.nodes = place.nodes
+        self.addresses = place.clients
         self.peers = tuple(node for node in place.nodes if node != place.node)
         self.configuration = configuration
         self.bug = bug

@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, Any, Final
 from systems_under_test.paxos import api, clients, election, leadership, status
 from systems_under_test.paxos import messages as m
 from systems_under_test.paxos.acceptor import Acceptor
-from systems_under_test.paxos.api import JSON_TYPE, Page, Refused
+from systems_under_test.paxos.api import (
+    JSON_TYPE,
+    LEADER_HEADER,
+    Order,
+    Page,
+    Read,
+    Refused,
+    Write,
+)
 from systems_under_test.paxos.clients import Clients
 from systems_under_test.paxos.configuration import MS, configure
 from systems_under_test.paxos.election import Election
 from systems_under_test.paxos.learner import Learner
+from systems_under_test.paxos.messages import NO_BALLOT
 from systems_under_test.paxos.node import Node
 from systems_under_test.paxos.snapshots import Snapshots
 from systems_under_test.paxos.step import Step
@@ -80,16 +89,18 @@ def _on_request(node: Node, step: Step, event: ClientRequest) -> None:
         asked = api.parse(event, node.configuration)
         if len(node.clients.open) >= node.configuration.requests_max:
             raise Refused(503, f"{len(node.clients.open)} requests are open here: try later")
-        if isinstance(asked, api.Write) and not node.learner.time:
+        if isinstance(asked, Write) and not node.learner.time:
             if node.stores:
                 raise Refused(503, "this replica has applied nothing yet: try later")
             raise Refused(503, "a log replica takes no writes: ask a storage replica")
-        if isinstance(asked, api.Read) and not asked.strong and not node.stores:
+        if isinstance(asked, Read) and not asked.strong and not node.stores:
             raise Refused(503, "a log replica keeps no state: ask a storage replica")
+        if node.configuration.redirect and node.leadership is None and _is_for_the_leader(asked):
+            raise _elsewhere(node, event.target)
     except Refused as refused:
         node.counters.requests_refused += 1
         body = api.error(str(refused), definite=True)
-        step.respond(event.id, refused.status, JSON_TYPE, body)
+        step.respond(event.id, refused.status, refused.headers, body)
         return
     if not isinstance(asked, Page):
         node.clients.begin(step, event.id, asked)
@@ -98,6 +109,22 @@ def _on_request(node: Node, step: Step, event: ClientRequest) -> None:
     else:
         code = 200 if status.ready(node, step) else 503
         step.respond(event.id, code, JSON_TYPE, api.page(status.status(node, step)))
+
+
+def _is_for_the_leader(asked: Read | Write | Page | Order) -> bool:
+    return not isinstance(asked, Page) and not (isinstance(asked, Read) and not asked.strong)
+
+
+def _elsewhere(node: Node, target: str) -> Refused:
+    """Where to ask instead: nothing was done, so a client may follow and ask the same."""
+    leader = node.leader.node
+    if node.leader == NO_BALLOT or leader == node.name:
+        return Refused(503, "no leader is known here: try later, or another node")
+    headers = {LEADER_HEADER: leader}
+    if leader not in node.addresses:
+        return Refused(421, f"{leader} leads: ask there", headers)
+    headers["location"] = f"http://{node.addresses[leader]}{target}"
+    return Refused(307, f"{leader} leads: ask there", headers)
 
 
 def _on_timer(node: Node, step: Step, event: TimerFired) -> None:

@@ -218,6 +218,7 @@ class LocalCluster:
                 client=client[name],
                 listen=listen[name],
                 peers={to: entrances[name, to] for to in spec.nodes if to != name},
+                clients=client,
                 environment=environment,
             )
             self._nodes[name] = LocalNode(site, guardian, loop)

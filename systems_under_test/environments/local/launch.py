@@ -53,6 +53,7 @@ def node_command(
     client: Address,
     listen: Address,
     peers: Mapping[str, Address],
+    clients: Mapping[str, Address] | None = None,
     clock: ClockSetting,
     disk: PurePath | None = None,
     interpreter: str = sys.executable,
@@ -68,6 +69,8 @@ def node_command(
         command += ["--disk", str(disk)]
     for name, address in peers.items():
         command += ["--peer", f"{name}={_text(address)}"]
+    for name, address in (clients or {}).items():
+        command += ["--redirect", f"{name}={_text(address)}"]
     if spec.bug is not None:
         command += ["--bug", spec.bug]
     return command

@@ -47,6 +47,7 @@ class Site:
     client: Address
     listen: Address
     peers: Mapping[str, Address]
+    clients: Mapping[str, Address]
     environment: Mapping[str, str]
 
 
@@ -118,6 +119,7 @@ class LocalNode:
                 client=self._site.client,
                 listen=self._site.listen,
                 peers=self._site.peers,
+                clients=self._site.clients,
                 clock=self._steering.clock,
                 disk=self._site.directory / FILE,
             )

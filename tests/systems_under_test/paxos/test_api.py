@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import pytest
 
+from systems_under_test.environments.simulated.disk import Disk
+from systems_under_test.environments.simulated.options import SimulationOptions
 from systems_under_test.paxos.api import REQUEST_HEADER
+from systems_under_test.paxos.replica import make_replica
+from systems_under_test.replica import Diagnostic, Now, PeerMessage, Place, Started, Turn
+from systems_under_test.rng import Rng
 from tests.systems_under_test.paxos.driving import THREE, Drive, put
-from workloads.client import Request
+from workloads.client import Reply, Request
 
 BAD = [
     (Request("GET", "/nothing"), 404, "there is nothing"),
@@ -134,3 +142,40 @@ def test_the_status_has_enough_counters_and_names_the_leader(drive: Drive) -> No
     assert len(status["counters"]) >= 15
     assert status["leader"] in THREE
     assert status["group"]["members"] == [[node, i + 1, "storage"] for i, node in enumerate(THREE)]
+
+
+def test_a_node_that_does_not_lead_sends_clients_to_the_leader_where_it_is_told_to() -> None:
+    drive = Drive({"redirect": "on"})
+    leader = drive.await_leader()
+    other = next(node for node in THREE if node != leader)
+    for request_ in (put("k", 1), Request("GET", "/kv/k"), Request("POST", "/admin/handover")):
+        reply = drive.ask(other, request_)
+        assert isinstance(reply, Reply)
+        assert (reply.status, reply.headers["x-lineal-leader"]) == (421, leader)
+    assert drive.get(leader, "k")["value"] is None
+    assert drive.get(other, "k", "?read=eventual")["value"] is None
+    drive.isolate(other)
+    drive.wait(3_000)
+    status, content = drive.answer(leader, put("k", 2))
+    assert status == 200, content
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ([2, b"from the future"], "protocol 2; this replica speaks 1"),
+        ([1, b"\xff"], "malformed"),
+        ({"a": 1}, "not [protocol, bytes]"),
+        ([1, msgspec.msgpack.encode(["no-such-message", 1])], "malformed"),
+    ],
+)
+def test_a_message_that_is_not_understood_is_dropped_and_logged(body: Any, reason: str) -> None:
+    replica = make_replica(Place("n1", THREE), {}, None)
+    turn = Turn(Now(0, 0), Rng("n1"), Disk(SimulationOptions(), Rng("disk")))
+    replica.handle(Started(1), turn)
+    (said,) = replica.handle(PeerMessage("n2", 1, body), turn)
+    assert isinstance(said, Diagnostic)
+    assert said.event == "not-understood"
+    assert reason in str(said.fields["reason"])
+    assert replica.node is not None
+    assert replica.node.counters.messages_not_understood == 1
