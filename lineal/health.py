@@ -7,9 +7,10 @@ itself, through whatever client it has.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+from lineal.state_counters import StateCounters
 from workloads.client import Reply
 
 if TYPE_CHECKING:
@@ -34,14 +35,20 @@ class Health(Protocol):
         """Why the cluster is not at rest, in sentences."""
         ...
 
+    @property
+    def counters(self) -> StateCounters:
+        """What the nodes were seen to have counted of themselves."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class BundledHealth:
-    """Of a system of our own, by the status of every node."""
+    """Of a system of our own, by the status of every node; its state counters are kept."""
 
     system: BundledSystem
     nodes: tuple[str, ...]
     world: World
+    counters: StateCounters = field(default_factory=StateCounters)
 
     def silent(self) -> list[str]:
         """A node serves if it answers its status with 200."""
@@ -61,7 +68,9 @@ class BundledHealth:
 
     def _statuses(self) -> Mapping[str, Reply | Failure]:
         request = self.system.status_request
-        return self.world.ask(dict.fromkeys(self.nodes, request), STATUS_TIMEOUT_NS)
+        replies = self.world.ask(dict.fromkeys(self.nodes, request), STATUS_TIMEOUT_NS)
+        self.counters.see(replies)
+        return replies
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,8 @@ class ForeignHealth:
 
     system: Adopted
     cluster: ForeignCluster
+    counters: StateCounters = field(default_factory=StateCounters)
+    """None: a foreign system has a status of its own."""
 
     def silent(self) -> list[str]:
         """What the system says of each node, asked side by side."""

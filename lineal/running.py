@@ -216,6 +216,7 @@ def _drive(test: Test, directory: RunDirectory, recorder: Recorder, listener: Li
         try:
             Phases(test, world, health, listener.phase).all()
         finally:
+            directory.write_counters(health.counters.to_json())
             _heal_what_is_open(test, world)
 
 

@@ -58,6 +58,14 @@ class RunDirectory:
         """What the harness itself had to say."""
         return self.path / "lineal.log"
 
+    def write_counters(self, counters: dict[str, Any]) -> None:
+        """Write `counters.json`: what the nodes counted of themselves."""
+        write_whole(self.path / "counters.json", pretty({"format": FORMAT, **counters}))
+
+    def read_counters(self) -> dict[str, Any]:
+        """Read `counters.json`."""
+        return _read_object(self.path / "counters.json", self.path)
+
     def write_test(self, test: dict[str, Any]) -> None:
         """Write `test.json`."""
         write_whole(self.path / "test.json", pretty({"format": FORMAT, **test}))

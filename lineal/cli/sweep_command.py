@@ -11,6 +11,7 @@ from typing import Final
 from lineal.cli import exit_status, values
 from lineal.cli.run_command import add_test_flags, make_test
 from lineal.registry import UsageProblem
+from lineal.state_counters import never_moved, summed
 from systems_under_test.environments.cluster import EnvironmentFailed
 
 EXAMPLES: Final = """\
@@ -50,10 +51,12 @@ def main(args: argparse.Namespace) -> int:
         why = f"cannot write run directories under {args.runs}: {error.strerror}"
         raise UsageProblem([f"{why}; name another place with --runs DIR"]) from error
     _expose_bug(args)
+    moved: list[dict[str, int]] = []
     for seed in range(args.first_seed, args.first_seed + args.seeds):
-        statuses.append(_run_seed(args, seed))
+        statuses.append(_run_seed(args, seed, moved))
         if args.until_first and statuses[-1] == exit_status.INVALID:
             break
+    _tell_coverage(moved)
     return exit_status.worst(statuses)
 
 
@@ -68,8 +71,15 @@ def _expose_bug(args: argparse.Namespace) -> None:
         args.workload = args.workload or bug.workload
 
 
-def _run_seed(args: argparse.Namespace, seed: int) -> int:
-    """One seed: the run is kept where it is not valid."""
+def _tell_coverage(counters: list[dict[str, int]]) -> None:
+    """Name the states that no run has reached, as far as the system counts its states."""
+    if counters:
+        still = ", ".join(never_moved(summed(counters)))
+        print(f"state counters that no run moved: {still or 'none'}")
+
+
+def _run_seed(args: argparse.Namespace, seed: int, moved: list[dict[str, int]]) -> int:
+    """One seed: the run is kept where it is not valid. What its nodes counted joins `moved`."""
     from lineal.running import run, write_report
 
     test = make_test(args, seed, environment="simulated")
@@ -80,6 +90,7 @@ def _run_seed(args: argparse.Namespace, seed: int) -> int:
             places = [_keep(path, args.runs, test.name) for path in Path(scratch).glob("*/*-*")]
             print(f"seed {seed}: the harness failed: {error}  {places[0] if places else ''}")
             return exit_status.FAILED
+        moved.append(outcome.directory.read_counters()["total"])
         judgement = outcome.judgement
         kept = ""
         if judgement.status != "valid":

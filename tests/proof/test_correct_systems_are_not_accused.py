@@ -76,6 +76,18 @@ def test_a_strict_quorum_keeps_its_stronger_promises(
     assert judgement.status == "valid", judgement.explain()
 
 
+@pytest.mark.parametrize(
+    ("workload", "claim"), [("siblings", "lost-update"), ("set", "lost-element")]
+)
+@pytest.mark.parametrize("seed", range(5))
+def test_durable_writes_survive_power_loss_and_torn_writes_on_every_node_at_once(
+    workload: str, claim: str, seed: int, tmp_path: Path
+) -> None:
+    judgement = simulate("dynamo", seed, tmp_path, faults="power@all", workload=workload)
+    assert claim in judgement.promises.claims
+    assert judgement.status == "valid", judgement.explain()
+
+
 @pytest.mark.parametrize("workload", ["siblings", "register"])
 @pytest.mark.parametrize("seed", range(5))
 def test_the_last_write_wins_within_the_bound_of_clocks(
