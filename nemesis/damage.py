@@ -1,4 +1,4 @@
-"""Damage to what a dead node has stored: a torn record, a flipped bit, a file cut in half."""
+"""Damage to what a dead node has stored: torn records, flipped bits, files cut, lost disks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from systems_under_test.environments.cluster import Cluster, Node
 
 DAMAGE: Final = "damage"
-COUNTERS: Final = {"torn": "torn", "flip": "flipped", "truncate": "truncated"}
+WIPE: Final = "wipe"
+COUNTERS: Final = {"torn": "torn", "flip": "flipped", "truncate": "truncated", "lost": "wiped"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Damage:
 
     Input: `{"variant": "torn" | "flip" | "truncate", "targets": [node, ...]}`. Proved by the
     disk's own count and the place that it names. What was damaged stays so: a node that refuses
-    to run on it is right.
+    to run on it, or puts it aside and begins anew, is right.
     """
 
     faults: ClassVar[frozenset[str]] = frozenset({DAMAGE})
@@ -50,3 +51,14 @@ class Damage:
     def heal(self, cluster: Cluster, fault: Fault) -> Effect:
         """Start the targets, except those that another open fault wants dead."""
         return uncrash(cluster, fault, cluster.method.get("disk", "disk"))
+
+
+@dataclass(frozen=True, slots=True)
+class Wipe(Damage):
+    """Kills its targets and puts an empty disk in the place of each one's.
+
+    Input: `{"variant": "lost", "targets": [node, ...]}`. A fault of its own name: systems that
+    claim something of damaged records, which checksums find, may claim nothing of lost ones.
+    """
+
+    faults: ClassVar[frozenset[str]] = frozenset({WIPE})

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from nemesis.clock import CLOCK, Clock
-from nemesis.damage import DAMAGE, Damage
+from nemesis.damage import DAMAGE, WIPE, Damage, Wipe
 from nemesis.disk import DISK, DiskFault
 from nemesis.draws import (
     DRIFTS_PPM,
@@ -86,6 +86,7 @@ DAMAGES: Final[dict[str, str]] = {
     "torn": "the node is killed, and the end of its last record is missing",
     "flip": "the node is killed, and a bit of one of its records is flipped",
     "truncate": "the node is killed, and the second half of one of its files is gone",
+    "lost": "the node is killed, and everything that it had stored is lost",
 }
 CLOCKS: Final[dict[str, tuple[str, Skew]]] = {
     "jump": ("wall clocks jump by 0.25 to 60 s", Skew("jump", "wall_offset_ns", JUMPS_NS)),
@@ -219,8 +220,9 @@ def disk(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None
     """
     if variant in DAMAGES:
         details: dict[str, Detail] = {variant: Fixed({"variant": variant})}
-        plan = _striking(DAMAGE, Damage(), details, variant, target, timing)
-        return replace(plan, name=plan.name.replace(DAMAGE, DISK, 1))
+        fault, nemesis = (WIPE, Wipe()) if variant == "lost" else (DAMAGE, Damage())
+        plan = _striking(fault, nemesis, details, variant, target, timing)
+        return replace(plan, name=plan.name.replace(fault, DISK, 1))
     names = DISKS_DRAWN if variant == ANY else (variant,)
     details = {name: Fixed({"variant": name, "quality": DISKS[name][1]}) for name in names}
     return _striking(DISK, DiskFault(), details, variant, target, timing)

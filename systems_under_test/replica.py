@@ -25,7 +25,7 @@ str, bytes, and lists and string-keyed dicts of them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -94,9 +94,14 @@ class Storage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The first input of a life. `incarnation` is durable and grows with each start, from 1."""
+    """The first input of a life. `incarnation` is durable and grows with each start, from 1.
+
+    `damage` says what a host has found damaged and put aside before, empty if nothing: the storage
+    is empty then.
+    """
 
     incarnation: int
+    damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +237,22 @@ class Diagnostic:
 Effect = (
     Write | WriteLater | Append | AppendLater | Send | Respond | SetTimer | CancelTimer | Diagnostic
 )
+
+
+OnDamage = Literal["stop", "set-aside", "ignore"]
+"""What a host does when it finds at a start that what is stored is damaged.
+
+`stop`: the node does not start, until somebody decides. `set-aside`: what is stored is put out of
+the way, the incarnation goes on, and the node starts with nothing: for replicas that are made whole
+by others. `ignore`: checksums are not looked at, which only a named bug asks for.
+"""
+
+
+def on_damage(replica: Replica) -> OnDamage:
+    """What a replica asks its host to do about damage, by its attribute `on_damage`: an optional
+    power. Without it, `stop`: most systems must not take a damaged store for a new one."""
+    wanted: OnDamage = getattr(replica, "on_damage", "stop")
+    return wanted
 
 
 class Replica(Protocol):

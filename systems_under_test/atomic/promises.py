@@ -20,10 +20,11 @@ SAFETY: Final = frozenset(
 )
 LIVENESS: Final = frozenset({"did-not-recover", "node-died"})
 
-DEADLY: Final = frozenset({"kill", "power", "disk", "damage"})
+DEADLY: Final = frozenset({"kill", "power", "disk", "damage", "wipe"})
 """Faults in which the process ends."""
 
 _FORGETS: Final = "the memory engine forgets everything when its process ends"
+_LOST: Final = "there is no other copy: what a lost disk held is gone"
 _ONLY_COPY: Final = "there is no other copy: a node whose disk is damaged stays down"
 
 
@@ -35,6 +36,8 @@ def promises(engine: str, plan: FaultPlanSummary) -> Promises:
     withdrawn: dict[str, str] = {}
     if engine == "memory" and plan.faults & DEADLY:
         withdrawn.update(dict.fromkeys(sorted(SAFETY), _FORGETS))
+    if "wipe" in plan.faults:
+        withdrawn.update(dict.fromkeys(sorted(SAFETY), _LOST))
     if "damage" in plan.faults:
         withdrawn.update(dict.fromkeys(sorted(LIVENESS), _ONLY_COPY))
     return Promises((SAFETY | LIVENESS) - withdrawn.keys(), withdrawn)

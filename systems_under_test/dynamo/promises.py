@@ -34,7 +34,7 @@ NEVER: Final = {
     "writes-follow-reads": "a write reaches replicas that lack what its writer had read",
 }
 
-ENDS_PROCESS: Final = frozenset({"kill", "power", "disk", "damage"})
+ENDS_PROCESS: Final = frozenset({"kill", "power", "disk", "damage", "wipe"})
 
 
 VECTOR_CLOCKS: Final = {
@@ -65,6 +65,9 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
     forgetful = _what_forgets(configuration)
     if forgetful and deadly:
         reason = f"the {forgetful} forgets at {', '.join(deadly)}: W or more copies may be gone"
+        withdrawn.update(dict.fromkeys(KEPT | ONLINE, reason))
+    if "wipe" in plan.faults:
+        reason = "a lost disk takes its copies along: W or more of a key's may be gone"
         withdrawn.update(dict.fromkeys(KEPT | ONLINE, reason))
     if "damage" in plan.faults:
         reason = "a node that finds its store damaged stops, and stays down until someone decides"

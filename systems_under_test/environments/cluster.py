@@ -24,8 +24,9 @@ Grudge = Mapping[str, frozenset[str]]
 
 NodeState = Literal["running", "paused", "dead"]
 
-DamageKind = Literal["torn", "flip", "truncate"]
-"""A last record cut short, a bit of one record flipped, the second half of a file gone."""
+DamageKind = Literal["torn", "flip", "truncate", "lost"]
+"""A last record cut short, a bit of one record flipped, the second half of a file gone, or an empty
+disk in the place of this one."""
 
 CAPABILITIES: Final[dict[str, str]] = {
     "partition": "cut any directed link between nodes",

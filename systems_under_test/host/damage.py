@@ -7,6 +7,7 @@ write-ahead log may hold older copies of a page, and to flip a bit in one of the
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -21,17 +22,20 @@ if TYPE_CHECKING:
 
     from systems_under_test.rng import Rng
 
+Kind = Literal["torn", "flip", "truncate", "lost"]
 PLACES_MAX: Final = 50
 """So many records are tried: one whose bytes are spread over pages is not found in one piece."""
 NEEDLE_BYTES_MAX: Final = 24
 NONE: Final = {"file": None, "record": None}
 
 
-def damage(directory: Path, kind: Literal["torn", "flip", "truncate"], rng: Rng) -> dict[str, Any]:
-    """Damage one record, or one file; which, `file` None if there was none to damage.
+def damage(directory: Path, kind: Kind, rng: Rng) -> dict[str, Any]:
+    """Damage one record, one file, or lose all; which, `file` None if there was none to damage.
 
     Raises OSError where the files cannot be used.
     """
+    if kind == "lost":
+        return _lose(directory)
     try:
         with closing(SqliteEngine(directory)):
             pass  # Closing it takes the log into the database.
@@ -40,6 +44,15 @@ def damage(directory: Path, kind: Literal["torn", "flip", "truncate"], rng: Rng)
     if kind == "flip":
         return _flip(directory, rng)
     return _tear(directory, rng) if kind == "torn" else _truncate(directory, rng)
+
+
+def _lose(directory: Path) -> dict[str, Any]:
+    """Take everything away, the number of starts too: what an empty disk in its place holds."""
+    gone = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    shutil.rmtree(directory, ignore_errors=True)
+    if directory.exists():
+        raise OSError(f"{directory} cannot be removed")
+    return {"file": str(directory.name), "record": None, "bytes_gone": gone}
 
 
 def _tear(directory: Path, rng: Rng) -> dict[str, Any]:

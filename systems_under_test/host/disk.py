@@ -29,7 +29,7 @@ SETTINGS: Final = ("full", "slow_ns", "errors_ppm", "read_errors_ppm")
 COUNTED: Final = (
     "commits", "commits_unsynced", "changes",
     "refused_full", "slowed", "failed", "failed_reads",
-    "lost", "torn", "flipped", "truncated",
+    "lost", "torn", "flipped", "truncated", "wiped",
 )  # fmt: skip
 """The last line is counted by the harness, while the node is dead."""
 

@@ -1,4 +1,4 @@
-"""Frames between nodes: length, kind, payload.
+"""Frames between nodes: length, kind, checksum, payload.
 
 The kind stands outside the payload so that a proxy on the way can tell a replica's message, which
 it may lose, double or delay, from the connection's own talk, without decoding either.
@@ -7,6 +7,7 @@ it may lose, double or delay, from the connection's own talk, without decoding e
 from __future__ import annotations
 
 import struct
+import zlib
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -15,9 +16,9 @@ import msgspec
 if TYPE_CHECKING:
     from systems_under_test.replica import Wire
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 PAYLOAD_BYTES_MAX: Final = 64 * 2**20
-HEADER: Final = struct.Struct("!IB")
+HEADER: Final = struct.Struct("!IBI")
 
 
 class Kind(IntEnum):
@@ -49,7 +50,7 @@ class Frame(NamedTuple):
 
     def raw(self) -> bytes:
         """The bytes of the whole frame."""
-        return HEADER.pack(len(self.payload), self.kind) + self.payload
+        return _framed(self.kind, self.payload)
 
     def value(self) -> Wire:
         """What the payload says. Raises BadFrame."""
@@ -68,7 +69,7 @@ def pack(kind: Kind, value: Wire) -> bytes:
     payload = msgspec.msgpack.encode(value)
     if len(payload) > PAYLOAD_BYTES_MAX:
         raise ValueError(f"a message of {len(payload)} bytes; at most {PAYLOAD_BYTES_MAX}")
-    return HEADER.pack(len(payload), kind) + payload
+    return _framed(kind, payload)
 
 
 class FrameSplitter:
@@ -86,13 +87,25 @@ class FrameSplitter:
         frames = []
         at, size = 0, len(buffer)
         while size - at >= HEADER.size:
-            length, kind = HEADER.unpack_from(buffer, at)
+            length, kind, crc = HEADER.unpack_from(buffer, at)
             if length > PAYLOAD_BYTES_MAX:
                 raise BadFrame(f"a frame of {length} bytes; at most {PAYLOAD_BYTES_MAX}")
             if size - at - HEADER.size < length:
                 break
             at += HEADER.size
-            frames.append(Frame(kind, bytes(buffer[at : at + length])))
+            payload = bytes(buffer[at : at + length])
+            if _checksum(kind, payload) != crc:
+                raise BadFrame(f"a frame of kind {kind} has a bad checksum")
+            frames.append(Frame(kind, payload))
             at += length
         del buffer[:at]
         return frames
+
+
+def _framed(kind: int, payload: bytes) -> bytes:
+    return HEADER.pack(len(payload), kind, _checksum(kind, payload)) + payload
+
+
+def _checksum(kind: int, payload: bytes) -> int:
+    # A length that was flipped cuts the payload elsewhere, so its checksum is another one.
+    return zlib.crc32(payload, kind)

@@ -85,9 +85,9 @@ class Life:
         self.timers = Timers(loop, clock, self._ring)
         self.counters = {"inputs": 0, "batches": 0, "inputs_refused": 0}
 
-    def begin(self, incarnation: int) -> None:
-        """Hand over `Started`, then whatever has come meanwhile."""
-        self._inputs.appendleft(Started(incarnation))
+    def begin(self, started: Started) -> None:
+        """Hand over the first input, then whatever has come meanwhile."""
+        self._inputs.appendleft(started)
         self._drain()
 
     def offer(self, event: Input) -> bool:

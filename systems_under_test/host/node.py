@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.host.clock import ClockSetting, NodeClock
 from systems_under_test.host.control import Control, take_standard_streams, wait_for_go
-from systems_under_test.host.disk import DiskBlock, SpoiltDisk
 from systems_under_test.host.http import HttpServer
-from systems_under_test.host.incarnation import next_incarnation
 from systems_under_test.host.life import EXIT_STORAGE_DAMAGED, Life
 from systems_under_test.host.log import NodeLog
+from systems_under_test.host.opening import open_storage
 from systems_under_test.host.peers import Link
-from systems_under_test.host.storage import CommitFailed, StorageDamaged, open_engine
+from systems_under_test.host.storage import CommitFailed, StorageDamaged
 from systems_under_test.host.welcome import PeerServer
-from systems_under_test.replica import Place
+from systems_under_test.replica import Place, Started, on_damage
 from systems_under_test.rng import Rng
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from systems_under_test.host.opening import Opened
     from systems_under_test.host.options import Address, HostOptions
-    from systems_under_test.host.storage import Engine
     from systems_under_test.replica import (
         ClientRequest,
+        OnDamage,
         PeerMessage,
         Replica,
         Respond,
@@ -61,9 +61,11 @@ class Node:
         self._clock = clock
         self._log = log
         self._place = Place(options.node, options.nodes, options.clients)
-        make = load_replica(options.replica)
-        self._incarnation, self._storage = _open(options)
+        replica = load_replica(options.replica)(self._place, options.options, options.bug)
+        self._incarnation, self._storage, self._damage = _open(options, on_damage(replica))
         log.incarnated(self._incarnation)
+        if self._damage:
+            log.say("damage set aside", reason=self._damage)
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._tasks: list[asyncio.Task[None]] = []
@@ -80,7 +82,7 @@ class Node:
         }
         self._life = Life(
             loop=self._loop,
-            replica=make(self._place, options.options, options.bug),
+            replica=replica,
             storage=self._storage,
             clock=clock,
             rng=Rng(f"{options.seed}/node/{options.node}/{self._incarnation}"),
@@ -120,7 +122,7 @@ class Node:
             ]
             self._tasks.append(asyncio.create_task(self._peers.sweep()))
             await self._try_links()
-            self._life.begin(self._incarnation)
+            self._life.begin(Started(self._incarnation, self._damage))
             self._log.say("ready", client=f"{client[0]}:{client[1]}", listen=f"{peer[0]}:{peer[1]}")
             if control is not None:
                 control.tell(event="ready", incarnation=self._incarnation)
@@ -230,14 +232,9 @@ def load_replica(path: str) -> Callable[[Place, Mapping[str, Any], str | None], 
     return make  # type: ignore[no-any-return]  # What it makes is seen when it is used.
 
 
-def _open(options: HostOptions) -> tuple[int, Engine]:
+def _open(options: HostOptions, policy: OnDamage) -> Opened:
     try:
-        incarnation = next_incarnation(options.directory)
-        engine = open_engine(options.engine, options.directory)
-        if options.disk is not None and options.engine != "memory":
-            rng = Rng(f"{options.seed}/disk/{options.node}/{incarnation}")
-            engine = SpoiltDisk(engine, DiskBlock(options.disk), rng)
-        return incarnation, engine
+        return open_storage(options, policy)
     except StorageDamaged as error:
         raise CannotStart(EXIT_STORAGE_DAMAGED, f"storage damaged: {error}") from error
     except (OSError, CommitFailed) as error:

@@ -7,9 +7,10 @@ files are synced before it: so a state of the tables never speaks of a record th
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
+from systems_under_test.host.page_sums import PageSums
 from systems_under_test.host.records import RecordFile
 from systems_under_test.host.storage import (
     Change,
@@ -44,8 +45,12 @@ _CHECKSUM_BYTES: Final = 4
 class SqliteEngine:
     """Tables and record files in one directory, which one process at a time may use."""
 
-    def __init__(self, directory: Path) -> None:
-        """Open what the directory holds. Raises StorageDamaged, CommitFailed, OSError."""
+    def __init__(self, directory: Path, *, checked: bool = True) -> None:
+        """Open what the directory holds. Raises StorageDamaged, CommitFailed, OSError.
+
+        Without `checked`, which only a named bug wants, nobody looks at checksums of pages and
+        rows, nor at how much of the log is sound.
+        """
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._path = directory / DATABASE
@@ -55,8 +60,16 @@ class SqliteEngine:
         self._durable: bool | None = None
         self._mark: SyncedMark | None = None
         self._counters = {"commits": 0, "commits_unsynced": 0, "changes": 0}
-        with self._reading():
-            self._db = _connect(self._path)
+        self._checked = checked
+        self._sums = PageSums(self._path)
+        try:
+            if checked:
+                self._sums.verify()
+            with self._reading():
+                self._db = _connect(self._path)
+        except BaseException:
+            self._sums.close()
+            raise
         try:
             self._check_log()
             self._open_files()
@@ -136,8 +149,13 @@ class SqliteEngine:
             file.close()
         self._files.clear()
         if self._mark is not None:
-            self._mark.write(0, durable=True)  # SQLite empties the log when it is closed.
+            # SQLite empties the log when it is closed, so it is done before, and said.
+            with suppress(sqlite3.Error, OSError):
+                if self._durable is not None:
+                    self._db.execute("ROLLBACK")
+                self._empty_log()
         self._db.close()
+        self._sums.close()
         if self._mark is not None:
             self._mark.close()
 
@@ -174,7 +192,7 @@ class SqliteEngine:
                 _, frames, _ = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 (page_bytes,) = self._db.execute("PRAGMA page_size").fetchone()
             promised, sound = mark.read(), sound_length(max(0, frames), page_bytes)
-            if sound < promised:
+            if sound < promised and self._checked:
                 raise StorageDamaged(
                     f"{self._directory / LOG}: {promised} bytes were synced and {sound} are sound"
                 )
@@ -186,7 +204,12 @@ class SqliteEngine:
             self._empty_log()
 
     def _empty_log(self) -> None:
-        """Take what the log holds into the database."""
+        """Take what the log holds into the database, and note the sums of its pages."""
+        busy, frames, taken = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if busy or frames != taken:
+            return  # Another time: the log still holds what the database does not.
+        (page_bytes,) = self._db.execute("PRAGMA page_size").fetchone()
+        self._sums.renew(page_bytes)
         if self._mark is not None:
             self._mark.write(0, durable=True)
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -199,7 +222,8 @@ class SqliteEngine:
 
     def _verified(self, table: str, key: bytes, sealed: bytes) -> bytes:
         value = sealed[:-_CHECKSUM_BYTES]
-        if checksum(table.encode(), key, value) != sealed[-_CHECKSUM_BYTES:]:
+        sound = checksum(table.encode(), key, value) == sealed[-_CHECKSUM_BYTES:]
+        if self._checked and not sound:
             raise StorageDamaged(
                 f"{self._path}: table {table!r}, key {key!r}: the value has a bad checksum"
             )

@@ -100,8 +100,10 @@ def sync_directory(directory: Path) -> None:
         os.close(fd)
 
 
-def open_engine(name: str, directory: Path) -> Engine:
+def open_engine(name: str, directory: Path, *, checked: bool = True) -> Engine:
     """The engine called `memory`, `sqlite` or `lmdb`, on what the directory holds.
+
+    Without `checked`, which only a named bug wants, `sqlite` looks at no checksum.
 
     Raises StorageDamaged for damage seen on opening, OSError where the directory is unusable or
     the engine is not installed.
@@ -113,7 +115,7 @@ def open_engine(name: str, directory: Path) -> Engine:
     if name == "sqlite":
         from systems_under_test.host.sqlite import SqliteEngine
 
-        return SqliteEngine(directory)
+        return SqliteEngine(directory, checked=checked)
     if name == "lmdb":
         try:
             from systems_under_test.host.lmdb import LmdbEngine

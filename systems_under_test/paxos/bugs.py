@@ -131,10 +131,16 @@ _BUGS: Final = (
         faults="link:duplicate",
     ),
     _bug(
+        names.CHECKSUM_IGNORED,
+        "Nobody looks at checksums: a record with a flipped bit is taken for what was written.",
+        faults="disk:flip@minority",
+        needs={"handover_every_ms": 500},
+        workload="list-append",
+    ),
+    _bug(
         names.AMNESIAC_VOTES,
         "A replica that lost its disk votes on under its old id.",
-        faults="kill@majority",
-        needs={"engine": "memory"},
+        faults="disk:lost,partition",
     ),
     _bug(
         names.LOG_REPLICA_COUNTS_EARLY,

@@ -69,6 +69,8 @@ class Node:
         self.bug = bug
         self.incarnation = life
         self.counters = Counters()
+        self.damage = ""
+        """What was found damaged before this life, and set aside."""
         self.leadership: Leadership | None = None
         self.leader = NO_BALLOT
         """The highest ballot whose leader was heard."""

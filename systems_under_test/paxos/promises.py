@@ -23,7 +23,8 @@ SAFETY: Final = frozenset(
 BY_SLOT: Final = frozenset({"wrong-slot"})
 """Whatever is read comes from the log: no lease and no configuration matters to that."""
 LIVENESS: Final = frozenset({"did-not-recover", "node-died"})
-ENDS_PROCESS: Final = frozenset({"kill", "power", "disk", "damage"})
+SPOILS: Final = frozenset({"damage", "wipe"})
+ENDS_PROCESS: Final = frozenset({"kill", "power", "disk", "damage", "wipe"})
 
 
 def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
@@ -35,8 +36,12 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
     if configuration.reads == "eventual":
         reason = "reads are eventual: any replica answers from a chosen slot, not from the newest"
         withdrawn.update(dict.fromkeys(sorted(SAFETY - {"wrong-total"}), reason))
-    if "damage" in plan.faults:
-        reason = "a replica that finds its store damaged stops, and stays down until someone acts"
+    spoilt = sorted(plan.faults & SPOILS)
+    if spoilt:
+        reason = (
+            f"{', '.join(spoilt)} may strike a second replica before the first is whole again: a "
+            f"majority that has lost its log is for an operator"
+        )
         withdrawn.update(dict.fromkeys(sorted(LIVENESS), reason))
     deadly = sorted(plan.faults & ENDS_PROCESS)
     if configuration.engine == "memory" and deadly:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from systems_under_test.paxos import api, clients, election, leadership, status
+from systems_under_test.paxos import api, clients, election, leadership, names, status
 from systems_under_test.paxos import messages as m
 from systems_under_test.paxos.acceptor import Acceptor
 from systems_under_test.paxos.api import (
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from systems_under_test.paxos.configuration import Configuration
-    from systems_under_test.replica import Effect, Input, Place, TimerFired, Turn
+    from systems_under_test.replica import Effect, Input, OnDamage, Place, TimerFired, Turn
 
 HAND_OVER: Final = "hand-over"
 
@@ -52,11 +52,17 @@ class PaxosReplica:
         self._bug = bug
         self.node: Node | None = None
 
+    @property
+    def on_damage(self) -> OnDamage:
+        """A replica whose vote or log is damaged does not vote under its old id: it starts with
+        nothing, and the others make it whole as a new member."""
+        return "ignore" if self._bug == names.CHECKSUM_IGNORED else "set-aside"
+
     def handle(self, event: Input, turn: Turn) -> Sequence[Effect]:
         """Handle one input."""
         step = Step(turn)
         if isinstance(event, Started):
-            self.node = self._start(step, event.incarnation)
+            self.node = self._start(step, event)
             return step.effects
         node = self.node
         assert node is not None, "the first input of a life is Started"
@@ -68,14 +74,16 @@ class PaxosReplica:
             _on_timer(node, step, event)
         return step.effects
 
-    def _start(self, step: Step, incarnation: int) -> Node:
+    def _start(self, step: Step, started: Started) -> Node:
         """Take up what an earlier life has stored."""
+        incarnation = started.incarnation
         node = Node(step, self._place, self._configuration, self._bug, incarnation)
         node.snapshots = Snapshots(node)
         node.learner = Learner(node)
         node.acceptor = Acceptor(step, node)
         node.election = Election(node, step.mono)
         node.clients = Clients(node)
+        node.damage = started.damage
         node.election.arm(step)
         if node.configuration.handover_every_ms:
             step.set_timer(HAND_OVER, node.configuration.handover_every_ms * MS)

@@ -42,6 +42,7 @@ def status(node: Node, step: Step) -> dict[str, Any]:
         "promised": list(node.acceptor.promised),
         "replica": node.acceptor.replica,
         "stores": node.stores,
+        "damage": node.damage,
         "group": {
             "id": newest.id,
             "since": node.groups.pending[-1][0] if node.groups.pending else node.groups.base_slot,

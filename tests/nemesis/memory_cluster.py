@@ -47,6 +47,7 @@ class MemoryNode:
                 "torn",
                 "flipped",
                 "truncated",
+                "wiped",
             ),
             0,
         )
@@ -110,7 +111,9 @@ class MemoryNode:
         assert self.life == "dead", "a running node is not damaged"
         if not self._does("damage_disk") or not self.records:
             return {"file": None, "record": None}
-        self.disk[{"torn": "torn", "flip": "flipped", "truncate": "truncated"}[kind]] += 1
+        self.disk[
+            {"torn": "torn", "flip": "flipped", "truncate": "truncated", "lost": "wiped"}[kind]
+        ] += 1
         return {"file": "log", "record": self.records - 1}
 
     def commit(self) -> None:

@@ -175,5 +175,10 @@ def test_z_damage_keeps_a_node_down_and_that_is_nobodys_crash(cluster: Live) -> 
     assert PLAN.nemesis.heal(cluster, fault).effect == "healed"
     until(lambda: cluster.nodes["n1"].state() == "dead", within_s=10.0)
     assert cluster.unprovoked_deaths() == []
-    for name in ("data/store.sqlite", "data/store.sqlite-wal", "data/store.synced"):
+    for name in (
+        "data/store.sqlite",
+        "data/store.sqlite-wal",
+        "data/store.synced",
+        "data/store.pages",
+    ):
         (cluster.nodes["n1"].log.parent / name).unlink(missing_ok=True)

@@ -83,6 +83,7 @@ class ReplicaProcess(Steering):
         super().__init__(place.name, loop)
         self._place = place
         self._supervised = supervised
+        self._lives = 0
 
     @property
     def logs(self) -> list[Path]:
@@ -90,11 +91,13 @@ class ReplicaProcess(Steering):
         return [self._place.directory / LOG]
 
     def next_incarnation(self, latest: int) -> int:
-        """As its files say, where they can be read."""
+        """One more than any life that its files or we know of."""
         try:
-            return read_incarnation(self._place.directory / DATA) + 1
+            known = read_incarnation(self._place.directory / DATA)
         except (StorageDamaged, OSError):
-            return latest + 1  # The node will say what is wrong, and not start.
+            known = 0  # The node will say what is wrong.
+        self._lives = max(known, latest)
+        return self._lives + 1
 
     def start(self) -> None:
         """As the protocol says."""
@@ -107,6 +110,7 @@ class ReplicaProcess(Steering):
             listen=(ANYWHERE, PEER_PORT),
             peers=self._place.peers,
             clock=self.clock,
+            lives=self._lives,
             disk=INSIDE / FILE,
             interpreter="python3",
         )

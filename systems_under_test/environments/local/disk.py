@@ -30,6 +30,7 @@ _COUNTER_OF: Final[dict[DamageKind, str]] = {
     "torn": "torn",
     "flip": "flipped",
     "truncate": "truncated",
+    "lost": "wiped",
 }
 _DIRECTORY_UNUSABLE: Final = 73
 
@@ -88,7 +89,7 @@ class NodeDisk:
         """Of a dead node: damage what it has stored; which file and record."""
         from systems_under_test.host.damage import NONE, damage
 
-        if self._engine != "sqlite":
+        if self._engine != "sqlite" and kind != "lost":
             return dict(NONE)
         try:
             done = damage(self._data, kind, self._rng)

@@ -55,6 +55,7 @@ def node_command(
     peers: Mapping[str, Address],
     clients: Mapping[str, Address] | None = None,
     clock: ClockSetting,
+    lives: int = 0,
     disk: PurePath | None = None,
     interpreter: str = sys.executable,
 ) -> list[str]:
@@ -65,6 +66,8 @@ def node_command(
     command += ["--engine", spec.engine, "--directory", str(directory), f"--seed={spec.seed}"]
     command += ["--client", _text(client), "--listen", _text(listen)]
     command += [f"--clock={clock.since_ns},{clock.wall_offset_ns},{clock.rate_ppm}"]
+    if lives:
+        command += ["--lives", str(lives)]
     if disk is not None:
         command += ["--disk", str(disk)]
     for name, address in peers.items():

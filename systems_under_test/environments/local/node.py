@@ -121,6 +121,7 @@ class LocalNode:
                 peers=self._site.peers,
                 clients=self._site.clients,
                 clock=self._steering.clock,
+                lives=self._incarnation - 1,
                 disk=self._site.directory / FILE,
             )
             self._disk.begin_life()
@@ -235,10 +236,12 @@ class LocalNode:
             return not self._disk.killed_by(process.poll())
 
     def _next_incarnation(self) -> int:
+        """One more than any life that the node or the harness knows of."""
         try:
-            return read_incarnation(self._data) + 1
+            known = read_incarnation(self._data)
         except (StorageDamaged, OSError):
-            return self._incarnation + 1  # The node will say what is wrong, and not start.
+            known = 0  # The node will say what is wrong.
+        return max(known, self._incarnation) + 1
 
     def _ending(self) -> str:
         assert self._process is not None

@@ -56,10 +56,10 @@ class Table:
         self.frames[key] = frame
         return before
 
-    def open(self, key: bytes, frame: bytes) -> bytes:
-        """The value in a frame. Raises StorageDamaged."""
+    def open(self, key: bytes, frame: bytes, *, checked: bool = True) -> bytes:
+        """The value in a frame. Raises StorageDamaged, unless checksums are not looked at."""
         value = frame[_CHECKSUM:]
-        if frame[:_CHECKSUM] != _checksum(value, crc32(key)):
+        if checked and frame[:_CHECKSUM] != _checksum(value, crc32(key)):
             raise StorageDamaged(f"table {self.name!r}, key {key!r}: the checksum does not match")
         return value
 
@@ -75,11 +75,11 @@ class File:
         self.torn = False
         """Whether an incomplete record follows the last whole one."""
 
-    def open(self, index: int) -> bytes:
-        """The record at this index. Raises StorageDamaged."""
+    def open(self, index: int, *, checked: bool = True) -> bytes:
+        """The record at this index. Raises StorageDamaged, unless checksums are not looked at."""
         frame = self.frames[index]
         value = frame[_CHECKSUM:]
-        if frame[:_CHECKSUM] != _checksum(value, index):
+        if checked and frame[:_CHECKSUM] != _checksum(value, index):
             raise StorageDamaged(f"file {self.name!r}, record {index}: the checksum does not match")
         return value
 
@@ -96,7 +96,7 @@ class Disk:
 
     __slots__ = (
         "_files", "_handed_over", "_options", "_rng", "_tables", "_unsynced",
-        "counters", "damaged", "quality",
+        "checked", "counters", "damaged", "quality",
     )  # fmt: skip
 
     def __init__(self, options: SimulationOptions, rng: Rng) -> None:
@@ -108,10 +108,12 @@ class Disk:
         self._handed_over = 0
         self.quality = DiskQuality()
         self.damaged = False
+        self.checked = True
+        """Whether checksums are looked at; only a named bug has it otherwise."""
         self.counters = dict.fromkeys(
             (
                 "commits", "refused_full", "slowed", "failed", "failed_reads",
-                "lost", "torn", "flipped", "truncated",
+                "lost", "torn", "flipped", "truncated", "wiped",
             ),
             0,
         )  # fmt: skip
@@ -123,7 +125,7 @@ class Disk:
         self._read()
         at = self._tables.get(table)
         frame = at.frames.get(key) if at is not None else None
-        return None if at is None or frame is None else at.open(key, frame)
+        return None if at is None or frame is None else at.open(key, frame, checked=self.checked)
 
     def scan(
         self, table: str, start: bytes = b"", stop: bytes | None = None
@@ -136,14 +138,23 @@ class Disk:
         first = bisect_left(at.keys, start)
         last = len(at.keys) if stop is None else bisect_left(at.keys, stop)
         for key in at.keys[first:last]:
-            yield key, at.open(key, at.frames[key])
+            yield key, at.open(key, at.frames[key], checked=self.checked)
 
     def records(self, file: str) -> Iterator[bytes]:
         """The whole records of a file, oldest first."""
         self._read()
         at = self._files.get(file)
         for index in range(len(at.frames) if at is not None else 0):
-            yield at.open(index)  # type: ignore[union-attr]
+            yield at.open(index, checked=self.checked)  # type: ignore[union-attr]
+
+    def verify(self) -> None:
+        """Look at the checksum of every record. Raises StorageDamaged for the first bad one."""
+        for table in self._tables.values():
+            for key in table.keys:
+                table.open(key, table.frames[key])
+        for file in self._files.values():
+            for index in range(len(file.frames)):
+                file.open(index)
 
     # --- what the host does ---
 
@@ -231,7 +242,7 @@ class Disk:
         self._handed_over = 0
 
     def wipe(self) -> None:
-        """Forget everything: the memory of a process that ended."""
+        """Forget everything: the memory of a process that ended, or a disk that was lost."""
         self._tables.clear()
         self._files.clear()
         self._unsynced.clear()
@@ -239,7 +250,12 @@ class Disk:
 
     def damage(self, kind: DamageKind) -> dict[str, Any]:
         """Damage one record or file; says which, `file` None if there was none to damage."""
-        acts = {"torn": self._tear, "flip": self._flip, "truncate": self._truncate}
+        acts = {
+            "torn": self._tear,
+            "flip": self._flip,
+            "truncate": self._truncate,
+            "lost": self._lose,
+        }
         return acts[kind]()
 
     def _truncate(self) -> dict[str, Any]:
@@ -265,6 +281,14 @@ class Disk:
             room.frames[first:] = [b""] * gone
         return {"file": room.name, "record": first, "records_gone": gone}
 
+    def _lose(self) -> dict[str, Any]:
+        """Put an empty disk in the place of this one."""
+        rooms: list[Any] = [*self._tables.values(), *self._files.values()]
+        records = sum(len(room.frames) for room in rooms)
+        self.wipe()
+        self.counters["wiped"] += 1
+        return {"file": None, "record": None, "records": records}
+
     def _tear(self) -> dict[str, Any]:
         """Cut the last record of a file short.
 
@@ -288,23 +312,25 @@ class Disk:
         return {"file": file.name, "record": index, "durable": not writers}
 
     def _flip(self) -> dict[str, Any]:
-        """Flip one bit of one stored record."""
-        places: list[tuple[Table, bytes] | tuple[File, int]] = []
-        for table in self._tables.values():
-            places.extend((table, key) for key in table.keys)
-        for file in self._files.values():
-            places.extend((file, index) for index in range(len(file.frames)))
-        if not places:
+        """Flip one bit of one stored record: of any file, then of any record in it.
+
+        Drawn among all records at once, the few that matter most would hardly ever be hit.
+        """
+        rooms: list[Any] = [*self._tables.values(), *self._files.values()]
+        rooms = [room for room in rooms if room.frames]
+        if not rooms:
             return {"file": None, "record": None}
         self.settle()
         self.damaged = True
         self.counters["flipped"] += 1
-        room, where = self._rng.choice(places)
-        frame = room.frames[where]  # type: ignore[index]
+        room = self._rng.choice(rooms)
+        places: Any = room.keys if isinstance(room, Table) else range(len(room.frames))
+        where: Any = self._rng.choice(places)
+        frame = room.frames[where]
         bit = self._rng.below(8 * len(frame))
         flipped = bytearray(frame)
         flipped[bit // 8] ^= 1 << bit % 8
-        room.frames[where] = bytes(flipped)  # type: ignore[index]
+        room.frames[where] = bytes(flipped)
         record = where if isinstance(where, int) else where.decode("utf-8", "backslashreplace")
         return {"file": room.name, "record": record, "bit": bit}
 

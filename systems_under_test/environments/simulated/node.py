@@ -10,7 +10,7 @@ from systems_under_test.environments.simulated.clock import Clock
 from systems_under_test.environments.simulated.disk import FULL, Disk, ReadFailed
 from systems_under_test.environments.simulated.life import Life
 from systems_under_test.environments.simulated.log import Log, packed
-from systems_under_test.replica import Place, Started, StorageDamaged
+from systems_under_test.replica import Place, Started, StorageDamaged, on_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from systems_under_test.environments.simulated.kernel import Kernel
     from systems_under_test.environments.simulated.network import Channel, Network
     from systems_under_test.environments.simulated.options import SimulationOptions
-    from systems_under_test.replica import Replica
+    from systems_under_test.replica import OnDamage, Replica
     from systems_under_test.rng import Rng
 
 
@@ -101,8 +101,24 @@ class SimulatedNode:
         except Exception as error:
             self.replica_raised(error)
             return
+        damage = self._look_at_disk(on_damage(replica))
         self.life = Life(self, replica, self.count, self._lives.stream(str(self.count)))
-        self.life.begin(Started(self.count))
+        self.life.begin(Started(self.count, damage))
+
+    def _look_at_disk(self, policy: OnDamage) -> str:
+        """What was found damaged and set aside before a life begins, as the replica asks for it."""
+        self.disk.checked = policy != "ignore"
+        if policy != "set-aside" or not self.disk.damaged:
+            return ""
+        try:
+            self.disk.verify()
+        except StorageDamaged as damage:
+            self.disk.wipe()
+            self._note("damage set aside", reason=str(damage))
+            return str(damage)
+        finally:
+            self.disk.damaged = False
+        return ""
 
     def kill(self) -> None:
         """End the process; what it wrote survives."""

@@ -289,8 +289,8 @@ class Attendant:
     def _incarnation(self) -> int:
         try:
             with open(os.path.join(self._directory, "data", "incarnation"), "rb") as file:
-                return int(file.read())
-        except (OSError, ValueError):
+                return int(file.read().split()[0])
+        except (OSError, ValueError, IndexError):
             return 0  # If the file is damaged the node will say so, and not start.
 
     def _silent_s(self) -> float:

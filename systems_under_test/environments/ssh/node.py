@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from systems_under_test.environments.cluster import ClusterSpec
+    from systems_under_test.environments.cluster import ClusterSpec, DamageKind
     from systems_under_test.environments.ssh.session import Answer, Session
 
 Address = tuple[str, int]

@@ -51,7 +51,7 @@ def test_power_loss_takes_what_was_not_synced_and_a_kill_does_not(tmp_path: Path
         assert cluster.nodes["n2"].state() == "running"
         assert cluster.unprovoked_deaths() == []
     assert left_of(cluster.run_id) == []
-    assert (tmp_path / "n1" / "data" / "incarnation").read_text() == "3\n"
+    assert (tmp_path / "n1" / "data" / "incarnation").read_text().startswith("3\n")
 
 
 def test_pages_that_differ_are_counted(tmp_path: Path) -> None:

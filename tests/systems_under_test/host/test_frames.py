@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,11 +43,24 @@ def test_frames_come_back_however_the_stream_is_cut(values: list[Wire], cuts: li
 
 def test_a_frame_that_claims_to_be_huge_is_refused_before_it_is_gathered() -> None:
     with pytest.raises(BadFrame, match="at most"):
-        FrameSplitter().feed(HEADER.pack(PAYLOAD_BYTES_MAX + 1, Kind.MESSAGE))
+        FrameSplitter().feed(HEADER.pack(PAYLOAD_BYTES_MAX + 1, Kind.MESSAGE, 0))
+
+
+def test_a_flipped_bit_anywhere_in_a_frame_ends_it() -> None:
+    whole = pack(Kind.MESSAGE, [1, b"a body"])
+    for bit in range(8 * len(whole)):
+        frame = bytearray(whole)
+        frame[bit // 8] ^= 1 << bit % 8
+        try:
+            assert FrameSplitter().feed(bytes(frame)) == [], "a longer one may be waited for"
+        except BadFrame:
+            continue
+        assert bit < 32
 
 
 def test_a_payload_that_is_no_msgpack_is_refused() -> None:
-    (frame,) = FrameSplitter().feed(HEADER.pack(1, Kind.MESSAGE) + b"\xc1")
+    head = HEADER.pack(1, Kind.MESSAGE, zlib.crc32(b"\xc1", Kind.MESSAGE))
+    (frame,) = FrameSplitter().feed(head + b"\xc1")
     with pytest.raises(BadFrame, match="not msgpack"):
         frame.value()
 

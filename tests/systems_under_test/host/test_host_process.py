@@ -180,7 +180,7 @@ def test_damaged_storage_is_told_and_not_started_on(tmp_path: Path) -> None:
     (tmp_path / "n1" / "incarnation").write_text("garbage")
     with host(tmp_path / "n1") as running:
         assert running.wait_end() == 65
-        assert "is not a number of starts" in running.said()
+        assert "is no number of starts" in running.said()
 
 
 def test_what_a_node_imports_has_nothing_of_the_judges() -> None:

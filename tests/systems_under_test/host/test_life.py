@@ -119,7 +119,7 @@ def test_a_batch_is_committed_once_and_then_its_effects_leave_in_order() -> None
         fixture = Fixture(
             bodies(lambda n, _: [Write("t", b"k", b"v"), Send("n2", n), Respond(n, 200)])
         )
-        fixture.life.begin(1)
+        fixture.life.begin(Started(1))
         fixture.witness.seen.clear()
         for n in range(3):
             fixture.life.offer(message(n))
@@ -140,7 +140,7 @@ def test_a_read_waits_for_the_commit_of_the_write_that_it_saw() -> None:
             return [Send("n2", turn.storage.get("t", b"k"))]
 
         fixture = Fixture(bodies(handle))
-        fixture.life.begin(1)
+        fixture.life.begin(Started(1))
         fixture.witness.seen.clear()
         fixture.life.offer(message("write"))
         fixture.life.offer(message("read"))
@@ -186,7 +186,7 @@ def test_a_replica_that_raises_takes_its_whole_batch_with_it() -> None:
             return [Send("n2", n)]
 
         fixture = Fixture(bodies(handle))
-        fixture.life.begin(1)
+        fixture.life.begin(Started(1))
         fixture.witness.seen.clear()
         for n in range(4):
             fixture.life.offer(message(n))
@@ -205,7 +205,7 @@ def test_damage_that_the_replica_does_not_handle_ends_the_node_by_name() -> None
             raise StorageDamaged("record 7 of f")
 
         fixture = Fixture(bodies(handle))
-        fixture.life.begin(1)
+        fixture.life.begin(Started(1))
         fixture.life.offer(message(1))
         await settle()
         assert fixture.witness.died == [EXIT_STORAGE_DAMAGED]
@@ -227,7 +227,7 @@ def test_damage_that_the_replica_does_not_handle_ends_the_node_by_name() -> None
 def test_what_the_port_does_not_know_ends_the_node(effect: Any) -> None:
     async def scene() -> None:
         fixture = Fixture(bodies(lambda n, _: [effect]))
-        fixture.life.begin(1)
+        fixture.life.begin(Started(1))
         fixture.life.offer(message(None))
         await settle()
         assert fixture.witness.died == [EXIT_REPLICA_RAISED]
@@ -247,7 +247,7 @@ def test_started_is_the_first_input_whatever_came_before_it() -> None:
         fixture.life.offer(message("early"))
         await settle()
         assert seen == []
-        fixture.life.begin(7)
+        fixture.life.begin(Started(7))
         await settle()
         assert seen == [Started(7), message("early")]
 
@@ -263,7 +263,7 @@ def test_each_input_has_a_reading_of_the_clocks_taken_after_it_arrived() -> None
             return []
 
         fixture = Fixture(bodies(handle))
-        fixture.life.begin(1)
+        fixture.life.begin(Started(1))
         fixture.life.offer(message(1))
         fixture.life.offer(message(2))
         offered = fixture.clock.now().mono
@@ -276,7 +276,7 @@ def test_each_input_has_a_reading_of_the_clocks_taken_after_it_arrived() -> None
 def test_a_long_queue_is_handled_in_batches_without_losing_order() -> None:
     async def scene() -> None:
         fixture = Fixture(bodies(lambda n, _: [Write("t", b"k", b""), Send("n2", n)]))
-        fixture.life.begin(1)
+        fixture.life.begin(Started(1))
         fixture.witness.seen.clear()
         many = 2 * BATCH_INPUTS_MAX + 5
         for n in range(many):
@@ -325,7 +325,7 @@ class Alarms:
 async def _with_alarms(*bodies: Wire, for_s: float) -> tuple[Fixture, Alarms]:
     alarms = Alarms()
     fixture = Fixture(alarms.handle)
-    fixture.life.begin(1)
+    fixture.life.begin(Started(1))
     for body in bodies:
         fixture.life.offer(message(body))
     await asyncio.sleep(for_s)

@@ -177,7 +177,11 @@ def test_nonsense_ends_the_connection_and_no_other() -> None:
     async def scene() -> None:
         async with receiver(1) as (_, inbox, address), link(address) as made:
             assert await made.probe(5)
-            for said in (b"GET / HTTP/1.1\r\n\r\n" * 9, b"\x00\x00\x00\x01\x01\xc1", b"\xff" * 99):
+            for said in (
+                b"GET / HTTP/1.1\r\n\r\n" * 9,
+                b"\x00\x00\x00\x01\x01crc!\xc1",
+                b"\xff" * 99,
+            ):
                 reader, writer = await asyncio.open_connection(*address)
                 writer.write(said)
                 await reader.read()

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from systems_under_test.host.incarnation import next_incarnation, read_incarnation
+from systems_under_test.host.page_sums import FILE as PAGES
 from systems_under_test.host.sqlite import DATABASE, SqliteEngine
 from systems_under_test.host.storage import Change, CommitFailed, Engine, open_engine
 from systems_under_test.replica import Append, AppendLater, StorageDamaged, Write, WriteLater
@@ -241,6 +242,7 @@ def test_a_flipped_bit_in_a_value_is_damage(tmp_path: Path) -> None:
         (sealed,) = db.execute("SELECT value FROM entries WHERE key = ?", (b"k",)).fetchone()
         flipped = bytes([sealed[0] ^ 4]) + sealed[1:]
         db.execute("UPDATE entries SET value = ? WHERE key = ?", (flipped, b"k"))
+    (tmp_path / PAGES).unlink()  # Else it is found on opening already.
     with closing(SqliteEngine(tmp_path)) as engine:
         assert engine.get("t", b"other") == b"fine"
         with pytest.raises(StorageDamaged, match="key b'k'"):
@@ -255,6 +257,7 @@ def test_a_value_moved_to_another_key_is_damage(tmp_path: Path) -> None:
         engine.commit()
     with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as db:
         db.execute("UPDATE entries SET key = ?", (b"j",))
+    (tmp_path / PAGES).unlink()
     with closing(SqliteEngine(tmp_path)) as engine, pytest.raises(StorageDamaged):
         engine.get("t", b"j")
 

@@ -24,6 +24,7 @@ MODULES = {
     "Leadership": "leadership",
     "Learner": "learner",
     "Log": "log",
+    "PaxosReplica": "replica",
     "Reconfiguration": "reconfiguration",
     "Snapshots": "snapshots",
     "StateMachine": "state_machine",

@@ -1,0 +1,155 @@
+"""One flipped bit anywhere in what a dead node has stored: found, or of no consequence."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import closing
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from systems_under_test.host.incarnation import next_incarnation, read_incarnation
+from systems_under_test.host.opening import ASIDE, ASIDE_MAX, set_aside
+from systems_under_test.host.sqlite import DATABASE, LOG, SqliteEngine
+from systems_under_test.replica import StorageDamaged
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WRITER = """
+import os, sys
+from pathlib import Path
+from systems_under_test.host.sqlite import SqliteEngine
+from systems_under_test.replica import Write
+engine = SqliteEngine(Path(sys.argv[1]))
+for turn in range(3):
+    for n in range(120):
+        engine.stage([Write("t", b"%05d" % n, b"turn %d " % turn * (n % 40))])
+        engine.commit()
+    if turn < 2:
+        engine._empty_log()
+os._exit(9)  # As a kill: the last turn is in the log alone.
+"""
+
+Contents = dict[bytes, bytes]
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a process that was killed has left: a database, its log, sums and mark."""
+    place = tmp_path_factory.mktemp("killed")
+    done = subprocess.run([sys.executable, "-c", WRITER, str(place)], check=False, timeout=60)
+    assert done.returncode == 9
+    return place
+
+
+def contents(place: Path) -> Contents:
+    with closing(SqliteEngine(place)) as engine:
+        return dict(engine.scan("t"))
+
+
+def contents_or_damage(place: Path) -> Contents | None:
+    """What the store holds, None where it is found damaged."""
+    try:
+        return contents(place)
+    except StorageDamaged:
+        return None
+
+
+def flip(path: Path, byte: int, bit: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[byte] ^= 1 << bit
+    path.write_bytes(data)
+
+
+def test_what_was_killed_is_all_there(killed: Path, tmp_path: Path) -> None:
+    shutil.copytree(killed, tmp_path / "copy")
+    expected = {b"%05d" % n: b"turn 2 " * (n % 40) for n in range(120)}
+    assert contents(tmp_path / "copy") == expected
+    assert (killed / LOG).stat().st_size > 10_000, "the log holds the last turn"
+
+
+@pytest.mark.parametrize("name", [DATABASE, LOG, "store.pages", "store.synced"])
+def test_a_flipped_bit_in_any_file_is_damage_or_changes_nothing(
+    name: str, killed: Path, tmp_path: Path
+) -> None:
+    expected = {b"%05d" % n: b"turn 2 " * (n % 40) for n in range(120)}
+    size, rng, found = (killed / name).stat().st_size, Random(name), 0
+    places = range(size) if size < 40 else sorted(rng.sample(range(size), 25))
+    for byte in places:
+        copy = tmp_path / f"{byte}"
+        shutil.copytree(killed, copy)
+        flip(copy / name, byte, rng.randrange(8))
+        seen = contents_or_damage(copy)
+        assert seen in (expected, None), f"byte {byte} of {name}"
+        found += seen is None
+        shutil.rmtree(copy)
+    assert found or name == "store.synced"
+
+
+@pytest.mark.parametrize("name", [DATABASE, LOG])
+def test_a_file_cut_anywhere_is_damage_or_takes_nothing(
+    name: str, killed: Path, tmp_path: Path
+) -> None:
+    expected = {b"%05d" % n: b"turn 2 " * (n % 40) for n in range(120)}
+    size, found = (killed / name).stat().st_size, 0
+    for at in (0, 1, size // 3, size // 2, size - 1):
+        copy = tmp_path / f"{at}"
+        shutil.copytree(killed, copy)
+        os.truncate(copy / name, at)
+        seen = contents_or_damage(copy)
+        assert seen in (expected, None), f"cut at {at}"
+        found += seen is None
+    assert found == 5 or name == DATABASE, "the log may hold every page that was cut off"
+
+
+def test_a_row_that_vanishes_without_a_trace_is_found_by_its_page(tmp_path: Path) -> None:
+    """A leaf that counts one cell less shows no bad row: only the page's own checksum tells."""
+    done = subprocess.run(
+        [sys.executable, "-c", WRITER.replace("turn < 2", "True"), str(tmp_path)],
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 9
+    data = bytearray((tmp_path / DATABASE).read_bytes())
+    leaf = next(at for at in range(4096, len(data), 4096) if data[at] == 0x0A and data[at + 4])
+    data[leaf + 4] -= 1  # Its number of cells, second byte.
+    (tmp_path / DATABASE).write_bytes(data)
+    with pytest.raises(StorageDamaged, match=f"page {leaf // 4096 + 1} has a bad checksum"):
+        contents(tmp_path)
+
+
+def test_a_flipped_bit_in_the_number_of_starts_is_found(tmp_path: Path) -> None:
+    next_incarnation(tmp_path)
+    path = tmp_path / "incarnation"
+    whole = path.read_bytes()
+    for byte in range(len(whole)):
+        for bit in range(8):
+            flip(path, byte, bit)
+            with pytest.raises(StorageDamaged):
+                read_incarnation(tmp_path)
+            assert next_incarnation(tmp_path, lives=5) == 6
+            path.write_bytes(whole)
+
+
+def test_a_lost_number_of_starts_goes_on_where_whoever_starts_it_says(tmp_path: Path) -> None:
+    assert next_incarnation(tmp_path / "new") == 1
+    assert next_incarnation(tmp_path / "lost", lives=7) == 8
+    assert next_incarnation(tmp_path / "lost", lives=3) == 9
+
+
+def test_the_newest_damaged_stores_are_kept_aside(tmp_path: Path) -> None:
+    for number in range(1, 6):
+        incarnation = next_incarnation(tmp_path)
+        with closing(SqliteEngine(tmp_path)):
+            pass
+        set_aside(tmp_path, incarnation)
+        assert contents(tmp_path) == {}
+        assert read_incarnation(tmp_path) == number
+    kept = sorted(path.name for path in tmp_path.glob(f"{ASIDE}*"))
+    assert kept == [f"{ASIDE}00000{n}" for n in (3, 4, 5)]
+    assert len(kept) == ASIDE_MAX
