@@ -127,6 +127,31 @@ class TransitionTable:
         stop_at_first: bool = False,
     ) -> list[SearchResult | None]: ...
 
+@final
+class SearchStream:
+    """One object of a history that is still going on: see `streaming.py`.
+
+    `feed` takes a piece as columns: kinds (0 call, 1 crashed, 2 return), operations, actions, and
+    when each returns. It answers None while some order explains all, else what ended the walk, and
+    for "illegal" the operation. `numbers` are states and actions in use, `renumber` changes them.
+    """
+
+    passed: int
+    widest: int
+    def __init__(self, table: TransitionTable, *, prune: Sequence[str]) -> None: ...
+    def feed(
+        self,
+        table: TransitionTable,
+        kind: memoryview,
+        row: memoryview,
+        action: memoryview,
+        deadline: memoryview,
+        budget: SearchBudget,
+        steps: int,
+    ) -> tuple[str, int | None] | None: ...
+    def numbers(self) -> tuple[list[int], list[int]]: ...
+    def renumber(self, states: dict[int, int], actions: dict[int, int]) -> None: ...
+
 def number_actions(
     f: memoryview,
     key: memoryview,

@@ -43,8 +43,10 @@ SIMULATED_STEPS_MAX: Final = 20_000_000
 class Test:
     """One test. The value is complete: with the version it decides a simulated run byte for byte.
 
-    `rate` is operations per second over all clients; times are in seconds. `options` are those of
-    the system and of its workload together, as on the command line. In the environment `ssh` the
+    `rate` is operations per second over all clients; times are in seconds. With
+    `live_check` the run is judged while it goes on, and driving ends at the first violation of
+    linearizability. `options` are those of the system and of its workload together, as on the
+    command line. In the environment `ssh` the
     nodes are given as machines, which become `addresses`, and get names. `definition` names the
     function that made this test and `parameters` its arguments, so that a run directory can be run
     again; without them the test is inline and `replay` says so.
@@ -68,6 +70,7 @@ class Test:
     ready_limit_s: float = 30.0
     recovery_limit_s: float = 60.0
     seed: int = 0
+    live_check: bool = False
     budget: Budget = field(default_factory=Budget)
     definition: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -208,6 +211,10 @@ class Test:
         found += self._problems_of_sharing() + self._problems_of_containers()
         found += self._problems_of_storage()
         found += missing_capabilities(self.plan, self.environment, self.capabilities, self.nodes)
+        if self.live_check:
+            from lineal.live_check import problems_of
+
+            found += problems_of(self)
         return found + self.system.problems(self.system_options, self.nodes)
 
     def _parameter_names(self) -> list[str]:
@@ -381,4 +388,6 @@ def own_command(test: Test) -> list[str]:
             words += [FLAGS[name], str(value)]
         elif name == "nodes":
             words += ["--nodes", ",".join(value)]
+        elif name == "live_check":
+            words.append("--live-check")
     return words

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from checker.convergence.siblings import differences_to_read_again
 from checker.history.columns import History
+from lineal.live_check import WhileFine
 from systems_under_test.environments.cluster import EnvironmentFailed
 from workloads.generators import (
     any_of,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from lineal.definition import Test
     from lineal.health import Health
     from lineal.interpreters.world import World
+    from lineal.live_check import LiveCheck
     from workloads.generators.protocol import Generator
 
 SECOND: Final = 1_000_000_000
@@ -44,12 +46,16 @@ logger = logging.getLogger("lineal.phases")
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """Carries a test through its phases in a world; `tell` is given the name of each phase."""
+    """Carries a test through its phases in a world; `tell` is given the name of each phase.
+
+    A live check ends the driving when it finds a violation.
+    """
 
     test: Test
     world: World
     health: Health
     tell: Callable[[str], None]
+    live: LiveCheck | None = None
 
     def all(self) -> None:
         """Every phase in order. Final reads only once the cluster is quiescent."""
@@ -75,7 +81,10 @@ class Phases:
         test = self.test
         workload = on_clients(stagger(1 / test.rate, test.made_workload.generator))
         breaking = on_nemesis(test.plan.schedule)
-        self.world.run(time_limit(test.time_limit_s, any_of(workload, breaking)))
+        driving = time_limit(test.time_limit_s, any_of(workload, breaking))
+        self.world.run(driving if self.live is None else WhileFine(driving, self.live))
+        if self.live is not None and self.live.violation is not None:
+            self._note("stopped", {"not_linearizable": self.live.violation})
         self.note_deaths()
 
     def heal(self) -> None:

@@ -21,6 +21,7 @@ from lineal.definition import OWN, hyphenated, own_command
 from lineal.dumping import DumpingCodec
 from lineal.health import BundledHealth, ForeignHealth
 from lineal.interpreters.desk import Desk
+from lineal.live_check import live_check_of
 from lineal.phases import Phases
 from lineal.recorder import Recorder
 from lineal.registry import UsageProblem
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from lineal.definition import Test
     from lineal.health import Health
     from lineal.interpreters.world import World
+    from lineal.live_check import LiveCheck
     from systems_under_test.environments.cluster import LiveCluster
     from workloads.client import Client
 
@@ -88,8 +90,10 @@ def run(
     directory.write_test(describe(test))
     with logging_to(directory.log):
         try:
-            with Recorder(directory.history, listener.event) as recorder:
-                _drive(test, directory, recorder, listener)
+            live = live_check_of(test) if test.live_check else None
+            hear = listener.event if live is None else _both(listener.event, live.event)
+            with Recorder(directory.history, hear) as recorder:
+                _drive(test, directory, recorder, listener, live)
         except BaseException as error:
             error.add_note(f"the history so far is kept: `lineal recheck {directory.path}`")
             logger.exception("the run was ended")
@@ -137,6 +141,8 @@ def command_of(test: Test) -> str | None:
         ("--time-limit", f"{test.time_limit_s:g}"),
         ("--seed", test.seed),
     ]
+    if test.live_check:
+        words.append("--live-check")
     if test.bug:
         flags.append(("--bug", test.bug))
     flags += [
@@ -192,7 +198,23 @@ def write_report(directory: RunDirectory, judgement: Judgement) -> Path | None:
     return directory.report
 
 
-def _drive(test: Test, directory: RunDirectory, recorder: Recorder, listener: Listener) -> None:
+def _both(
+    first: Callable[[Event], None], second: Callable[[Event], None]
+) -> Callable[[Event], None]:
+    def hear(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return hear
+
+
+def _drive(
+    test: Test,
+    directory: RunDirectory,
+    recorder: Recorder,
+    listener: Listener,
+    live: LiveCheck | None,
+) -> None:
     desk = Desk(
         recorder=recorder,
         clients=test.concurrency,
@@ -214,7 +236,7 @@ def _drive(test: Test, directory: RunDirectory, recorder: Recorder, listener: Li
     open_world = _simulated_world if test.environment == "simulated" else _live_world
     with open_world(test, spec, desk) as (world, health):
         try:
-            Phases(test, world, health, listener.phase).all()
+            Phases(test, world, health, listener.phase, live).all()
         finally:
             directory.write_counters(health.counters.to_json())
             _heal_what_is_open(test, world)

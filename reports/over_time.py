@@ -34,8 +34,9 @@ NOTES: Final = {
     "quiescent": "at rest",
     "not-quiescent": "did not come to rest",
     "node-died": "a node died",
+    "stopped": "a violation was seen",
 }
-BAD_NOTES: Final = ("not-quiescent", "node-died")
+BAD_NOTES: Final = ("not-quiescent", "node-died", "stopped")
 NOTE_ROWS: Final = 6
 NOTE_PLACE: Final = 120
 """Width of a note's name at most."""

@@ -31,7 +31,7 @@ from checker.history.values import canonical
 if TYPE_CHECKING:
     from checker.history.events import EventType
 
-NOTES: Final = ("recovered", "quiescent", "not-quiescent", "node-died")
+NOTES: Final = ("recovered", "quiescent", "not-quiescent", "node-died", "stopped")
 """What a run notes in the nemesis's name: one line, a completion without an invocation."""
 
 _PROCESS: Final = re.compile(r"p(0|[1-9][0-9]*)")

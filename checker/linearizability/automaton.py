@@ -117,7 +117,7 @@ class Automaton:
     def _answer(self, state: int, action: int) -> tuple[int, ...]:
         """The numbers of the states that follow; none if the model refuses."""
         after = answers(self.states[state], self.actions[action])
-        return () if isinstance(after, Inconsistent) else tuple(map(self._state_number, after))
+        return () if isinstance(after, Inconsistent) else tuple(map(self.number_of_state, after))
 
     def _ask_again(self, state: int, action: int, before: tuple[int, ...]) -> None:
         if self._asked >= ASKED_TWICE_EVERY * ASKED_TWICE_MAX:
@@ -149,7 +149,8 @@ class Automaton:
         after = answers(self.state(state, asked), asked)
         return after.reason if isinstance(after, Inconsistent) else None
 
-    def _state_number(self, state: Specification) -> int:
+    def number_of_state(self, state: Specification) -> int:
+        """The number of a state of the model; a new one if it was not met before."""
         key = identity(state)
         number = self._state_numbers.setdefault(key, len(self.states))
         if number == len(self.states):

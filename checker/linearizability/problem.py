@@ -143,13 +143,13 @@ def _by_partition(raw: memoryview, parts: list[Any]) -> Objects:
     if None in parts:
         return grouped(memoryview(_core.renumber(raw, [0] * len(parts))).cast("i"), lambda _: None)
     numbers: dict[Hashable, int] = {}
-    mapping = [numbers.setdefault(_comparable(part), len(numbers)) for part in parts]
+    mapping = [numbers.setdefault(comparable(part), len(numbers)) for part in parts]
     keys = dict(zip(mapping, parts, strict=True))
     groups = memoryview(_core.renumber(raw, mapping)).cast("i")
     return grouped(groups, keys.__getitem__)
 
 
-def _comparable(part: Any) -> Hashable:
+def comparable(part: Any) -> Hashable:
     """A JSON value by its text, for `1 == True` in Python; anything else by its identity."""
     try:
         return text(part)

@@ -26,6 +26,7 @@ examples:
   lineal run dynamo                                    five local processes, no faults
   lineal run dynamo --nemesis partition,kill@minority  the same under two kinds of fault
   lineal run dynamo --bug drop-siblings --seed 7       with a bug of its own switched on
+  lineal run atomic --bug stale-read --live-check      ended by the first violation
   lineal run atomic --environment simulated --seed 3   in virtual time, the same every time
   lineal run dynamo --environment ssh --nodes root@10.0.0.1,root@10.0.0.2,root@10.0.0.3
                                                        on machines, see docs/ssh.md
@@ -76,6 +77,11 @@ def add_test_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--time-limit", type=values.positive, metavar="S", help="seconds of driving (default 20)"
     )
+    parser.add_argument(
+        "--live-check",
+        action="store_true",
+        help="judge while it goes on, and stop at the first violation of linearizability",
+    )
     parser.add_argument("--bug", help="switch on a named bug of the system")
     parser.add_argument(
         "--option",
@@ -102,6 +108,7 @@ def make_test(args: argparse.Namespace, seed: int, **fixed: Any) -> Test:
         "rate": args.rate,
         "time_limit_s": args.time_limit,
         "bug": args.bug,
+        "live_check": args.live_check or None,
         **fixed,
     }
     parameters = {name: value for name, value in given.items() if value is not None}

@@ -124,6 +124,11 @@ impl Layout {
         &mut config[1 + self.words..self.used_from]
     }
 
+    /// How many lanes there are.
+    pub fn lanes(&self) -> usize {
+        self.places.len()
+    }
+
     #[inline]
     pub fn used(&self, config: &[u64], lane: usize) -> u32 {
         let place = self.places[lane];

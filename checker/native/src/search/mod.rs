@@ -31,6 +31,7 @@ mod replay;
 mod rules;
 mod schedule;
 mod space;
+mod stream;
 mod table;
 mod zones;
 
@@ -465,6 +466,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<TransitionTable>()?;
     module.add_class::<SearchResult>()?;
     module.add_class::<SearchBudget>()?;
+    module.add_class::<stream::SearchStream>()?;
     module.add_function(wrap_pyfunction!(number_actions, module)?)?;
     module.add_function(wrap_pyfunction!(rules::judge_by_rules, module)?)?;
     module.add_function(wrap_pyfunction!(keep_rows, module)?)?;

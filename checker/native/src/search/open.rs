@@ -8,7 +8,7 @@ use super::table::{BLIND, PURE};
 #[derive(Clone, Copy, Debug)]
 pub struct Mover {
     pub action: u32,
-    pub deadline: u32,
+    pub deadline: i64,
     pub slot: u32,
     pub resets: bool,
     pub followed: bool,
@@ -150,6 +150,34 @@ impl OpenOperations {
             self.epoch -= 1;
             crashed.epochs.pop();
         }
+    }
+
+    /// Makes room for more slots, in sets of so many words.
+    pub fn grow(&mut self, slots: usize, words: usize) {
+        for list in [
+            &mut self.pending,
+            &mut self.roles.pure,
+            &mut self.roles.blind,
+            &mut self.roles.exact,
+        ] {
+            list.resize(words, 0);
+        }
+        self.row.resize(slots, NONE);
+        self.after.resize(slots, NONE);
+    }
+
+    /// Adds a lane after those that are there.
+    pub fn add_lane(&mut self, action: u32, flags: u8) {
+        let lane = self.crashed.len() as u32;
+        for mover in self.movers.iter_mut().filter(|m| m.action == action) {
+            mover.lane = lane;
+        }
+        self.crashed.push(Crashed {
+            action,
+            resets: resets(flags),
+            called: 0,
+            epochs: Vec::new(),
+        });
     }
 
     pub fn close(&mut self, slot: u32) {

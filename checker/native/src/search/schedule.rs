@@ -40,8 +40,8 @@ pub struct Open {
     pub slot: u32,
     pub action: u32,
     pub row: u32,
-    /// The rank of its return among all returns; NONE if it never returns.
-    pub deadline: u32,
+    /// In the order of returns; the last of all if it never returns.
+    pub deadline: i64,
     /// The slot of the operation of the same process that returned at the very stamp of this call.
     pub after: u32,
     /// Whether the process called its next operation at the very stamp of this return.
@@ -245,7 +245,7 @@ impl Schedule {
             slot,
             action,
             row,
-            deadline: self.rank[place],
+            deadline: i64::from(self.rank[place]),
             after,
             followed: self.followed[place],
         }));
