@@ -11,6 +11,7 @@ from checker.claims import Promises
 from checker.verdict import Budget
 from lineal import registry
 from lineal.registry import UsageProblem
+from nemesis.membership import CHANGES
 from nemesis.plan import FaultPlan
 from nemesis.plans import missing_capabilities, parse
 from systems_under_test.environments.docker.options import CARRIED as DOCKER_CARRIES
@@ -24,7 +25,7 @@ from systems_under_test.system import FaultPlanSummary
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from systems_under_test.system import BundledSystem, Offer, System
+    from systems_under_test.system import Administration, BundledSystem, Offer, System
     from workloads.workload import Workload
 
 CAPABILITIES_BY_ENVIRONMENT: Mapping[str, frozenset[str]] = {
@@ -139,7 +140,7 @@ class Test:
         if isinstance(self.faults, FaultPlan):
             return self.faults
         try:
-            return parse(self.faults, capabilities=self.capabilities)
+            return parse(self.faults, capabilities=self.capabilities, spares=self.spares)
         except ValueError as error:
             raise UsageProblem(str(error).splitlines()) from error
 
@@ -164,6 +165,18 @@ class Test:
     def has_dump(self) -> bool:
         """Whether its nodes tell everything that they hold."""
         return self.foreign is None and self.bundled.dump_request is not None
+
+    @property
+    def administration(self) -> Administration | None:
+        """Who words the admin's orders; None where the system's members cannot be changed."""
+        return getattr(self.system, "administration", None)
+
+    @property
+    def spares(self) -> tuple[str, ...]:
+        """The nodes that are no members at first; none where the options are wrong."""
+        if self.administration is None or self.system.problems(self.system_options, self.nodes):
+            return ()
+        return self.administration.spares(self.system_options, self.nodes)
 
     def promises(self) -> Promises:
         """What the system claims here under this plan, of what the workload can judge."""
@@ -210,6 +223,8 @@ class Test:
             return found
         found += self._problems_of_sharing() + self._problems_of_containers()
         found += self._problems_of_storage()
+        if self.administration is None and self.plan.nemesis.faults & CHANGES.keys():
+            found.append(f"the members of {self.system.name} cannot be changed by orders")
         found += missing_capabilities(self.plan, self.environment, self.capabilities, self.nodes)
         if self.live_check:
             from lineal.live_check import problems_of

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from checker.convergence.siblings import differences_to_read_again
 from checker.history.columns import History
 from lineal.live_check import WhileFine
+from nemesis.administration import administrator
 from systems_under_test.environments.cluster import EnvironmentFailed
 from workloads.generators import (
     any_of,
@@ -113,7 +114,7 @@ class Phases:
         began = self.world.now()
         calm = 0
         while True:
-            reasons = self.health.unrest()
+            reasons = self._orders() + self.health.unrest()
             calm = 0 if reasons else calm + 1
             if calm >= CALM_ROUNDS:
                 self._note("quiescent", {"after_ns": self.world.now() - began})
@@ -144,6 +145,11 @@ class Phases:
         final: Generator | None = self.test.made_workload.final_generator(nodes)
         if final is not None:
             self.world.run(on_clients(final))
+
+    def _orders(self) -> list[str]:
+        """Orders to the system itself that are not carried out yet."""
+        orders = administrator(self.world.cluster)
+        return [] if orders is None else orders.under_way()
 
     def note_deaths(self) -> None:
         """Record every node that died though nobody killed it."""

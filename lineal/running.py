@@ -25,6 +25,7 @@ from lineal.live_check import live_check_of
 from lineal.phases import Phases
 from lineal.recorder import Recorder
 from lineal.registry import UsageProblem
+from nemesis.administration import administer
 from nemesis.plan import Fault
 from reports.run_directory import RunDirectory, make_run_directory
 from systems_under_test.environments.cluster import ClusterSpec
@@ -255,11 +256,14 @@ def _heal_what_is_open(test: Test, world: World) -> None:
 
 @contextlib.contextmanager
 def _simulated_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[tuple[World, Health]]:
+    from lineal.administering import SimulatedOrders
     from lineal.interpreters.simulated import SimulatedWorld
     from systems_under_test.environments.simulated.cluster import SimulatedCluster
 
     cluster = SimulatedCluster(spec)
     cluster.up()
+    if test.administration is not None:
+        administer(cluster, SimulatedOrders(cluster, test.administration))
     try:
         world = SimulatedWorld(
             cluster=cluster,
@@ -275,6 +279,7 @@ def _simulated_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[tupl
 
 @contextlib.contextmanager
 def _live_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[tuple[World, Health]]:
+    from lineal.administering import LiveOrders
     from lineal.interpreters.live import LiveWorld
     from lineal.interpreters.workers import CodecClient
     from systems_under_test.environments.http_client import HttpClient
@@ -286,6 +291,11 @@ def _live_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[tuple[Wor
         def ask_node(node: str, request: Any, timeout_s: float) -> Any:
             with contextlib.closing(HttpClient(cluster.client_address(node))) as client:
                 return client.call(request, timeout_s)
+
+        orders = None
+        if test.administration is not None:
+            orders = LiveOrders(cluster, test.administration, ask_node)
+            administer(cluster, orders)
 
         def connect(node: str) -> Client:
             if foreign is None:
@@ -309,6 +319,8 @@ def _live_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[tuple[Wor
         try:
             yield world, health
         finally:
+            if orders is not None:
+                orders.close()
             world.close()
 
 

@@ -30,12 +30,13 @@ from nemesis.grudges import ANY, VARIANTS, MakeGrudge, grudge_of
 from nemesis.kill import KILL, Kill
 from nemesis.link import LinkFault
 from nemesis.links import LINK
+from nemesis.membership import MEMBERSHIP, Membership, drawn
 from nemesis.partition import PARTITION, Partition
 from nemesis.pause import Pause
 from nemesis.plan import Check, Effect, Fault, FaultPlan, Nemesis
 from nemesis.power import POWER, Power
 from nemesis.processes import PAUSE
-from nemesis.schedule import MS, Alternate, Detail, Draw, Fixed, OneOf, Strike, Timing
+from nemesis.schedule import MS, SECOND, Alternate, Detail, Draw, Fixed, OneOf, Strike, Timing
 from nemesis.targets import NONE, SOME, Target
 from workloads.generators.lifting import NOTHING
 
@@ -181,9 +182,16 @@ def partition(
     return _plan(f"{name}@{target}", Partition(), around, timing, enough, to)
 
 
-def kill(target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
-    """Kills by SIGKILL, and starts again."""
+def kill(target: str = SOME, *, variant: str = ANY, timing: Timing | None = None) -> FaultPlan:
+    """Kills by SIGKILL, and starts again; `brief` at once, as what supervises processes does."""
+    if variant == BRIEF:
+        brief = Fixed({"variant": BRIEF})
+        return _striking(KILL, Kill(), {BRIEF: brief}, BRIEF, target, timing or RESTARTING)
     return _striking(KILL, Kill(), {ANY: Fixed()}, ANY, target, timing)
+
+
+BRIEF: Final = "brief"
+RESTARTING: Final = Timing(fault_ns=(100 * MS, 300 * MS))
 
 
 def pause(target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
@@ -226,6 +234,32 @@ def disk(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None
     names = DISKS_DRAWN if variant == ANY else (variant,)
     details = {name: Fixed({"variant": name, "quality": DISKS[name][1]}) for name in names}
     return _striking(DISK, DiskFault(), details, variant, target, timing)
+
+
+def membership(
+    variant: str = ANY,
+    target: str = SOME,
+    *,
+    spares: tuple[str, ...] = (),
+    timing: Timing | None = None,
+) -> FaultPlan:
+    """Changes of the members, one node at a time; `spares` are the nodes that may join.
+
+    Without a variant one is drawn each time of those that are possible.
+    """
+    draws = drawn(variant, target, spares)
+    if not draws:
+        return none()
+    name = MEMBERSHIP if variant == ANY else f"{MEMBERSHIP}:{variant}"
+    if target != SOME:
+        name = f"{name}@{target}"
+    nemesis = Membership(tuple(draw.change for draw in draws))
+    draw = draws[0] if len(draws) == 1 else OneOf(draws)
+    return _plan(name, nemesis, draw, timing or CHANGING, *draws)
+
+
+CHANGING: Final = Timing(fault_ns=(3 * SECOND, 5 * SECOND), quiet_ns=(3 * SECOND, 4 * SECOND))
+"""A change of members takes a second or two, and its opposite too."""
 
 
 def _plan(

@@ -12,8 +12,9 @@ from operator import add
 from typing import TYPE_CHECKING, Final
 
 from nemesis import families
-from nemesis.families import CLOCKS, DAMAGES, DISKS, DISKS_DRAWN, LINKS, LINKS_DRAWN
+from nemesis.families import BRIEF, CLOCKS, DAMAGES, DISKS, DISKS_DRAWN, LINKS, LINKS_DRAWN
 from nemesis.grudges import ANY, VARIANTS
+from nemesis.membership import CHANGES, MEMBERSHIP
 from nemesis.plan import FaultPlan
 from nemesis.schedule import Alternate, OneOf, Timing
 from nemesis.targets import WORDS
@@ -51,8 +52,8 @@ class Named:
 
 
 def _named(name: str, sentence: str, variants: Mapping[str, str] | None = None) -> Named:
-    needs: frozenset[str] = frozenset() if name in (NO_FAULTS, ALL) else frozenset({name})
-    return Named(name, sentence, needs, variants or {})
+    needs = {NO_FAULTS: [], ALL: [], MEMBERSHIP: ["kill"]}.get(name, [name])
+    return Named(name, sentence, frozenset(needs), variants or {})
 
 
 NEMESES: Final[dict[str, Named]] = {
@@ -64,7 +65,11 @@ NEMESES: Final[dict[str, Named]] = {
             "cuts links between nodes",
             {name: variant.sentence for name, variant in VARIANTS.items()},
         ),
-        _named("kill", "kills nodes by SIGKILL and starts them again"),
+        _named(
+            "kill",
+            "kills nodes by SIGKILL and starts them again",
+            {ANY: "after 2 to 4 s", BRIEF: "after 0.1 to 0.3 s"},
+        ),
         _named("pause", "pauses nodes by SIGSTOP and lets them go on"),
         _named("power", "takes the power from nodes: what was not durable is lost"),
         _named(
@@ -89,18 +94,31 @@ NEMESES: Final[dict[str, Named]] = {
                 **DAMAGES,
             },
         ),
-        _named(ALL, "two faults at once of whatever the environment carries, except damage"),
+        _named(
+            MEMBERSHIP,
+            "changes the members of a system that offers it",
+            {ANY: _DRAWN, **CHANGES},
+        ),
+        _named(
+            ALL,
+            "two faults at once of whatever the environment carries, except damage and membership",
+        ),
     )
 }
 """What `lineal list` shows; the targets that may follow `@` are `nemesis.targets.WORDS`."""
 
 
 def parse(
-    text: str, *, capabilities: frozenset[str] | None = None, timing: Timing | None = None
+    text: str,
+    *,
+    capabilities: frozenset[str] | None = None,
+    timing: Timing | None = None,
+    spares: tuple[str, ...] = (),
 ) -> FaultPlan:
     """The plan that a nemesis argument names.
 
     `capabilities` are those of the environment; only `all` asks for them (None: everything).
+    `spares` are the nodes that are no members at first; only `membership` asks for them.
     Raises InvalidPlan with everything that is wrong with the text. Whether an environment carries
     the plan is another question, see `missing_capabilities`.
     """
@@ -108,7 +126,7 @@ def parse(
     problems: list[str] = []
     for item in text.split(","):
         try:
-            plans.append(_parse_one(item.strip(), capabilities, timing))
+            plans.append(_parse_one(item.strip(), capabilities, timing, spares))
         except InvalidPlan as invalid:
             problems.extend(invalid.problems)
     if problems:
@@ -165,7 +183,12 @@ def _draw(plan: FaultPlan) -> Draw:
     return plan.schedule.draw
 
 
-def _parse_one(item: str, capabilities: frozenset[str] | None, timing: Timing | None) -> FaultPlan:
+def _parse_one(
+    item: str,
+    capabilities: frozenset[str] | None,
+    timing: Timing | None,
+    spares: tuple[str, ...],
+) -> FaultPlan:
     before, at, target = item.partition("@")
     name, colon, variant = before.partition(":")
     if name not in NEMESES:
@@ -186,18 +209,24 @@ def _parse_one(item: str, capabilities: frozenset[str] | None, timing: Timing | 
     if name == ALL:
         return everything(capabilities, timing)
     try:
-        return _family_plan(name, variant or None, target or None, timing)
+        return _family_plan(name, variant or None, target or None, timing, spares)
     except ValueError as refused:
         raise InvalidPlan([str(refused)]) from refused
 
 
 def _family_plan(
-    name: str, variant: str | None, target: str | None, timing: Timing | None
+    name: str,
+    variant: str | None,
+    target: str | None,
+    timing: Timing | None,
+    spares: tuple[str, ...] = (),
 ) -> FaultPlan:
     if name == NO_FAULTS:
         return families.none()
     make = getattr(families, name)
-    arguments = {"variant": variant, "target": target}
+    arguments: dict[str, object] = {"variant": variant, "target": target}
+    if name == MEMBERSHIP:
+        arguments["spares"] = spares
     given = {key: value for key, value in arguments.items() if value is not None}
     plan: FaultPlan = make(**given, timing=timing)
     return plan

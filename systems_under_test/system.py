@@ -64,6 +64,18 @@ class Offer:
     codec: Codec | None = None
 
 
+class Administration(Protocol):
+    """What a system offers whose members can be changed: its attribute `administration`."""
+
+    def spares(self, options: Mapping[str, Any], nodes: tuple[str, ...]) -> tuple[str, ...]:
+        """The nodes that run and are no members at first."""
+        ...
+
+    def order(self, change: str, node: str = "", by: str = "") -> Request:
+        """The request for `join`, `leave` or `replace`; 200 once accepted, and again then."""
+        ...
+
+
 class System(Protocol):
     """What every system has, bundled or foreign.
 

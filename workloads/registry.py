@@ -11,6 +11,7 @@ from workloads import (
     eventual_reads,
     kv,
     list_append,
+    membership,
     register,
     sessions,
     set,
@@ -69,6 +70,12 @@ WORKLOADS: Final[dict[str, Named]] = {
             "transactions that append unique elements to lists and read them",
             list_append.make,
             list_append.PARAMETERS,
+        ),
+        Named(
+            "membership",
+            "what siblings asks, over more keys, while members come and go",
+            membership.make,
+            membership.PARAMETERS,
         ),
         Named(
             "register",

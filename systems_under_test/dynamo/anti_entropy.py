@@ -44,7 +44,19 @@ class AntiEntropy:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._interval = node.configuration.anti_entropy_interval_ms * MS
-        self._shared: dict[str, tuple[int, ...]] = {
+        self._shared: dict[str, tuple[int, ...]] = {}
+        self._asks: tuple[str, ...] = ()
+        self.arrange()
+
+    def start(self, step: Step) -> None:
+        """Begin to compare."""
+        if self._node.configuration.anti_entropy:
+            step.set_jittered(COMPARE, self._interval)
+
+    def arrange(self) -> None:
+        """See with whom this node shares what in the present view."""
+        node = self._node
+        self._shared = {
             peer: node.lists.held_by_both(node.name, peer)
             for peer in node.nodes
             if peer != node.name
@@ -52,11 +64,6 @@ class AntiEntropy:
         self._asks = tuple(
             peer for peer in self._shared if self._shared[peer] and self._is_asker(peer)
         )
-
-    def start(self, step: Step) -> None:
-        """Begin to compare."""
-        if self._asks and self._node.configuration.anti_entropy:
-            step.set_jittered(COMPARE, self._interval)
 
     def on_timer(self, step: Step) -> None:
         """Compare with every peer that this node asks and that seems to be up."""

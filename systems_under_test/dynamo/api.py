@@ -5,6 +5,7 @@
     PUT    /kv/{key}          the body is the value; header x-lineal-context, without it blind
     DELETE /kv/{key}          a tombstone; needs the context
     GET    /status /ring /dump; / is a page for people
+    POST   /admin/join?node=n6 (leave, remove, replace?node=n2&by=n6, abort): the members
 
 An error is a JSON object with a sentence and `definite`: true only where nothing was stored and
 nothing was sent, so that the write surely never happens.
@@ -31,6 +32,14 @@ if TYPE_CHECKING:
 CONTEXT_HEADER: Final = "x-lineal-context"
 REQUEST_HEADER: Final = "x-request-id"
 PAGES: Final = ("/status", "/ring", "/dump", "/")
+ORDERS: Final[dict[str, tuple[str, ...]]] = {
+    "join": ("node",),
+    "leave": ("node",),
+    "remove": ("node",),
+    "replace": ("node", "by"),
+    "abort": (),
+}
+"""What an admin may order, and whom each names."""
 NAME_CHARACTERS_MAX: Final = 200
 
 _json = msgspec.json.Encoder()
@@ -79,6 +88,15 @@ class Page:
     path: str
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An admin's order: `join`, `leave`, `remove`, `replace` (a node `by` another), `abort`."""
+
+    verb: str
+    node: str = ""
+    by: str = ""
+
+
 class Refused(Exception):
     """A request that cannot be carried out; nothing was stored or sent."""
 
@@ -87,15 +105,20 @@ class Refused(Exception):
         self.response = error(status, sentence, definite=True)
 
 
-def parse(request: ClientRequest, ring: Ring, configuration: Configuration) -> Read | Put | Page:
+def parse(
+    request: ClientRequest, ring: Ring, configuration: Configuration
+) -> Read | Put | Page | Order:
     """What the client asks for. Raises Refused with the response that says what to do."""
     path, _, query = request.target.partition("?")
+    if path.startswith("/admin/"):
+        return _order(request.method, path.removeprefix("/admin/"), query)
     if path in PAGES:
         if request.method != "GET":
             raise Refused(405, f"{path} can only be read: use GET, not {request.method}")
         return Page(path)
     if not path.startswith("/kv/"):
-        raise Refused(404, f"there is nothing at {path}: use /kv/{{key}} or {', '.join(PAGES)}")
+        pages = ", ".join((*PAGES, "/admin"))
+        raise Refused(404, f"there is nothing at {path}: use /kv/{{key}} or {pages}")
     key = ring.place(_key(path[4:], configuration))
     name = request.headers.get(REQUEST_HEADER, "")[:NAME_CHARACTERS_MAX]
     if request.method == "GET":
@@ -115,6 +138,19 @@ def parse(request: ClientRequest, ring: Ring, configuration: Configuration) -> R
             raise Refused(428, f"a delete needs {CONTEXT_HEADER}: read the key and pass it on")
         return Put(key, passed.history, None, name, passed.fastest)
     raise Refused(405, f"a key knows GET, PUT and DELETE, not {request.method}")
+
+
+def _order(method: str, verb: str, query: str) -> Order:
+    if verb not in ORDERS:
+        raise Refused(404, f"there is no order {verb!r}: use {', '.join(ORDERS)}")
+    if method != "POST":
+        raise Refused(405, f"an order changes the members: use POST, not {method}")
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    needed = ORDERS[verb]
+    if set(given) != set(needed) or not all(given.values()):
+        said = f"?{'&'.join(f'{name}=...' for name in needed)}" if needed else "no query"
+        raise Refused(400, f"{verb} takes {said}")
+    return Order(verb, **given)
 
 
 def _key(text: str, configuration: Configuration) -> bytes:

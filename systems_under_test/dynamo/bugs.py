@@ -17,6 +17,10 @@ STALE_ANTI_ENTROPY: Final = "stale-anti-entropy"
 TRUNCATE_AT_TWO: Final = "truncate-at-two"
 EARLY_TOMBSTONE_COLLECTION: Final = "early-tombstone-collection"
 LWW: Final = "lww"
+REUSE_DOT_AFTER_HANDOFF: Final = "reuse-dot-after-handoff"
+JOIN_SERVES_EARLY: Final = "join-serves-early"
+INCARNATION_BLIND: Final = "incarnation-blind"
+DOUBLE_FORWARD: Final = "double-forward"
 
 _BUGS = (
     Bug(
@@ -111,6 +115,61 @@ _BUGS = (
         workload="siblings",
         needs={"versioning": "dotted"},
         faults="none",
+    ),
+    Bug(
+        name=REUSE_DOT_AFTER_HANDOFF,
+        sentence="Dots are counted by key, on from what the node holds of it, so that a stand-in "
+        "that has handed a key off begins again at n1.1.1.",
+        finding="lost-update",
+        workload="siblings",
+        faults="partition",
+    ),
+    Bug(
+        name=JOIN_SERVES_EARLY,
+        sentence="A node that is new to a range says that it has fetched it before it has.",
+        finding="read-your-writes",
+        workload="membership",
+        needs={
+            "quorum": "strict",
+            "r": 1,
+            "w": 3,
+            "spares": 1,
+            "read_repair": "off",
+            "anti_entropy": "off",
+        },
+        faults="membership",
+        masked_by=("read_repair", "anti_entropy"),
+        nodes=6,
+    ),
+    Bug(
+        name=INCARNATION_BLIND,
+        sentence="Replicas know a write by the lowest number that is free in this life of its "
+        "coordinator, so that an acknowledgement to an earlier life counts toward W.",
+        finding="lost-update",
+        workload="siblings",
+        needs={
+            "quorum": "strict",
+            "n": 2,
+            "r": 1,
+            "w": 2,
+            "anti_entropy": "off",
+            "read_repair": "off",
+            "replica_timeout_ms": 1000,
+            "request_timeout_ms": 1200,
+            "capacities": "n1=16,n2=16",
+            "keys": 12,
+            "reads": 40,
+        },
+        faults="kill:brief@n1,pause@n2,link:lossy@n1,link:lossy@n2",
+        masked_by=("anti_entropy", "read_repair"),
+    ),
+    Bug(
+        name=DOUBLE_FORWARD,
+        sentence="A forward that is not answered soon is sent to another node too, which makes a "
+        "second dot of the same put.",
+        finding="false-sibling",
+        workload="siblings",
+        faults="link:slow",
     ),
 )
 

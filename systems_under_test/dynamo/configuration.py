@@ -5,7 +5,7 @@ An option of the command line is a field here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ CHOICES: Final = {
     "reconciliation": ("application", "last-write-wins"),
 }
 SWITCHES: Final = ("read_repair", "anti_entropy", "tombstone_collection", "fastest_reader")
-MAYBE_ZERO: Final = ("extended", "write_buffer_ms", "durable_copies")
+MAYBE_ZERO: Final = ("extended", "spares", "write_buffer_ms", "durable_copies")
 CAPACITY_MAX: Final = 64
 TOKENS_MAX: Final = 4096
 MILLISECONDS_MAX: Final = 3_600_000
@@ -60,6 +60,14 @@ class Configuration:
     partitioning: str = _option("random", "How the ring is divided among the nodes.")
     partitions: int = _option(
         120, "Equal ranges of the ring, where `partitioning` divides it so.", "ranges"
+    )
+    spares: int = _option(
+        0, "The last so many nodes run, but are no members until they are told to join.", "nodes"
+    )
+    seeds: str = _option(
+        "",
+        "Nodes that everyone gossips with, member or not; none: the first node.",
+        "node names, as `n1,n2`",
     )
     zones: str = _option(
         "", "Zones of nodes, as `n1=a,n2=b`: copies are spread over them.", "names of zones"
@@ -118,6 +126,14 @@ class Configuration:
     def request_timeout(self) -> int:
         """`request_timeout_ms` in nanoseconds."""
         return self.request_timeout_ms * MS
+
+    def first_members(self, nodes: tuple[str, ...]) -> tuple[str, ...]:
+        """The nodes that are members from the start: all but the spares."""
+        return nodes[: len(nodes) - self.spares]
+
+    def seeds_of(self, nodes: tuple[str, ...]) -> tuple[str, ...]:
+        """The seeds."""
+        return parse_seeds(self.seeds) or nodes[:1]
 
     def tokens(self, nodes: tuple[str, ...]) -> dict[str, int]:
         """How many tokens each node has: `vnodes` times its capacity."""
@@ -219,7 +235,16 @@ def parse_zones(text: str) -> dict[str, str]:
     return zones
 
 
-PARSERS: Final = {"capacities": parse_capacities, "zones": parse_zones}
+def parse_seeds(text: str) -> tuple[str, ...]:
+    """`n1,n2` as names."""
+    return tuple(filter(None, text.split(",")))
+
+
+PARSERS: Final[dict[str, Callable[[str], Collection[str]]]] = {
+    "capacities": parse_capacities,
+    "zones": parse_zones,
+    "seeds": parse_seeds,
+}
 
 
 def configure(options: Mapping[str, Any]) -> Configuration:
@@ -240,8 +265,12 @@ def problems_of(options: Mapping[str, Any], nodes: tuple[str, ...]) -> list[str]
             problems.append(f"{name} must be at least {low}, not {getattr(c, name)}")
         if name.endswith("_ms") and getattr(c, name) > MILLISECONDS_MAX:
             problems.append(f"{name} must be at most {MILLISECONDS_MAX}, not {getattr(c, name)}")
-    if c.n > len(nodes):
-        problems.append(f"n={c.n} copies need at least {c.n} nodes, and there are {len(nodes)}")
+    members = len(nodes) - c.spares
+    if c.n > members:
+        less = f" less {c.spares} spares" if c.spares else ""
+        problems.append(
+            f"n={c.n} copies need at least {c.n} nodes, and there are {len(nodes)}{less}"
+        )
     problems += [
         f"{name}={getattr(c, name)} can never be reached with n={c.n} copies"
         for name in ("r", "w", "durable_copies")
@@ -249,7 +278,7 @@ def problems_of(options: Mapping[str, Any], nodes: tuple[str, ...]) -> list[str]
     ]
     if c.extended and not c.n <= c.extended <= len(nodes):
         problems.append(f"extended={c.extended} must be 0 or from n={c.n} to {len(nodes)} nodes")
-    for name, named in (("capacities", parse_capacities), ("zones", parse_zones)):
+    for name, named in PARSERS.items():
         strangers = sorted(set(named(getattr(c, name))) - set(nodes))
         if strangers:
             problems.append(f"{name} names {', '.join(strangers)}, which are not nodes")

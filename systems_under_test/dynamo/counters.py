@@ -37,6 +37,13 @@ class Counters(msgspec.Struct):
     peers_left_out: int = 0
     peers_back: int = 0
     gossip_rounds: int = 0
+    views_seen: int = 0
+    other_views_met: int = 0
+    ranges_gained: int = 0
+    pages_pulled: int = 0
+    keys_transferred: int = 0
+    keys_relocated: int = 0
+    keys_given_up: int = 0
     messages_not_understood: int = 0
 
 
@@ -68,6 +75,13 @@ SENTENCES: Final = {
     "peers_left_out": "times that a peer was left out because it did not answer",
     "peers_back": "times that a peer answered again",
     "gossip_rounds": "times that views were exchanged with some peer",
+    "views_seen": "views that this node has come to",
+    "other_views_met": "messages of another view, which were not taken",
+    "ranges_gained": "ranges that it was new to in a change of members",
+    "pages_pulled": "pages of such ranges that it has asked for",
+    "keys_transferred": "keys that they have brought up to date here",
+    "keys_relocated": "keys that it keeps no more, made into hints for those who do",
+    "keys_given_up": "keys forgotten because it was removed, or came anew",
     "messages_not_understood": "messages of another protocol, or malformed; dropped",
 }
 """What each counter counts."""

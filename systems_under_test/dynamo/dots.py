@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-from systems_under_test.dynamo.bugs import REUSE_DOT_AFTER_CRASH, TRUNCATE_AT_TWO
+from systems_under_test.dynamo.bugs import (
+    REUSE_DOT_AFTER_CRASH,
+    REUSE_DOT_AFTER_HANDOFF,
+    TRUNCATE_AT_TWO,
+)
 from systems_under_test.dynamo.last_write_wins import next_counter
 from systems_under_test.dynamo.vector_clocks import advanced, cut
-from systems_under_test.dynamo.versions import CLOCKED, STAMPED, Dot, Version
+from systems_under_test.dynamo.versions import (
+    CLOCKED,
+    STAMPED,
+    Dot,
+    Version,
+    context_of,
+    decode,
+)
 
 if TYPE_CHECKING:
     from systems_under_test.dynamo.ring import Key
@@ -37,6 +48,7 @@ class DotSource:
         durable: bool,
     ) -> None:
         reuse = bug == REUSE_DOT_AFTER_CRASH
+        self.by_key = bug == REUSE_DOT_AFTER_HANDOFF
         stored = step.get(META, COUNTER)
         # The bug: a life that knows neither its number nor how far the last one counted.
         self._incarnation = 1 if reuse else incarnation
@@ -54,8 +66,15 @@ class DotSource:
         """The counter of the last dot."""
         return self._counter
 
-    def new_version(self, step: Step, key: Key, history: History, value: bytes | None) -> Version:
-        """A version that has seen this history, with a dot that nobody ever had."""
+    def new_version(
+        self, step: Step, key: Key, history: History, value: bytes | None, held: bytes | None = None
+    ) -> Version:
+        """A version that has seen this history, with a dot that nobody ever had.
+
+        `held` is what the bug `reuse-dot-after-handoff` counts on from.
+        """
+        if self.by_key:
+            return self._counted_by_key(history, value, decode(held))
         if self._vector or self._stamped:
             counter = next_counter(self._counter, step.wall + self._ahead)
         else:
@@ -74,3 +93,17 @@ class DotSource:
         if len(self._last) > REMEMBERED_MAX:
             self._last.popitem(last=False)
         return Version(dot, prev, history, value)
+
+    def _counted_by_key(
+        self, history: History, value: bytes | None, held: tuple[Version, ...]
+    ) -> Version:
+        """The bug: the counter of a key goes on from what is held of it, and begins anew at 1."""
+        counter = 1 + max(
+            (
+                bounds[-1]
+                for node, life, bounds in context_of(held)
+                if (node, life) == (self._node, 1)
+            ),
+            default=0,
+        )
+        return Version(Dot(self._node, 1, counter), counter - 1, history, value)

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from systems_under_test.dynamo.api import Put, Response, error, shown_key
+from systems_under_test.dynamo.bugs import DOUBLE_FORWARD
 from systems_under_test.dynamo.configuration import MS
 from systems_under_test.dynamo.deadlines import Deadlines
 from systems_under_test.dynamo.messages import Forward, Forwarded, Ping
@@ -37,6 +38,7 @@ class Passed:
     """A forward that waits for its answer."""
 
     client: int
+    put: Put
     coordinator: str
     asked_at: int
 
@@ -78,16 +80,17 @@ class Forwarding:
 
         Before both comes the node that read fastest for this client, where its context names it.
         """
-        placed = self._writes.place(put)
-        if not placed:
+        legs = self._writes.place(put)
+        able = {node for leg in legs for node in leg}
+        if not legs:
             self._node.reply(step, client, self._writes.refusal())
-        elif put.fastest in placed and put.fastest != self._node.name:
+        elif put.fastest in able and put.fastest != self._node.name:
             self._node.counters.writes_to_fastest += 1
             self._pass_on(step, client, put, put.fastest)
-        elif self._node.name in placed:
-            self._writes.begin(step, put, placed, partial(self._answer_client, client=client))
+        elif self._node.name in able:
+            self._writes.begin(step, put, legs, partial(self._answer_client, client=client))
         else:
-            self._pass_on(step, client, put, next(iter(placed)))
+            self._pass_on(step, client, put, next(iter(legs[0])))
 
     def on_forward(self, step: Step, sender: str, message: Forward) -> None:
         """Coordinate a write in another node's place."""
@@ -99,12 +102,17 @@ class Forwarding:
         key = node.ring.place(message.key)
         put = Put(key, message.context, message.value, message.name)
         answer = partial(self._answer_peer, sender=sender, request=message.request)
-        placed = self._writes.place(put)
-        if placed and node.name not in placed and node.configuration.sloppy:
+        legs = self._writes.place(put)
+        if not legs:
+            answer(step, self._writes.refusal())
+            return
+        named = any(node.name in leg for leg in legs)
+        if not named and node.configuration.sloppy and node.name in node.view.electorate:
             # The sender saw a home node down that answers us. A hint more does no harm.
-            placed[node.name] = node.lists.home(key.range)[-1]
-        if node.name in placed:
-            self._writes.begin(step, put, placed, answer)
+            legs[0][node.name] = node.lists.legs[0].home(key.range)[-1]
+            named = True
+        if named:
+            self._writes.begin(step, put, legs, answer)
         else:
             answer(step, self._writes.refusal())
 
@@ -121,6 +129,8 @@ class Forwarding:
             coordinator = self.open[request].coordinator
             self._node.detector.asked(step, coordinator)
             step.send(coordinator, Ping())
+            if self._node.bug == DOUBLE_FORWARD:
+                self._send_again(step, request)
 
     def on_deadline(self, step: Step) -> None:
         """Give up: whether the write has happened, nobody knows."""
@@ -133,13 +143,26 @@ class Forwarding:
 
     def _pass_on(self, step: Step, client: int, put: Put, coordinator: str) -> None:
         request = self._node.new_request()
-        self.open[request] = Passed(client, coordinator, step.mono)
+        self.open[request] = Passed(client, put, coordinator, step.mono)
         self._node.counters.forwards_sent += 1
         step.log("forward", request=put.name, key=shown_key(put.key.name), coordinator=coordinator)
-        message = Forward(request, put.name, put.key.name, put.history, put.value)
-        step.send(coordinator, message)
+        self._send(step, request)
         self._patience.add(step, request)
         self._deadlines.add(step, request)
+
+    def _send(self, step: Step, request: int) -> None:
+        put, coordinator = self.open[request].put, self.open[request].coordinator
+        message = Forward(request, put.name, put.key.name, put.history, put.value)
+        step.send(coordinator, message)
+
+    def _send_again(self, step: Step, request: int) -> None:
+        """The bug: try another node of the preference list, though the first may be at it."""
+        waiting = self.open[request]
+        home = self._node.lists.home(self._node.ring.place(waiting.put.key.name).range)
+        others = [node for node in home if node != waiting.coordinator]
+        if others:
+            waiting.coordinator = others[0]
+            self._send(step, request)
 
     def _answer_client(self, step: Step, response: Response, *, client: int) -> None:
         self._node.reply(step, client, response)

@@ -72,12 +72,23 @@ class HintStore:
                 merged = merge_encoded(merged, self._get(step, owner, key.stored))
         return merged
 
-    def scan(self, step: Step, owner: str) -> Iterator[tuple[bytes, bytes]]:
-        """The owner's hints: (key as stored, encoded set)."""
+    def scan(self, step: Step, owner: str, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """The owner's hints after this key: (key as stored, encoded set)."""
         prefix = owner.encode() + b"\0"
         stop = owner.encode() + b"\1"
-        for row, blob in step.scan(HINTS, prefix, stop):
+        start = prefix + after + b"\0" if after else prefix
+        for row, blob in step.scan(HINTS, start, stop):
             yield row[len(prefix) :], blob
+
+    def clear(self, step: Step) -> int:
+        """Forget every hint; how many there were."""
+        held = [(owner, list(self.scan(step, owner))) for owner in self._owners]
+        for owner, rows in held:
+            for stored, _ in rows:
+                self._set(step, owner, stored, None, durable=True)
+        self.counts = dict.fromkeys(self._owners, 0)
+        total, self.total = self.total, 0
+        return total
 
     def _counted(self, owner: str, more: int) -> None:
         self.counts[owner] += more
@@ -99,9 +110,9 @@ class ForgetfulHintStore(HintStore):
         super().__init__(owners, durable=False)
         self._rows: dict[str, dict[bytes, bytes]] = {owner: {} for owner in owners}
 
-    def scan(self, step: Step, owner: str) -> Iterator[tuple[bytes, bytes]]:
-        """The owner's hints."""
-        return iter(sorted(self._rows[owner].items()))
+    def scan(self, step: Step, owner: str, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """The owner's hints after this key."""
+        return iter([row for row in sorted(self._rows[owner].items()) if row[0] > after])
 
     def _get(self, step: Step, owner: str, stored: bytes) -> bytes | None:
         return self._rows[owner].get(stored)

@@ -1,9 +1,10 @@
 """What nodes say to each other, one structure for each message, and the envelope they travel in.
 
-A body is [protocol, bytes, sent at], the last by the sender's monotonic clock. A node that meets a
-protocol or a message that it does not know drops it and says so in its log: a newer node may be
-speaking. A key travels as its name, and each node places it on its own ring. Sets of versions
-travel as the bytes that are stored, so that a replica answers a read without decoding anything.
+A body is [protocol, bytes, sent at, view]: by the sender's monotonic clock, and the number of its
+view. A node that meets a protocol or a message that it does not know drops it and says so in its
+log: a newer node may be speaking. A key travels as its name, and each node places it on its own
+ring. Sets of versions travel as the bytes that are stored, so that a replica answers a read without
+decoding anything.
 """
 
 from __future__ import annotations
@@ -13,14 +14,21 @@ from typing import Any, Final
 import msgspec
 
 from systems_under_test.dynamo.versions import History  # noqa: TC001  (msgspec reads it)
+from systems_under_test.dynamo.views import View  # noqa: TC001  (msgspec reads it)
 
-PROTOCOL: Final = 2
+PROTOCOL: Final = 3
 
 Entry = tuple[bytes, bytes]
 """(key as stored, encoded set of versions)."""
 
 Graves = tuple[tuple[bytes, bytes], ...]
 """Tombstones: (key as stored, fingerprint of what is held of it, tombstones alone)."""
+
+Ballot = tuple[int, str, int]
+"""(round, proposer, its incarnation): no two proposals share one."""
+
+Lives = tuple[tuple[str, int, int], ...]
+"""(node, latest incarnation, tokens) of each node, in order of names."""
 
 Floor = tuple[str, int, int]
 """(node, incarnation, its monotonic clock): a point in the life of a sender."""
@@ -108,15 +116,92 @@ class Pong(Message, frozen=True, tag="pong"):
 
 
 class Gossip(Message, frozen=True, tag="gossip"):
-    """My view of the members: (node, incarnation, tokens)."""
+    """The lives of the nodes and the view, as I know them."""
 
-    members: tuple[tuple[str, int, int], ...]
+    lives: Lives
+    view: View
 
 
 class GossipBack(Message, frozen=True, tag="gossip-back"):
     """Mine, with yours merged into it."""
 
-    members: tuple[tuple[str, int, int], ...]
+    lives: Lives
+    view: View
+
+
+class WhichView(Message, frozen=True, tag="which-view"):
+    """You speak of a view that I have not seen: tell me."""
+
+
+class NewerView(Message, frozen=True, tag="newer-view"):
+    """This is the view by now, or it is what you asked for."""
+
+    view: View
+
+
+class Prepare(Message, frozen=True, tag="prepare"):
+    """Promise this ballot for the view of this number."""
+
+    number: int
+    ballot: Ballot
+
+
+class Promised(Message, frozen=True, tag="promised"):
+    """I do, and this is what I have accepted so far."""
+
+    number: int
+    ballot: Ballot
+    accepted: Ballot
+    view: View | None
+
+
+class Accept(Message, frozen=True, tag="accept"):
+    """Accept this view."""
+
+    number: int
+    ballot: Ballot
+    view: View
+
+
+class Accepted(Message, frozen=True, tag="accepted"):
+    """I do."""
+
+    number: int
+    ballot: Ballot
+
+
+class Outbid(Message, frozen=True, tag="outbid"):
+    """I do not: this ballot is higher."""
+
+    number: int
+    ballot: Ballot
+
+
+class Progress(Message, frozen=True, tag="progress"):
+    """How far are you with the change of this view?"""
+
+
+class Progressed(Message, frozen=True, tag="progressed"):
+    """Whether I have fetched all that I am new to, and handed over all that I keep no more."""
+
+    fetched: bool
+    handed_over: bool
+
+
+class Pull(Message, frozen=True, tag="pull"):
+    """I am new to this range: what do you hold of it after this key (as stored)?"""
+
+    request: int
+    range: int
+    after: bytes
+
+
+class Pulled(Message, frozen=True, tag="pulled"):
+    """This; `more` if that was not all."""
+
+    request: int
+    entries: tuple[Entry, ...]
+    more: bool
 
 
 class Digests(Message, frozen=True, tag="digests"):
@@ -195,6 +280,17 @@ AnyMessage = (
     | Pong
     | Gossip
     | GossipBack
+    | WhichView
+    | NewerView
+    | Prepare
+    | Promised
+    | Accept
+    | Accepted
+    | Outbid
+    | Progress
+    | Progressed
+    | Pull
+    | Pulled
     | Digests
     | Same
     | Branches
@@ -207,30 +303,51 @@ AnyMessage = (
 )
 
 ANSWERS: Final = frozenset(
-    {Stored, Fetched, Forwarded, HandedOff, Pong, GossipBack, Same, Branches, Inventory, Confirmed}
+    {
+        Stored,
+        Fetched,
+        Forwarded,
+        HandedOff,
+        Pong,
+        GossipBack,
+        NewerView,
+        Same,
+        Branches,
+        Inventory,
+        Confirmed,
+        Promised,
+        Accepted,
+        Progressed,
+        Pulled,
+    }
 )
 """Messages that answer something this node asked: signs of life."""
 
-CARRIERS: Final = frozenset({Store, Fetched, Handoff, Exchange})
+CARRIERS: Final = frozenset({Store, Fetched, Handoff, Exchange, Pulled})
 """Messages that carry versions: what is older than a fence is not taken."""
+
+TIMELESS: Final = frozenset(
+    {Forward, Forwarded, Ping, Pong, Gossip, GossipBack, WhichView, NewerView}
+)
+"""Messages that are taken in any view; all others only by a node in the view of the sender."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)
 
 
-def seal(message: AnyMessage, sent_at: int = 0) -> list[int | bytes]:
+def seal(message: AnyMessage, sent_at: int = 0, view: int = 1) -> list[int | bytes]:
     """The body of a message on the wire; `sent_at` in nanoseconds of the sender's clock."""
-    return [PROTOCOL, _encoder.encode(message), sent_at]
+    return [PROTOCOL, _encoder.encode(message), sent_at, view]
 
 
 def unseal(body: object) -> AnyMessage:
     """The message in a body. Raises NotUnderstood with a reason."""
     if not isinstance(body, list | tuple) or not body:
-        raise NotUnderstood("not [protocol, bytes, sent at]")
+        raise NotUnderstood("not [protocol, bytes, sent at, view]")
     if body[0] != PROTOCOL:
         raise NotUnderstood(f"protocol {body[0]!r}; this node speaks {PROTOCOL}")
-    if len(body) != 3 or not isinstance(body[2], int):
-        raise NotUnderstood("not [protocol, bytes, sent at]")
+    if len(body) != 4 or not isinstance(body[2], int) or not isinstance(body[3], int):
+        raise NotUnderstood("not [protocol, bytes, sent at, view]")
     content = body[1]
     try:
         return _decoder.decode(content)
@@ -242,3 +359,9 @@ def sent_at(body: Any) -> int:
     """When a message that was understood was sent, by the clock of that life of its sender."""
     stamp: int = body[2]
     return stamp
+
+
+def view_of(body: Any) -> int:
+    """The number of the sender's view when it sent a message that was understood."""
+    number: int = body[3]
+    return number

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from systems_under_test.dynamo.api import CONTEXT_HEADER, shown_key
+from systems_under_test.dynamo.arrangement import Arrangement
 from systems_under_test.dynamo.bugs import (
     ACK_BEFORE_DURABLE,
     DROP_SIBLINGS,
@@ -17,17 +18,18 @@ from systems_under_test.dynamo.failure_detection import FailureDetection
 from systems_under_test.dynamo.hinted_handoff import ForgetfulHintStore, HintStore
 from systems_under_test.dynamo.last_write_wins import AHEAD
 from systems_under_test.dynamo.measurements import Measurements
-from systems_under_test.dynamo.partitioning import make_ring
-from systems_under_test.dynamo.preference_list import PreferenceLists
+from systems_under_test.dynamo.membership import stored_view
 from systems_under_test.dynamo.version_store import VERSIONS, VersionStore
+from systems_under_test.dynamo.views import first_view
 from systems_under_test.dynamo.watch import Watch
 from systems_under_test.dynamo.write_buffer import WriteBuffer
 
 if TYPE_CHECKING:
     from systems_under_test.dynamo.api import Response
     from systems_under_test.dynamo.configuration import Configuration
-    from systems_under_test.dynamo.ring import Key
+    from systems_under_test.dynamo.ring import Key, Ring
     from systems_under_test.dynamo.step import Step
+    from systems_under_test.dynamo.views import View
     from systems_under_test.replica import Place
 
 LIFE_BITS = 40
@@ -50,8 +52,9 @@ class Node:
         self.configuration = configuration
         self.bug = bug
         self.incarnation = incarnation
-        self.ring = make_ring(configuration, place.nodes)
-        self.lists = PreferenceLists(self.ring, configuration)
+        self.view = stored_view(step) or first_view(configuration.first_members(place.nodes))
+        step.view = self.view.number
+        self.lists = Arrangement(self.view, configuration)
         self.counters = Counters()
         self.detector = FailureDetection(configuration, self.counters)
         self.buffer = WriteBuffer(VERSIONS, configuration, self.counters)
@@ -77,6 +80,18 @@ class Node:
         self.measured = Measurements()
         self._requests = incarnation << LIFE_BITS
 
+    @property
+    def ring(self) -> Ring:
+        """The ring of the view."""
+        return self.lists.ring
+
+    def come_to(self, step: Step, view: View) -> None:
+        """Go on in another view."""
+        self.view = view
+        step.view = view.number
+        self.lists = Arrangement(view, self.configuration)
+        self.versions.arrange(self.ring)
+
     def new_request(self) -> int:
         """A number for a request to peers that no request of any life of this node has had.
 
@@ -94,8 +109,8 @@ class Node:
         step.respond(client, response.status, headers, response.body)
 
     def is_home(self, key: Key) -> bool:
-        """Whether this node is among the N that keep the key."""
-        return self.name in self.lists.home(key.range)
+        """Whether this node is among those that keep the key."""
+        return self.name in self.lists.keepers(key.range)
 
     def held(self, step: Step, key: Key) -> bytes | None:
         """What this node holds of a key: as home its versions, else what its hints hold."""
@@ -110,7 +125,7 @@ class Node:
         False where the key has no business here, because the sender's ring is another one.
         """
         self.watch.met(key.stored, blob)
-        homes = self.lists.home(key.range)
+        homes = self.lists.keepers(key.range)
         if self.name in homes:
             self.versions.merge(step, key, blob, may_wait=may_wait)
             return True

@@ -69,6 +69,9 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
     if "wipe" in plan.faults:
         reason = "a lost disk takes its copies along: W or more of a key's may be gone"
         withdrawn.update(dict.fromkeys(KEPT | ONLINE, reason))
+    if "replace" in plan.faults and online is not None:
+        reason = "a node that is replaced takes its copies with it, which may be all that there are"
+        withdrawn.update(dict.fromkeys(KEPT, reason))
     if "damage" in plan.faults:
         reason = "a node that finds its store damaged stops, and stays down until someone decides"
         withdrawn.update(dict.fromkeys(LIVENESS, reason))

@@ -38,9 +38,30 @@ def unrest(statuses: Mapping[str, Reply]) -> list[str]:
             for peer, state in status["peers"].items()
             if state != "up"
         ]
+    reasons += _changes(known)
     for one, other in combinations(sorted(known), 2):
         reasons += _differences(one, known[one], other, known[other])
     return reasons
+
+
+def _changes(known: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What is left to do of a change of members."""
+    views = {name: status["view"] for name, status in known.items()}
+    latest = max((view["view"] for view in views.values()), default=0)
+    reasons = [
+        f"{name} is in view {view['view']}, and there is {latest}"
+        for name, view in views.items()
+        if view["view"] < latest
+    ]
+    for name, view in views.items():
+        if view["view"] == latest and view["phase"] != "stable":
+            reasons.append(f"{name} sees a change of members under way ({view['change']})")
+        reasons += [f"{name} waits for {node}, which leaves" for node in view["leaving"]]
+    return reasons + [
+        f"{name} hands over what it keeps no more"
+        for name, status in known.items()
+        if status["transfer"]["relocating"]
+    ]
 
 
 def _differences(

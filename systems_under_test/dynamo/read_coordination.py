@@ -9,7 +9,7 @@ Source: DeCandia et al., SOSP 2007, 4.5, 5.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from systems_under_test.dynamo.api import error, shown_key, versions_read
@@ -71,13 +71,33 @@ class ReadCoordination:
             node.reply(step, client, error(503, sentence, definite=True))
             return
         reading = Reading(node.new_request(), client, read, needed, asked, step.mono)
+        self._ask(step, reading)
+
+    def again(self, step: Step) -> None:
+        """The view is another one: ask whom it names, and forget what others have answered."""
+        node = self._node
+        open_reads, self.open = self.open, {}
+        for reading in open_reads.values():
+            if reading.answered:
+                continue  # It was open only for repairs.
+            read = reading.read
+            reading.read = replace(read, key=node.ring.place(read.key.name))
+            place = reading.read.key.range
+            everyone = node.lists.home(place) if read.everyone else ()
+            reading.asked = list(everyone or node.lists.placement(place, node.detector.is_up))
+            reading.id, reading.asked_at = node.new_request(), step.mono
+            reading.answers.clear()
+            self._ask(step, reading)
+
+    def _ask(self, step: Step, reading: Reading) -> None:
+        node, key = self._node, reading.read.key
         self.open[reading.id] = reading
-        node.measured.load.ask(asked)
-        for peer in asked:
+        node.measured.load.ask(reading.asked)
+        for peer in reading.asked:
             if peer == node.name:
-                reading.answers[peer] = node.held(step, read.key)
+                reading.answers[peer] = node.held(step, key)
             else:
-                step.send(peer, Fetch(reading.id, read.key.name))
+                step.send(peer, Fetch(reading.id, key.name))
         self._patience.add(step, reading.id)
         self._advance(step, reading)
 

@@ -10,25 +10,34 @@ from systems_under_test.dynamo import (
     forwarding,
     hinted_handoff,
     membership,
+    membership_change,
+    other_views,
     read_coordination,
+    relocation,
     status_page,
     tombstone_collection,
+    transfer,
     write_buffer,
     write_coordination,
 )
 from systems_under_test.dynamo import messages as m
 from systems_under_test.dynamo import status as shown
 from systems_under_test.dynamo.anti_entropy import AntiEntropy
-from systems_under_test.dynamo.api import Page, Put, Read, Refused, html, page, parse
+from systems_under_test.dynamo.api import Order, Page, Put, Read, Refused, html, page, parse
 from systems_under_test.dynamo.bugs import BUGS
 from systems_under_test.dynamo.configuration import configure
 from systems_under_test.dynamo.forwarding import Forwarding
 from systems_under_test.dynamo.hinted_handoff import HintedHandoff
 from systems_under_test.dynamo.membership import Membership
+from systems_under_test.dynamo.membership_change import MembershipChange
 from systems_under_test.dynamo.node import Node
+from systems_under_test.dynamo.other_views import OtherViews
 from systems_under_test.dynamo.read_coordination import ReadCoordination
+from systems_under_test.dynamo.relocation import Relocation
 from systems_under_test.dynamo.step import Step
 from systems_under_test.dynamo.tombstone_collection import TombstoneCollection
+from systems_under_test.dynamo.transfer import Transfer
+from systems_under_test.dynamo.view_agreement import ViewAgreement
 from systems_under_test.dynamo.write_coordination import WriteCoordination
 from systems_under_test.replica import ClientRequest, PeerMessage, Started, TimerFired
 
@@ -37,6 +46,7 @@ if TYPE_CHECKING:
 
     from systems_under_test.dynamo.api import Response
     from systems_under_test.dynamo.configuration import Configuration
+    from systems_under_test.dynamo.views import View
     from systems_under_test.replica import Effect, Input, Place, Turn
 
 
@@ -58,14 +68,15 @@ class DynamoReplica:
 
     def handle(self, event: Input, turn: Turn) -> Sequence[Effect]:
         """Handle one input."""
-        step = Step(turn)
         if isinstance(event, Started):
+            step = Step(turn)
             node = Node(step, self._place, self._configuration, self._bug, event.incarnation)
             self._life = Life(node)
             self._life.start(step)
             return step.effects
         life = self._life
         assert life is not None, "the first input of a life is Started"
+        step = Step(turn, life.node.view.number)
         if isinstance(event, PeerMessage):
             life.on_message(step, event)
         elif isinstance(event, ClientRequest):
@@ -81,13 +92,18 @@ class Life:
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self.membership = Membership(node, node.configuration.tokens(node.nodes))
+        self.membership = Membership(node, self._on_view)
         self.reads = ReadCoordination(node)
         self.writes = WriteCoordination(node)
         self.forwarding = Forwarding(node, self.writes)
         self.handoff = HintedHandoff(node)
         self.anti_entropy = AntiEntropy(node)
-        self.collection = TombstoneCollection(node, self.reads, self.writes)
+        self.transfer = Transfer(node)
+        self.relocation = Relocation(node)
+        self.collection = TombstoneCollection(node, self.reads, self.writes, self.relocation)
+        self.agreement = ViewAgreement(node, self._decided)
+        self.change = MembershipChange(node, self.agreement, self.transfer, self.relocation)
+        self.other_views = OtherViews(node)
         self._timers: dict[str, Callable[[Step], None]] = {
             read_coordination.READ_PATIENCE: self.reads.on_patience,
             read_coordination.READ_DEADLINE: self.reads.on_deadline,
@@ -101,6 +117,10 @@ class Life:
             failure_detection.PROBE: node.detector.on_probe,
             membership.GOSSIP: self.membership.on_timer,
             write_buffer.WRITER: node.buffer.on_writer,
+            membership_change.STEER: self.change.on_timer,
+            transfer.PULL: self.transfer.on_timer,
+            relocation.RELOCATE: self.relocation.on_timer,
+            other_views.EARLY: self._take_early,
         }
 
     def start(self, step: Step) -> None:
@@ -110,7 +130,26 @@ class Life:
         self.node.detector.start(step)
         self.anti_entropy.start(step)
         self.collection.start(step)
+        self.transfer.begin(step)
+        self.relocation.begin(step)
+        self.change.arm(step)
         step.log("started", incarnation=self.node.incarnation, bug=self.node.bug)
+
+    def _on_view(self, step: Step) -> None:
+        """The node has come to another view: every technique begins anew in it."""
+        self.transfer.begin(step)
+        self.relocation.begin(step)
+        self.anti_entropy.arrange()
+        self.collection.arrange()
+        self.change.on_view(step)
+        self.reads.again(step)
+        self.writes.again(step)
+        self.other_views.on_view(step)
+
+    def _decided(self, step: Step, view: View) -> None:
+        """A view that this node has proposed is decided."""
+        self.membership.come_to(step, view)
+        self.change.tell(step)
 
     @property
     def open_requests(self) -> int:
@@ -128,17 +167,23 @@ class Life:
             asked = parse(event, node.ring, node.configuration)
             if self.open_requests >= node.configuration.requests_max:
                 raise Refused(503, f"{self.open_requests} requests are open here: try later")
+            node.measured.asked(step, event.id, asked)
+            self._carry_out(step, event.id, asked)
         except Refused as refused:
             node.counters.refused += 1
             node.reply(step, event.id, refused.response)
-            return
-        node.measured.asked(step, event.id, asked)
+
+    def _carry_out(self, step: Step, client: int, asked: Read | Put | Page | Order) -> None:
+        """Begin what a client asks for. Raises Refused."""
+        node = self.node
         if isinstance(asked, Read):
-            self.reads.begin(step, event.id, asked)
+            self.reads.begin(step, client, asked)
         elif isinstance(asked, Put):
-            self.forwarding.begin(step, event.id, asked)
+            self.forwarding.begin(step, client, asked)
+        elif isinstance(asked, Order):
+            self.change.order(step, client, asked)
         else:
-            node.reply(step, event.id, self._shown(step, asked))
+            node.reply(step, client, self._shown(step, asked))
 
     def _shown(self, step: Step, asked: Page) -> Response:
         if asked.path == "/":
@@ -147,8 +192,8 @@ class Life:
 
     def _page(self, step: Step, asked: Page) -> dict[str, Any]:
         if asked.path == "/status":
-            return shown.status(self.node, step, self.membership, self.open_requests)
-        return shown.ring(self.node) if asked.path == "/ring" else shown.dump(self.node, step)
+            return shown.status(self, step)
+        return shown.ring(self, step) if asked.path == "/ring" else shown.dump(self.node, step)
 
     def on_message(self, step: Step, event: PeerMessage) -> None:
         """A message of another node. One that is not understood is dropped, and logged."""
@@ -161,6 +206,18 @@ class Life:
         kind, sender = type(message), event.sender
         if kind in m.ANSWERS and self.node.detector.answered(step, sender):
             self.handoff.scan_soon(step, sender)
+        if kind not in m.TIMELESS and not self.other_views.is_ours(step, event):
+            return
+        self._take(step, event, message)
+
+    def _take_early(self, step: Step) -> None:
+        """A message that came before its view, if one waits."""
+        event = self.other_views.next(step)
+        if event is not None:
+            self.on_message(step, event)
+
+    def _take(self, step: Step, event: PeerMessage, message: m.AnyMessage) -> None:
+        kind, sender = type(message), event.sender
         if kind in m.CARRIERS and self.node.watch.is_late(
             sender, event.incarnation, m.sent_at(event.body)
         ):
@@ -207,8 +264,19 @@ _RECEIVE: dict[type, Callable[[Life, Step, str, Any], None]] = {
     ),
     m.Ping: lambda life, step, sender, it: step.send(sender, m.Pong()),
     m.Pong: lambda life, step, sender, it: None,
-    m.Gossip: lambda life, step, sender, it: life.membership.on_gossip(step, sender, it.members),
-    m.GossipBack: lambda life, step, sender, it: life.membership.merge(step, sender, it.members),
+    m.Gossip: lambda life, step, sender, it: life.membership.on_gossip(step, sender, it),
+    m.GossipBack: lambda life, step, sender, it: life.membership.merge(step, sender, it),
+    m.WhichView: lambda life, step, sender, it: step.send(sender, m.NewerView(life.node.view)),
+    m.NewerView: lambda life, step, sender, it: life.membership.come_to(step, it.view),
+    m.Prepare: lambda life, step, sender, it: life.agreement.on_prepare(step, sender, it),
+    m.Promised: lambda life, step, sender, it: life.agreement.on_promised(step, sender, it),
+    m.Accept: lambda life, step, sender, it: life.agreement.on_accept(step, sender, it),
+    m.Accepted: lambda life, step, sender, it: life.agreement.on_accepted(step, sender, it),
+    m.Outbid: lambda life, step, sender, it: life.agreement.on_outbid(it),
+    m.Progress: lambda life, step, sender, it: life.change.on_progress(step, sender),
+    m.Progressed: lambda life, step, sender, it: life.change.on_progressed(step, sender, it),
+    m.Pull: lambda life, step, sender, it: life.transfer.on_pull(step, sender, it),
+    m.Pulled: lambda life, step, sender, it: life.transfer.on_pulled(step, sender, it),
     m.Digests: lambda life, step, sender, it: life.anti_entropy.on_digests(step, sender, it),
     m.Same: lambda life, step, sender, it: life.anti_entropy.on_same(),
     m.Branches: lambda life, step, sender, it: life.anti_entropy.on_branches(step, sender, it),

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from systems_under_test.dynamo.api import in_order_of_ids, shown_key
+from systems_under_test.dynamo.membership_change import shown as shown_view
 from systems_under_test.dynamo.ring import POSITION_BYTES
 from systems_under_test.dynamo.versions import decode
 
 if TYPE_CHECKING:
     from systems_under_test.dynamo.configuration import Configuration
-    from systems_under_test.dynamo.membership import Membership
     from systems_under_test.dynamo.node import Node
+    from systems_under_test.dynamo.replica import Life
     from systems_under_test.dynamo.step import Step
 
 
-def status(node: Node, step: Step, membership: Membership, open_requests: int) -> dict[str, Any]:
+def status(life: Life, step: Step) -> dict[str, Any]:
     """How the node is: everything that quiescence is judged by, and what it has counted."""
+    node = life.node
     return {
         "node": node.name,
         "incarnation": node.incarnation,
@@ -30,8 +32,13 @@ def status(node: Node, step: Step, membership: Membership, open_requests: int) -
             for peer in node.nodes
             if peer != node.name
         },
-        "members": {name: life for name, life, _ in membership.view},
-        "open_requests": open_requests,
+        "lives": {name: latest for name, latest, _ in life.membership.lives},
+        "view": shown_view(node.view),
+        "transfer": {
+            "ranges_left": life.transfer.ranges_left,
+            "relocating": not life.relocation.is_done,
+        },
+        "open_requests": life.open_requests,
         "hints": {owner: count for owner, count in node.hints.counts.items() if count},
         "dots": node.dots.counter,
         "digests": {
@@ -48,11 +55,17 @@ def options(configuration: Configuration) -> dict[str, Any]:
     return {name: getattr(configuration, name) for name in names}
 
 
-def ring(node: Node) -> dict[str, Any]:
-    """The ring as this node knows it: every range with its end, its home and its stand-ins."""
+def ring(life: Life, step: Step) -> dict[str, Any]:
+    """The ring as this node knows it: every range with its end, its home and its stand-ins.
+
+    With the views that led to it, those of this node's own history.
+    """
+    node = life.node
     return {
         "nodes": list(node.nodes),
-        "tokens": node.configuration.tokens(node.nodes),
+        "view": shown_view(node.view),
+        "history": [shown_view(view) for view in life.membership.history(step)],
+        "tokens": node.configuration.tokens(node.ring.nodes),
         "ranges": [
             {
                 "range": i,

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 class Step:
     """Reads through its own writes: the storage does not see what this input is about to write."""
 
-    __slots__ = ("_written", "effects", "mono", "rng", "storage", "wall")
+    __slots__ = ("_written", "effects", "mono", "rng", "storage", "view", "wall")
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Turn, view: int = 1) -> None:
+        self.view = view
         self.mono = turn.now.mono
         self.wall = turn.now.wall
         self.rng = turn.rng
@@ -56,7 +57,7 @@ class Step:
 
     def send(self, to: str, message: AnyMessage) -> None:
         """Send a message to another node."""
-        self.effects.append(Send(to, seal(message, self.mono)))
+        self.effects.append(Send(to, seal(message, self.mono, self.view)))
 
     def respond(self, request: int, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Answer a client."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from systems_under_test.dynamo.administration import DynamoAdministration
 from systems_under_test.dynamo.bugs import BUGS
 from systems_under_test.dynamo.codec import RegisterCodec, SetCodec, SiblingsCodec, decode_dump
 from systems_under_test.dynamo.configuration import configure, option_docs, problems_of
@@ -11,7 +12,7 @@ from systems_under_test.dynamo.promises import promises
 from systems_under_test.dynamo.quiescence import unrest
 from systems_under_test.dynamo.replica import make_replica
 from systems_under_test.system import Offer
-from workloads import cart, register, sessions, set, siblings
+from workloads import cart, membership, register, sessions, set, siblings
 from workloads.client import Request
 
 if TYPE_CHECKING:
@@ -32,13 +33,15 @@ class Dynamo:
     replica_path: Final = "systems_under_test.dynamo.replica:make_replica"
     status_request: Final = Request("GET", "/status")
     dump_request: Final = Request("GET", "/dump")
+    administration: Final = DynamoAdministration()
 
     @property
     def offers(self) -> Mapping[str, Offer]:
-        """Siblings, carts, sessions, registers without compare-and-set, and sets."""
+        """Siblings, alone and while members change, carts, sessions, registers, sets."""
         return {
             "siblings": Offer(siblings.make, SiblingsCodec()),
             "cart": Offer(cart.make, SiblingsCodec()),
+            "membership": Offer(membership.make, SiblingsCodec()),
             "sessions": Offer(sessions.make, SiblingsCodec()),
             "register": Offer(register.make, RegisterCodec()),
             "set": Offer(set.make, SetCodec()),

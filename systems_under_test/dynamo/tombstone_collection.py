@@ -33,8 +33,11 @@ What is left to chance harms nobody:
 * Power is lost: hints are deleted lazily, and could come back after their node has called itself
   clean. So a node makes a durable write before it confirms, and everything before is durable.
 
-So a node that is down stops collection, wherever it stands; that is its price. A transfer of ranges
-must count as an open request here.
+So a node that is down stops collection, wherever it stands; that is its price. "Every node" are the
+members of the view and those that have left it and still hand over what they hold. While a change
+of members is under way, or a node hands over ranges that it has lost, it calls itself clean of
+nothing. Nodes in another view neither confirm nor count: a node that was removed has no say, and
+what it sends in its old view nobody takes.
 
 Source of the moment between two waves: Mattern, "Algorithms for distributed termination detection",
 1987. Fences take the place of counting the messages in channels.
@@ -50,6 +53,7 @@ from systems_under_test.dynamo.configuration import MS
 from systems_under_test.dynamo.dots import META
 from systems_under_test.dynamo.messages import Collect, Confirm, Confirmed, Fence
 from systems_under_test.dynamo.version_store import VERSIONS, fingerprint
+from systems_under_test.dynamo.views import STABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,6 +61,7 @@ if TYPE_CHECKING:
     from systems_under_test.dynamo.messages import Graves
     from systems_under_test.dynamo.node import Node
     from systems_under_test.dynamo.read_coordination import ReadCoordination
+    from systems_under_test.dynamo.relocation import Relocation
     from systems_under_test.dynamo.step import Step
     from systems_under_test.dynamo.write_coordination import WriteCoordination
 
@@ -79,16 +84,31 @@ class Round:
 class TombstoneCollection:
     """Leads rounds for the keys whose first home this node is, and answers those of others."""
 
-    def __init__(self, node: Node, reads: ReadCoordination, writes: WriteCoordination) -> None:
+    def __init__(
+        self,
+        node: Node,
+        reads: ReadCoordination,
+        writes: WriteCoordination,
+        relocation: Relocation,
+    ) -> None:
         self._node = node
+        self._relocation = relocation
         self._reads = reads
         self._writes = writes
         self._interval = node.configuration.collection_interval_ms * MS
-        self._peers = tuple(peer for peer in node.nodes if peer != node.name)
+        self._peers: tuple[str, ...] = ()
+        self._leads: tuple[int, ...] = ()
+        self._round: Round | None = None
+        self.arrange()
+
+    def arrange(self) -> None:
+        """The view is another one: whom to ask, and which ranges this node leads in."""
+        node = self._node
+        self._round = None
+        self._peers = tuple(peer for peer in node.view.involved if peer != node.name)
         self._leads = tuple(
             i for i in node.lists.held_by(node.name) if node.lists.home(i)[0] == node.name
         )
-        self._round: Round | None = None
 
     def start(self, step: Step) -> None:
         """Begin to look for tombstones."""
@@ -102,7 +122,7 @@ class TombstoneCollection:
             self._forget(step, self._graves(step, self._node.lists.held_by(self._node.name)))
             return
         self._round = None
-        if all(map(self._node.detector.is_up, self._peers)):
+        if self._is_at_rest() and all(map(self._node.detector.is_up, self._peers)):
             self._begin(step)
 
     def on_confirm(self, step: Step, sender: str, message: Confirm) -> None:
@@ -199,7 +219,12 @@ class TombstoneCollection:
         return tuple(grave for grave in self._clean(step, graves) if watch.is_unbroken(*grave))
 
     def _clean(self, step: Step, graves: Graves) -> Graves:
-        """Those of which this node holds nothing but the tombstone, anywhere."""
+        """Those of which this node holds nothing but the tombstone, anywhere.
+
+        None while a range is moving from or to this node.
+        """
+        if not self._is_at_rest():
+            return ()
         carried = self._carried()
         return tuple(grave for grave in graves if self._is_clean(step, *grave, carried))
 
@@ -212,10 +237,15 @@ class TombstoneCollection:
             held = node.versions.read(step, key)
             if held is None or fingerprint(stored, held) != tombstone:
                 return False
+        elif node.versions.read(step, key) is not None:
+            return False
         others = carried.get(stored, ())
         return node.hints.read(step, key) is None and all(
             fingerprint(stored, blob) == tombstone for blob in others
         )
+
+    def _is_at_rest(self) -> bool:
+        return self._node.view.phase == STABLE and self._relocation.is_done
 
     def _carried(self) -> dict[bytes, list[bytes]]:
         """What the open requests of this node carry, by key."""

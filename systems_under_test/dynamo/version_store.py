@@ -57,6 +57,21 @@ class VersionStore:
         self._tombstones: dict[int, dict[bytes, None]] = {}
         """The keys with tombstones alone, of the ranges that have a tree."""
 
+    def arrange(self, ring: Ring) -> None:
+        """The ranges are other ones from now on."""
+        self._ring = ring
+        self._trees.clear()
+        self._tombstones.clear()
+
+    def clear(self, step: Step) -> int:
+        """Forget everything; how many keys that were."""
+        held = [stored for stored, _ in self._rows.scan(step)]
+        for stored in held:
+            self._rows.write(step, stored, None, durable=True, may_wait=False)
+        self._trees.clear()
+        self._tombstones.clear()
+        return len(held)
+
     def read(self, step: Step, key: Key) -> bytes | None:
         """The encoded set of a key."""
         return self._rows.get(step, key.stored)
@@ -151,9 +166,17 @@ class VersionStore:
         for stored, blob in self.scan_branch(step, branch):
             yield _position(stored), _number(stored, blob)
 
-    def scan_all(self, step: Step) -> Iterator[tuple[bytes, bytes]]:
-        """Everything that is held, in the order of the storage."""
-        return self._rows.scan(step)
+    def scan_all(self, step: Step, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Everything that is held after this key, in the order of the storage."""
+        return self._rows.scan(step, after + b"\0" if after else b"")
+
+    def scan_after(
+        self, step: Step, range_index: int, after: bytes
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """(key as stored, encoded set) of a range, after this key."""
+        for start, stop in self._ring.scans(range_index):
+            if stop is None or after < stop:
+                yield from self._rows.scan(step, max(start, after + b"\0" if after else b""), stop)
 
 
 def _keep_one(blob: bytes | None) -> bytes | None:

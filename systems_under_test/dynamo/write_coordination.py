@@ -3,7 +3,8 @@
 The coordinator stores the version first itself, then ships it to the other healthy nodes of the
 preference list, a stand-in keeping it as a hint for the home node that it stands for. The client is
 answered when W nodes hold it durably. A node that has not acknowledged within the replica time-out
-is left out, and the next stand-in gets the copy.
+is left out, and the next stand-in gets the copy. While a change of members is under way there are
+two preference lists, *legs*, and W of each are needed (`views.py`).
 
 Only the new version travels, not the coordinator's merged set: a history of exact dots makes every
 replica drop what was overwritten, and nothing else, whatever else it holds.
@@ -13,11 +14,12 @@ Source: DeCandia et al., SOSP 2007, 4.5, 4.6 (sloppy quorum), 6.4.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from systems_under_test.dynamo.api import Response, error, shown_key, written
-from systems_under_test.dynamo.bugs import CONTEXT_COLLAPSE
+from systems_under_test.dynamo.bugs import CONTEXT_COLLAPSE, INCARNATION_BLIND
 from systems_under_test.dynamo.deadlines import Deadlines
 from systems_under_test.dynamo.messages import Store
 from systems_under_test.dynamo.versions import context_of, covers, decode, encode, seen_with
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from systems_under_test.dynamo.api import Put
     from systems_under_test.dynamo.node import Node
+    from systems_under_test.dynamo.preference_list import PreferenceLists
     from systems_under_test.dynamo.step import Step
     from systems_under_test.dynamo.versions import History, Version
 
@@ -38,17 +41,19 @@ WRITE_DEADLINE: Final = "write-deadline"
 
 @dataclass(slots=True)
 class Writing:
-    """An open write. `placed` says for whom each node keeps its copy; `done` who acknowledged."""
+    """An open write. Each leg says for whom each node keeps its copy; `done` who acknowledged."""
 
     id: int
     put: Put
     version: Version
     blob: bytes
     answer: Answer
-    placed: dict[str, str]
+    legs: list[dict[str, str]]
     asked_at: int
     done: dict[str, None] = field(default_factory=dict)
     answered: bool = False
+    number: int = 0
+    """How its replicas know it; its `id`, but for a bug."""
 
 
 class WriteCoordination:
@@ -62,10 +67,13 @@ class WriteCoordination:
         self._deadlines = Deadlines(WRITE_DEADLINE, rest)
         self.open: dict[int, Writing] = {}
 
-    def place(self, put: Put) -> dict[str, str]:
-        """The first N healthy nodes, any of which may coordinate. Empty: too few are healthy."""
-        placed = self._node.lists.placement(put.key.range, self._node.detector.is_up)
-        return placed if len(placed) >= self._node.configuration.w else {}
+    def place(self, put: Put) -> list[dict[str, str]]:
+        """The first N healthy nodes of each leg, any of which may coordinate.
+
+        Empty: too few are healthy.
+        """
+        legs = self._node.lists.placements(put.key.range, self._node.detector.is_up)
+        return legs if all(len(leg) >= self._node.configuration.w for leg in legs) else []
 
     def refusal(self) -> Response:
         """What to say where `place` found too few. Nothing was stored, nothing was sent."""
@@ -73,35 +81,71 @@ class WriteCoordination:
         sentence = f"too few nodes answer: a write needs {self._node.configuration.w} of this key"
         return error(503, sentence, definite=True)
 
-    def begin(self, step: Step, put: Put, placed: dict[str, str], answer: Answer) -> None:
-        """Coordinate the write here. `placed` must name this node."""
+    def begin(self, step: Step, put: Put, legs: list[dict[str, str]], answer: Answer) -> None:
+        """Coordinate the write here. One of the legs must name this node."""
         node = self._node
         if self._is_full(step, put):
             node.counters.refused += 1
             sentence = "the key holds too many siblings: read them, and put with that context"
             answer(step, error(409, sentence, definite=True))
             return
-        version = node.dots.new_version(step, put.key, put.history, put.value)
-        blob = encode((version,))
-        durably = self._durably(placed)
-        may_wait = node.name not in durably
-        kept = node.keep(step, put.key, blob, placed[node.name], may_wait=may_wait)
-        assert kept, f"{node.name} coordinates a write of {put.key.name!r} that it cannot keep"
-        writing = Writing(
-            node.new_request(), put, version, blob, answer, placed, step.mono, {node.name: None}
+        version = node.dots.new_version(
+            step, put.key, put.history, put.value, self._held(step, put)
         )
+        blob = encode((version,))
+        writing = Writing(node.new_request(), put, version, blob, answer, legs, step.mono)
+        self._ship(step, writing)
+
+    def again(self, step: Step) -> None:
+        """The view is another one: what was acknowledged in the one before counts no more."""
+        open_writes, self.open = self.open, {}
+        for writing in open_writes.values():
+            put = writing.put
+            writing.put = replace(put, key=self._node.ring.place(put.key.name))
+            writing.legs = self._node.lists.placements(
+                writing.put.key.range, self._node.detector.is_up
+            )
+            writing.id, writing.asked_at = self._node.new_request(), step.mono
+            writing.done = {}
+            self._ship(step, writing)
+
+    def _number(self, writing: Writing) -> int:
+        """How replicas know a write. The bug: by the lowest number that is free in this life."""
+        if self._node.bug != INCARNATION_BLIND:
+            return writing.id
+        taken = {other.number for other in self.open.values()}
+        return next(number for number in count(1) if number not in taken)
+
+    def _find(self, number: int) -> Writing | None:
+        if self._node.bug != INCARNATION_BLIND:
+            return self.open.get(number)
+        return next((w for w in self.open.values() if w.number == number), None)
+
+    def _held(self, step: Step, put: Put) -> bytes | None:
+        """What the dots need to know, with a bug that has them hang on it."""
+        return self._node.held(step, put.key) if self._node.dots.by_key else None
+
+    def _ship(self, step: Step, writing: Writing) -> None:
+        """Keep the version here, and send it to the others."""
+        node, key = self._node, writing.put.key
+        writing.number = self._number(writing)
         self.open[writing.id] = writing
-        node.measured.load.ask(placed)
-        for peer, home in placed.items():
+        copies = dict.fromkeys(copy for leg in writing.legs for copy in leg.items())
+        firmly = {peer for leg in writing.legs for peer in self._durably(leg)}
+        node.measured.load.ask([peer for peer, _ in copies])
+        for peer, home in copies:
             if peer != node.name:
-                step.send(peer, Store(writing.id, put.key.name, blob, home, peer in durably))
-        node.counters.sloppy_writes += any(peer != home for peer, home in placed.items())
+                message = Store(writing.number, key.name, writing.blob, home, peer in firmly)
+                step.send(peer, message)
+            elif node.keep(step, key, writing.blob, home, may_wait=peer not in firmly):
+                writing.done[peer] = None
+        node.counters.sloppy_writes += any(peer != home for peer, home in copies)
         self._patience.add(step, writing.id)
         self._advance(step, writing)
 
     def on_stored(self, step: Step, sender: str, request: int) -> None:
         """A copy is durable."""
-        writing = self.open.get(request)
+        writing = self._find(request)
         if writing is not None:
             writing.done[sender] = None
             self._advance(step, writing)
@@ -111,9 +155,10 @@ class WriteCoordination:
         for request in self._patience.due(step, self.open):
             writing = self.open[request]
             asked = False
-            for peer in [peer for peer in writing.placed if peer not in writing.done]:
-                self._node.detector.missed(step, peer, writing.asked_at)
-                asked |= self._ask_stand_in(step, writing, writing.placed[peer])
+            for leg, lists in zip(writing.legs, self._node.lists.legs, strict=True):
+                for peer in [peer for peer in leg if peer not in writing.done]:
+                    self._node.detector.missed(step, peer, writing.asked_at)
+                    asked |= self._ask_stand_in(step, writing, leg, lists, leg[peer])
             if writing.answered and not asked:
                 del self.open[request]
             else:
@@ -140,37 +185,47 @@ class WriteCoordination:
         stays = [version for version in decode(held) if not covers(put.history, version.dot)]
         return size + len(encode(tuple(stays))) > limit
 
-    def _durably(self, placed: dict[str, str]) -> list[str]:
+    def _durably(self, leg: dict[str, str]) -> list[str]:
         """Which copies may not wait in a write buffer: the last ones, which are waited for least.
 
         The coordinator's own comes after all others, because the client waits for it.
         """
         configuration = self._node.configuration
-        copies = configuration.durable_copies if configuration.write_buffer_ms else len(placed)
-        others = [node for node in placed if node != self._node.name]
+        copies = configuration.durable_copies if configuration.write_buffer_ms else len(leg)
+        others = [node for node in leg if node != self._node.name]
         return [self._node.name, *others][-copies:] if copies else []
 
-    def _ask_stand_in(self, step: Step, writing: Writing, home: str) -> bool:
+    def _ask_stand_in(
+        self, step: Step, writing: Writing, leg: dict[str, str], lists: PreferenceLists, home: str
+    ) -> bool:
         node, key = self._node, writing.put.key
-        stand_in = node.lists.next_fallback(key.range, node.detector.is_up, writing.placed)
+        stand_in = lists.next_fallback(key.range, node.detector.is_up, leg)
         if stand_in is None:
             return False
         node.counters.stand_ins_asked += 1
-        node.counters.sloppy_writes += all(p == h for p, h in writing.placed.items())
-        writing.placed[stand_in] = home
-        step.send(stand_in, Store(writing.id, key.name, writing.blob, home))
+        node.counters.sloppy_writes += all(p == h for p, h in leg.items())
+        leg[stand_in] = home
+        if stand_in != node.name:
+            step.send(stand_in, Store(writing.number, key.name, writing.blob, home))
+        elif node.keep(step, key, writing.blob, home):
+            writing.done[stand_in] = None
+            self._advance(step, writing)
         return True
 
     def _advance(self, step: Step, writing: Writing) -> None:
-        """Answer at W; be done when each of the N copies is somewhere."""
-        if not writing.answered and len(writing.done) >= self._node.configuration.w:
+        """Answer at W of each leg; be done when each of the N copies is somewhere."""
+        if not writing.answered and self._is_enough(writing):
             writing.answered = True
             self._node.counters.writes += 1
             self._log(step, writing, "write")
             seen = self._seen(step, writing)
             writing.answer(step, written(writing.put.key, writing.version, seen))
-        if writing.answered and _is_everywhere(writing):
+        if writing.answered and all(_is_everywhere(leg, writing.done) for leg in writing.legs):
             self.open.pop(writing.id, None)
+
+    def _is_enough(self, writing: Writing) -> bool:
+        needed, done = self._node.configuration.w, writing.done
+        return all(sum(peer in done for peer in leg) >= needed for leg in writing.legs)
 
     def _seen(self, step: Step, writing: Writing) -> History:
         """What the context in the answer covers."""
@@ -188,8 +243,8 @@ class WriteCoordination:
         )
 
 
-def _is_everywhere(writing: Writing) -> bool:
+def _is_everywhere(leg: dict[str, str], done: dict[str, None]) -> bool:
     """Whether every copy is durable, with the node that it was meant for or with a stand-in."""
-    if len(writing.done) == len(writing.placed):
+    if all(peer in done for peer in leg):
         return True
-    return {writing.placed[node] for node in writing.done} == set(writing.placed.values())
+    return {leg[node] for node in done if node in leg} == set(leg.values())

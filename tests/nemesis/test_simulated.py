@@ -15,7 +15,7 @@ NODES = ("n1", "n2", "n3", "n4", "n5")
 TEXTS = [
     f"{name}:{variant}" if variant else name
     for name in NEMESES
-    if name not in ("none", "all")
+    if name not in ("none", "all", "membership")
     for variant in (NEMESES[name].variants or [""])
     if variant != "any"
 ]

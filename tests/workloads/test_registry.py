@@ -17,6 +17,7 @@ def test_the_workloads_are_named() -> None:
         "eventual-reads",
         "kv",
         "list-append",
+        "membership",
         "register",
         "sessions",
         "set",

@@ -84,6 +84,23 @@ class Drive:
         """`status`, `ring` or `dump` of a node."""
         return self._json(self.ask(node, Request("GET", f"/{name}")))
 
+    def order(self, via: str, verb: str, **whom: str) -> Reply:
+        """An admin's order through a node; the reply."""
+        query = "&".join(f"{name}={value}" for name, value in whom.items())
+        return self.ask(via, Request("POST", f"/admin/{verb}" + (f"?{query}" if query else "")))
+
+    def change(self, via: str, verb: str, **whom: str) -> None:
+        """An order that must succeed; ends when all nodes have come to the end of the change."""
+        reply = self.order(via, verb, **whom)
+        assert reply.status == 200, reply
+        self.settle()
+
+    def members(self, node: str) -> list[str]:
+        """The members as a node sees them."""
+        view = self.page(node, "status")["view"]
+        assert view["phase"] == "stable", view
+        return list(view["members"])
+
     def values(self, node: str, key: str, query: str = "") -> list[str]:
         """The values of all versions that a read through the node returns."""
         versions = self.get(node, key, query)["versions"]

@@ -66,7 +66,7 @@ def test_the_write_of_a_slow_clock_is_acknowledged_and_gone() -> None:
 
 def test_skewed_clocks_lose_updates_where_nothing_is_claimed_of_them(tmp_path: Path) -> None:
     counted = 0
-    for seed in range(4):
+    for seed in range(6):
         judgement = simulate("dynamo", seed, tmp_path, faults="clock", options=OPTIONS)
         assert judgement.status == "valid", judgement.explain()
         assert "lost-update-by-time" in judgement.promises.withdrawn

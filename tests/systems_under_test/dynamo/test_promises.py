@@ -94,6 +94,7 @@ def test_a_dead_node_a_left_out_peer_a_hint_and_a_difference_are_unrest() -> Non
 def test_open_requests_and_errors_are_unrest() -> None:
     status = {
         "nodes": ["n1"], "open_requests": 2, "hints": {}, "peers": {}, "digests": {},
+        "view": {"view": 1, "phase": "stable", "leaving": []}, "transfer": {"relocating": False},
     }  # fmt: skip
     assert unrest({"n1": Reply(200, {}, msgspec.json.encode(status))}) == ["n1 has 2 open requests"]
     assert unrest({"n1": Reply(500)}) == ["n1 answers its status request with 500"]
@@ -104,6 +105,8 @@ def test_nodes_that_do_not_compare_digests_may_differ_at_rest() -> None:
         status = {
             "nodes": ["n1", "n2"], "open_requests": 0, "hints": {}, "peers": {},
             "digests": {"7": digest}, "options": {"anti_entropy": on},
+            "view": {"view": 1, "phase": "stable", "leaving": []},
+            "transfer": {"relocating": False},
         }  # fmt: skip
         return Reply(200, {}, msgspec.json.encode(status))
 

@@ -24,6 +24,7 @@ from systems_under_test.dynamo.messages import (
 )
 from systems_under_test.dynamo.version_store import VERSIONS, VersionStore
 from systems_under_test.dynamo.versions import NOTHING, Dot, Version, encode
+from systems_under_test.dynamo.views import first_view
 from systems_under_test.dynamo.write_buffer import WriteBuffer
 from systems_under_test.replica import PeerMessage
 from systems_under_test.rng import Rng
@@ -280,39 +281,41 @@ def test_under_a_one_way_cut_both_sides_find_out_and_forget_it_after_healing() -
 
 # --- gossip ---
 
+FIRST = first_view(("n1", "n2", "n3", "n4", "n5"))
 
-def test_views_converge_on_the_latest_life_of_every_node() -> None:
+
+def test_nodes_converge_on_the_latest_life_of_every_node() -> None:
     drive = Drive()
     for _ in range(2):
         drive.cluster.nodes["n2"].kill()
         drive.cluster.nodes["n2"].start()
     drive.wait(8000)
-    views = [drive.page(node, "status")["members"] for node in drive.cluster.nodes]
+    views = [drive.page(node, "status")["lives"] for node in drive.cluster.nodes]
     assert views == [{"n1": 1, "n2": 3, "n3": 1, "n4": 1, "n5": 1}] * 5
 
 
-def test_a_view_is_persisted_and_never_goes_back() -> None:
+def test_the_lives_of_nodes_are_persisted_and_never_go_back() -> None:
     node = Alone()
-    view = tuple((name, 4 if name == "n2" else 1, 16) for name in ("n1", "n2", "n3", "n4", "n5"))
-    ((_, back),) = sent(node.message("n3", Gossip(view)))
+    lives = tuple((name, 4 if name == "n2" else 1, 16) for name in ("n1", "n2", "n3", "n4", "n5"))
+    ((_, back),) = sent(node.message("n3", Gossip(lives, FIRST)))
     assert isinstance(back, GossipBack)
-    assert {name: life for name, life, _ in back.members}["n2"] == 4
-    node.message("n4", GossipBack((("n2", 2, 16),)))
+    assert {name: life for name, life, _ in back.lives}["n2"] == 4
+    node.message("n4", GossipBack((("n2", 2, 16),), FIRST))
     reborn = Alone(tables=node.tables, incarnation=2)
     life = reborn.replica._life
     assert life is not None
-    assert {name: life for name, life, _ in life.membership.view} == {
+    assert {name: life for name, life, _ in life.membership.lives} == {
         "n1": 2, "n2": 4, "n3": 1, "n4": 1, "n5": 1,
     }  # fmt: skip
 
 
 def test_a_stranger_and_another_ring_are_reported_and_not_let_in() -> None:
     node = Alone()
-    effects = node.message("n2", Gossip((("n9", 1, 16), ("n3", 7, 99))))
+    effects = node.message("n2", Gossip((("n9", 1, 16), ("n3", 7, 99)), FIRST))
     assert logged(effects) == ["other-ring", "other-ring"]
     ((_, back),) = sent(effects)
     assert isinstance(back, GossipBack)
-    assert {name: life for name, life, _ in back.members}["n3"] == 0
+    assert {name: life for name, life, _ in back.lives}["n3"] == 0
 
 
 # --- messages ---
@@ -323,12 +326,14 @@ def test_a_stranger_and_another_ring_are_reported_and_not_let_in() -> None:
     [
         None,
         [],
-        [2],
-        [2, b"", 0],
-        [2, b"\xff", 0],
-        [2, "x", 0],
+        [3],
+        [3, b"", 0, 1],
+        [3, b"\xff", 0, 1],
+        [3, b"\x91\xa4ping", 0],
+        [2, b"\x91\xa4ping", 0, 1],
+        [3, "x", 0, 1],
         {"a": 1},
-        [2, b"\x92\xa3foo\x01", 0],
+        [3, b"\x92\xa3foo\x01", 0, 1],
     ],
 )
 def test_a_message_that_is_not_understood_is_dropped_and_logged(body: object) -> None:

@@ -1,0 +1,66 @@
+"""Orders to the system itself, as its admin would give them: who carries them out in a run.
+
+An environment knows nodes and links, and no system. So whoever opens a run that changes members
+says here who gives the orders; a nemesis asks for them, and the run waits for those under way
+before it calls the cluster quiescent. An order takes time, in the simulation too: it is begun, and
+what became of it is asked later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from systems_under_test.environments.cluster import Cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """`join`, `leave`, or `replace` of a node `by` another."""
+
+    change: str
+    node: str
+    by: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.change} {self.node}" + (f" by {self.by}" if self.by else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an order: whether a node has accepted it, and what was said last."""
+
+    accepted: bool
+    attempts: int
+    said: str
+
+
+class Administrator(Protocol):
+    """Gives orders. Each is tried through one node after another, for a bounded time."""
+
+    def begin(self, number: int, order: Order) -> None:
+        """Begin to give an order, under a number of the caller's; returns at once."""
+        ...
+
+    def end(self, number: int) -> Outcome | None:
+        """Try no more; what became of the order. None if there was none."""
+        ...
+
+    def under_way(self) -> list[str]:
+        """The orders that nobody has accepted and that are still tried, in words."""
+        ...
+
+
+_ADMINISTRATORS: WeakKeyDictionary[Cluster, Administrator] = WeakKeyDictionary()
+
+
+def administer(cluster: Cluster, administrator: Administrator) -> None:
+    """From now on this one gives the orders in this cluster."""
+    _ADMINISTRATORS[cluster] = administrator
+
+
+def administrator(cluster: Cluster) -> Administrator | None:
+    """Who gives the orders, if anybody."""
+    return _ADMINISTRATORS.get(cluster)

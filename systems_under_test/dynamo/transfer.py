@@ -1,0 +1,151 @@
+"""Transfer: who is new to a range fetches it from R nodes of the old home.
+
+Only the ranges whose home changes, and only to those who were not in the old home. Each range is
+read page by page from each of R old home nodes, in the view of the transfer: so these take writes
+of no earlier view any more, and what was acknowledged before lies on at least one of them
+(`views.py` has the argument). One or two of them may lack a write; the union does not. Meanwhile
+new writes come to the old home and the new one alike.
+
+It may begin again at any time, as after a crash: merging twice is merging once. A source that does
+not answer is left out, and another one asked.
+
+Source: DeCandia et al., SOSP 2007, 4.9 (adding and removing storage nodes).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from systems_under_test.dynamo.bugs import JOIN_SERVES_EARLY
+from systems_under_test.dynamo.messages import Entry, Pull, Pulled
+from systems_under_test.dynamo.views import TRANSFER
+
+if TYPE_CHECKING:
+    from systems_under_test.dynamo.node import Node
+    from systems_under_test.dynamo.step import Step
+
+PULL: Final = "transfer"
+PULLS_MAX: Final = 4
+"""Pages that are asked for at a time."""
+PAGE_ENTRIES_MAX: Final = 200
+PAGE_BYTES_MAX: Final = 1 << 20
+
+
+@dataclass(slots=True)
+class Fetching:
+    """A range that this node is new to: who has given all of it, and who is giving."""
+
+    range: int
+    done: set[str] = field(default_factory=set)
+    source: str = ""
+    after: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A page that was asked for."""
+
+    fetching: Fetching
+    source: str
+    asked_at: int
+
+
+class Transfer:
+    """Fetches what this node is new to, and gives others what they are new to."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._todo: list[Fetching] = []
+        self._asked: dict[int, Asked] = {}
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything has been fetched."""
+        return not self._todo or self._node.bug == JOIN_SERVES_EARLY
+
+    @property
+    def ranges_left(self) -> int:
+        """How many ranges are not fetched yet."""
+        return len(self._todo)
+
+    def begin(self, step: Step) -> None:
+        """A view has come, or a life begins: see what is to be fetched."""
+        node = self._node
+        self._asked.clear()
+        gains = node.lists.gains(node.name) if node.view.phase == TRANSFER else ()
+        self._todo = [Fetching(i) for i in gains]
+        node.counters.ranges_gained += len(gains)
+        if gains:
+            step.set_timer(PULL, 0)
+
+    def on_timer(self, step: Step) -> None:
+        """Leave out who has not answered, and ask on."""
+        node = self._node
+        patience = node.configuration.replica_timeout
+        for request, asked in list(self._asked.items()):
+            if step.mono - asked.asked_at >= patience:
+                del self._asked[request]
+                node.detector.missed(step, asked.source, asked.asked_at)
+                asked.fetching.source = ""
+        self._ask(step)
+        if self._todo:
+            step.set_timer(PULL, patience)
+
+    def on_pull(self, step: Step, sender: str, message: Pull) -> None:
+        """Give a page of a range."""
+        node = self._node
+        entries: list[Entry] = []
+        size = 0
+        more = False
+        for stored, blob in node.versions.scan_after(step, message.range, message.after):
+            size += len(stored) + len(blob)
+            if len(entries) == PAGE_ENTRIES_MAX or (entries and size > PAGE_BYTES_MAX):
+                more = True
+                break
+            entries.append((stored, blob))
+        step.send(sender, Pulled(message.request, tuple(entries), more))
+
+    def on_pulled(self, step: Step, sender: str, message: Pulled) -> None:
+        """Merge a page; ask for the next, of this range or of another."""
+        asked = self._asked.pop(message.request, None)
+        if asked is None:
+            return
+        node, fetching = self._node, asked.fetching
+        for stored, blob in message.entries:
+            node.watch.met(stored, blob)
+            node.counters.keys_transferred += node.versions.merge(
+                step, node.ring.placed(stored), blob
+            )
+        if message.more:
+            fetching.after = message.entries[-1][0]
+        else:
+            fetching.done.add(sender)
+            fetching.source, fetching.after = "", b""
+            if len(fetching.done) >= node.configuration.r:
+                self._todo.remove(fetching)
+        self._ask(step)
+
+    def _ask(self, step: Step) -> None:
+        """Ask for pages, as many at a time as are allowed."""
+        node = self._node
+        busy = {id(asked.fetching) for asked in self._asked.values()}
+        for fetching in self._todo:
+            if len(self._asked) >= PULLS_MAX:
+                return
+            if id(fetching) in busy or not self._choose(fetching):
+                continue
+            request = node.new_request()
+            self._asked[request] = Asked(fetching, fetching.source, step.mono)
+            node.detector.asked(step, fetching.source)
+            node.counters.pages_pulled += 1
+            step.send(fetching.source, Pull(request, fetching.range, fetching.after))
+
+    def _choose(self, fetching: Fetching) -> bool:
+        """Go on with the source, or choose another; whether there is one."""
+        node = self._node
+        if not fetching.source or not node.detector.is_up(fetching.source):
+            home = node.lists.legs[0].home(fetching.range)
+            able = (p for p in home if p not in fetching.done and node.detector.is_up(p))
+            fetching.source, fetching.after = next(able, ""), b""
+        return bool(fetching.source)
