@@ -379,30 +379,3 @@ def own(*, path: str, seed: int, arguments: Mapping[str, Any], given: Mapping[st
         changes["budget"] = Budget(**changes["budget"])
     parameters = {"path": path, "seed": seed, "arguments": arguments, "given": given}
     return replace(test, seed=seed, definition=OWN, parameters=parameters, **changes)
-
-
-FLAGS: Mapping[str, str] = {
-    "workload": "--workload",
-    "faults": "--nemesis",
-    "environment": "--environment",
-    "concurrency": "--concurrency",
-    "rate": "--rate",
-    "time_limit_s": "--time-limit",
-    "bug": "--bug",
-}
-
-
-def own_command(test: Test) -> list[str]:
-    """The words that repeat a user's own test."""
-    about = test.parameters
-    words = ["lineal", "run", about["path"], "--seed", str(about["seed"])]
-    for name, value in sorted(about["arguments"].items()):
-        words += ["--option", f"{name}={value}"]
-    for name, value in sorted(about["given"].items()):
-        if name in FLAGS:
-            words += [FLAGS[name], str(value)]
-        elif name == "nodes":
-            words += ["--nodes", ",".join(value)]
-        elif name == "live_check":
-            words.append("--live-check")
-    return words

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shlex
 import subprocess
 import sys
 import time
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from checker.history.columns import History
 from checker.judgement import judge
-from lineal.definition import OWN, hyphenated, own_command
 from lineal.dumping import DumpingCodec
 from lineal.health import BundledHealth, ForeignHealth
 from lineal.interpreters.desk import Desk
@@ -25,6 +23,7 @@ from lineal.live_check import live_check_of
 from lineal.phases import Phases
 from lineal.recorder import Recorder
 from lineal.registry import UsageProblem
+from lineal.repeating import command_of
 from nemesis.administration import administer
 from nemesis.plan import Fault
 from reports.run_directory import RunDirectory, make_run_directory
@@ -122,40 +121,6 @@ def describe(test: Test) -> dict[str, Any]:
         "started": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "command": command_of(test),
     }
-
-
-def command_of(test: Test) -> str | None:
-    """The command line that repeats this test; None for an inline one."""
-    if test.definition is None:
-        return None
-    if test.definition == OWN:
-        return shlex.join(own_command(test))
-    words = ["lineal", "run", str(test.parameters["system"])]
-    faults = test.faults if isinstance(test.faults, str) else test.faults.name
-    flags: list[tuple[str, object]] = [
-        ("--workload", test.workload),
-        ("--nemesis", faults),
-        ("--environment", test.environment),
-        ("--nodes", ",".join(test.addresses or test.nodes)),
-        ("--concurrency", test.concurrency),
-        ("--rate", f"{test.rate:g}"),
-        ("--time-limit", f"{test.time_limit_s:g}"),
-        ("--seed", test.seed),
-    ]
-    if test.live_check:
-        words.append("--live-check")
-    if test.bug:
-        flags.append(("--bug", test.bug))
-    flags += [
-        ("--option", f"{hyphenated(name)}={value}") for name, value in sorted(test.options.items())
-    ]
-    flags += [
-        ("--environment-option", f"{hyphenated(name)}={value}")
-        for name, value in sorted(test.environment_options.items())
-    ]
-    for flag, value in flags:
-        words += [flag, str(value)]
-    return shlex.join(words)
 
 
 def judge_run(test: Test, directory: RunDirectory, *, drop_partial_line: bool = False) -> Judgement:

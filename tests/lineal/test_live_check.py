@@ -9,7 +9,8 @@ import pytest
 from lineal import definition
 from lineal.cli import exit_status
 from lineal.cli.main import main
-from lineal.running import command_of, run
+from lineal.repeating import command_of
+from lineal.running import run
 
 if TYPE_CHECKING:
     from pathlib import Path

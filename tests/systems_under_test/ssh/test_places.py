@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lineal.definition import standard
-from lineal.running import command_of
+from lineal.repeating import command_of
 from systems_under_test.environments.cluster import EnvironmentFailed
 from systems_under_test.environments.ssh import payload
 from systems_under_test.environments.ssh.machines import Machine, cannot_cut
