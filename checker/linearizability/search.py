@@ -23,6 +23,7 @@ PRUNINGS: Final[dict[str, str]] = {
     "absorption": "a reset that is open while another happens owes nothing any more",
     "detours": "a reset that only reads profit from is looked for when they return",
     "reach": "states in which nothing can be read before the next reset are one",
+    "closure": "what a model with few states is seen to do counts as declared",
     "relaxation": "crashed operations are first taken for resets, and what is found walked exactly",
     "diving": "what is wide is also searched depth first",
 }

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import platform
-import statistics
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.benchmarks.measures import MEASURES, Measure
+from tests.benchmarks import judging, reading, running
+
+if TYPE_CHECKING:
+    from tests.benchmarks.measuring import Measure
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "performance.md"
-INTRODUCTION = """\
-# Performance
-
-Written by `make bench`; medians of {repeats} runs in one process. Absolute times depend on the
-machine and on what else it does; compare ratios between rows.
-
-"""
+BEGIN, END = "<!-- written by make bench -->", "<!-- end -->"
+MEASURES: tuple[Measure, ...] = (*judging.MEASURES, *reading.MEASURES, *running.MEASURES)
 
 
 def machine() -> str:
@@ -32,9 +29,9 @@ def machine() -> str:
     if cpuinfo.exists():
         names = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
         model = names[0].partition(":")[2].strip() if names else model
-    return (
-        f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-    )
+    load = f", load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
+    python = platform.python_version()
+    return f"{model}, {os.cpu_count()} cores{load}, {platform.system()}, Python {python}"
 
 
 def commit() -> str:
@@ -43,30 +40,33 @@ def commit() -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def row(measure: Measure, repeats: int) -> str:
-    """One line of the table."""
-    print(f"{measure.name} ...", file=sys.stderr, flush=True)
-    figures = []
-    for _ in range(measure.repeats or repeats):
-        gc.collect()
-        figures.append(measure.run())
-    return f"| {measure.name} | {measure.show(statistics.median(figures))} | {measure.target} |"
+def rows(chosen: list[Measure]) -> list[str]:
+    """The lines of the table, measured one after another."""
+    lines = []
+    for measure in chosen:
+        print(f"{measure.name} ...", file=sys.stderr, flush=True)
+        try:
+            lines.append(measure.row())
+        except FileNotFoundError as absent:
+            lines.append(f"| {measure.name} | not measured: no {Path(absent.filename).name} | | |")
+    return lines
 
 
 def main() -> None:
     """Measure everything asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", default="", help="measures whose name contains this")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     args = parser.parse_args()
+    head = f"Machine: {machine()}. Commit: {commit()}. Date: {datetime.now(UTC):%Y-%m-%d}."
     chosen = [measure for measure in MEASURES if args.only in measure.name]
-    rows = [row(measure, args.repeats) for measure in chosen]
-    head = [f"Machine: {machine()}. Commit: {commit()}. Date: {datetime.now(UTC):%Y-%m-%d}.", ""]
-    table = "\n".join([*head, "| work | measured | target |", "|---|---|---|", *rows, ""])
+    columns = "| work | by the clock | by the processor | target |\n|---|---|---|---|"
+    table = "\n".join([head, "", columns, *rows(chosen), ""])
     print(table)
     if args.write:
-        PAGE.write_text(INTRODUCTION.format(repeats=args.repeats) + table, encoding="utf-8")
+        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+        after = rest.partition(END)[2]
+        PAGE.write_text(f"{before}{BEGIN}\n{table}{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

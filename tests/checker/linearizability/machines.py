@@ -47,6 +47,21 @@ class Sure(Machine):
         return Sure(self.rows, after[0]) if after else Inconsistent(f"{op.f} at {self.state}")
 
 
+@dataclass(frozen=True)
+class Silent:
+    """One that declares nothing of what it does."""
+
+    rows: Rows = field(compare=False)
+    state: int = 0
+
+    def step(self, op: Action) -> Silent | Inconsistent:
+        after = self.rows[self.state][int(op.f)]
+        return Silent(self.rows, after[0]) if after else Inconsistent(f"{op.f} at {self.state}")
+
+    def canonical(self, op: Action) -> Action:
+        return Action(op.f)
+
+
 class Unsure(Machine):
     """One in which several states may follow."""
 

@@ -14,10 +14,10 @@ from checker.history.notation import parse
 from checker.linearizability import twin
 from checker.linearizability.problem import problem_of
 from checker.linearizability.search import PRUNINGS, RUNGS, budget_of, search
-from checker.models import MODELS
+from checker.models import MODELS, Action, Inconsistent
 from checker.verdict import Budget
 from tests.checker.linearizability.histories import ASKED, random_history
-from tests.checker.linearizability.machines import random_machine, random_run
+from tests.checker.linearizability.machines import Silent, Sure, random_machine, random_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,6 +102,42 @@ def test_agrees_with_the_twin_on_random_automata() -> None:
                 assert ("illegal" not in found) is expected, (seed, prune, rung)
                 verdicts.add(expected)
     assert verdicts == {True, False}
+
+
+def test_a_small_model_need_not_declare_what_it_does() -> None:
+    verdicts = set()
+    for seed in range(150):
+        rng = Random(f"silent {seed}")
+        machine = random_machine(rng)
+        if not isinstance(machine, Sure):
+            continue
+        history = random_run(rng, machine, operations=20)
+        problem = problem_of(history, Silent(machine.rows))
+        expected = {r.outcome for r in search(problem, budget_of(Budget(steps=300_000)), prune=())}
+        if "steps" not in expected:
+            problem = problem_of(history, Silent(machine.rows))
+            found = {r.outcome for r in search(problem, budget_of(Budget()))}
+            assert ("illegal" in found) is ("illegal" in expected), seed
+            verdicts |= expected
+    assert verdicts == {"legal", "illegal"}
+
+
+def test_what_a_small_model_does_is_seen_before_a_long_search() -> None:
+    lines = [f"p{n // 10 % 3}: write {n // 10 % 4} @{n} -> ok @{n + 9}" for n in range(0, 3000, 10)]
+
+    class Cell(Silent):
+        def step(self, op: Action) -> Cell | Inconsistent:
+            return Cell((), int(op.input or 0))
+
+        def canonical(self, op: Action) -> Action:
+            return op
+
+    problem = problem_of(parse("\n".join(lines)), Cell(()))
+    search(problem, budget_of(Budget()))
+    assert problem.automaton.table.misses == 16
+    unseen = problem_of(parse("\n".join(lines)), Cell(()))
+    search(unseen, budget_of(Budget()), prune=PRUNINGS.keys() - {"closure"})
+    assert unseen.automaton.table.misses < 16
 
 
 @pytest.mark.parametrize("model", ["register", "cas-register", "kv", "mutex"])

@@ -11,6 +11,7 @@ use pyo3::types::PyBytes;
 
 mod antichain;
 mod budget;
+mod closed;
 mod closure;
 mod columns;
 mod dive;
@@ -42,7 +43,7 @@ use model::Model;
 use prune::Prune;
 use schedule::{Columns, Schedule};
 use space::Space;
-use table::{Broken, Table};
+use table::{Broken, Miss, Table};
 
 /// What a search found out about one object.
 #[pyclass(module = "checker._core", frozen, get_all)]
@@ -147,6 +148,8 @@ type NumberedByCore<'py> = (
 #[pyclass(module = "checker._core")]
 struct TransitionTable {
     engine: Engine<Model>,
+    /// How many actions there were when the whole model was looked at.
+    closed_for: usize,
 }
 
 #[pymethods]
@@ -169,7 +172,10 @@ impl TransitionTable {
             prune: Prune::default(),
             initial: 0,
         };
-        TransitionTable { engine }
+        TransitionTable {
+            engine,
+            closed_for: 0,
+        }
     }
 
     /// Adds actions after those that are there.
@@ -275,6 +281,7 @@ impl TransitionTable {
         self.engine.initial = initial;
         let mut part = budget.borrow().budget.part(steps);
         let results = py.detach(|| {
+            self.close(rows.len() / 2, &mut part)?;
             let mut objects: Vec<Object> = Vec::with_capacity(ends.len());
             let mut from = 0;
             for &end in &ends {
@@ -312,6 +319,29 @@ impl<'a> Object<'a> {
 }
 
 impl TransitionTable {
+    /// Sees what a small model does as a whole, once; `most` transitions are worth the time.
+    fn close(&mut self, most: usize, budget: &mut Budget) -> PyResult<()> {
+        let engine = &mut self.engine;
+        let actions = engine.table.actions();
+        let asked = matches!(engine.stepper, Model::Asked(_));
+        let wanted = engine.prune.closure && engine.deterministic && asked;
+        if !wanted || self.closed_for == actions || most < 2 * actions {
+            return Ok(());
+        }
+        self.closed_for = actions;
+        let most = most.min(budget.left() as usize / 4);
+        match closed::close(&mut engine.table, &mut engine.stepper, engine.initial, most) {
+            Ok(looked) => {
+                // It was at most a quarter of what was left.
+                let _ = budget.take(looked);
+                Ok(())
+            }
+            Err(Miss::Failed(error)) => Err(error),
+            // Whether the search comes upon that too will be seen.
+            Err(Miss::Broken(_)) => Ok(()),
+        }
+    }
+
     /// Gives every object a round, then another to those that are undecided, and so on. There is no
     /// result for those that are left when one is illegal and that is enough.
     fn search_all(

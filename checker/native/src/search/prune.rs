@@ -21,6 +21,8 @@ pub struct Prune {
     pub detours: bool,
     /// States from which nothing can be read before the next reset are one: see `reach`.
     pub reach: bool,
+    /// What a model with few states is seen to do counts as declared: see `closed`.
+    pub closure: bool,
     /// Crashed operations that are hard to tell apart are first taken for resets: see `ladder`.
     pub relaxation: bool,
     /// What is wide is also searched depth first.
@@ -48,6 +50,7 @@ impl Prune {
             "absorption" => &mut self.absorption,
             "detours" => &mut self.detours,
             "reach" => &mut self.reach,
+            "closure" => &mut self.closure,
             "relaxation" => &mut self.relaxation,
             "diving" => &mut self.diving,
             _ => return None,

@@ -118,6 +118,20 @@ impl Table {
         self.flags[action as usize]
     }
 
+    /// Adds what an action was seen to do in every state; it leads to this state if to one only.
+    pub fn declare(&mut self, action: u32, flags: u8, target: Option<u32>) {
+        let at = action as usize;
+        let Some(target) = target else {
+            self.flags[at] |= flags & PURE;
+            return;
+        };
+        self.flags[at] |= flags;
+        if self.flags[at] & SETTLES != 0 && self.target[at] == UNASKED {
+            self.target[at] = target;
+            self.targets_known += 1;
+        }
+    }
+
     /// The state that an action always leads to, if it is declared to and has been seen to.
     pub fn target(&self, action: u32) -> Option<u32> {
         if action & MADE_UP != 0 {
