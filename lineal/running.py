@@ -197,6 +197,7 @@ def _drive(
         engine=test.bundled.engine(test.system_options) if foreign is None else "memory",
         seed=test.seed,
         directory=directory.nodes,
+        objects=directory.nodes.parent / "objects" if test.environment == "local" else None,
         foreign=foreign,
     )
     open_world = _simulated_world if test.environment == "simulated" else _live_world

@@ -89,6 +89,8 @@ class Storage(Protocol):
         ...
 
 
+ObjectVerb = Literal["put", "get", "list", "delete"]
+
 # --- inputs ----------------------------------------------------------------------------------
 
 
@@ -135,7 +137,29 @@ class TimerFired:
     payload: Wire = None
 
 
-Input = Started | ClientRequest | PeerMessage | TimerFired
+@dataclass(frozen=True, slots=True)
+class ObjectAnswer:
+    """What came of an `ObjectRequest`: it is repeated by whoever needs it, none is lost silently.
+
+    `absent` and `damaged` are answers to `get`; `failed` says why, and may have been done.
+    """
+
+    verb: ObjectVerb
+    name: str
+    status: Literal["done", "absent", "damaged", "failed"]
+    content: bytes = b""
+    names: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageVerified:
+    """The answer to `VerifyStorage`: file and record of everything that was found damaged."""
+
+    damage: tuple[str, ...]
+
+
+Input = Started | ClientRequest | PeerMessage | TimerFired | ObjectAnswer | StorageVerified
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +258,35 @@ class Diagnostic:
     fields: Mapping[str, Wire] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectRequest:
+    """Ask the object store that the nodes share: answered by an `ObjectAnswer` of verb and name.
+
+    `name` is the object's, for `list` a prefix. An object is written whole or not at all.
+    """
+
+    verb: ObjectVerb
+    name: str
+    content: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyStorage:
+    """Look at all checksums of what is stored; answered by `StorageVerified`."""
+
+
 Effect = (
-    Write | WriteLater | Append | AppendLater | Send | Respond | SetTimer | CancelTimer | Diagnostic
+    ObjectRequest
+    | VerifyStorage
+    | Write
+    | WriteLater
+    | Append
+    | AppendLater
+    | Send
+    | Respond
+    | SetTimer
+    | CancelTimer
+    | Diagnostic
 )
 
 

@@ -82,6 +82,7 @@ class DynamoReplica:
         elif isinstance(event, ClientRequest):
             life.on_request(step, event)
         else:
+            assert isinstance(event, TimerFired), f"{event} answers what was never asked"
             life.on_timer(step, event)
         life.handoff.arm(step)
         return step.effects

@@ -56,6 +56,8 @@ class ClusterSpec:
     engine: Literal["memory", "sqlite", "lmdb"]
     seed: int
     directory: Path | None = None
+    objects: Path | None = None
+    """A directory that all nodes reach, their object store; the simulation has its own."""
     foreign: Adopted | None = None
 
 

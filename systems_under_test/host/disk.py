@@ -127,6 +127,10 @@ class SpoiltDisk:
             block.add(name, now - before[name])
         self._staged = False
 
+    def damaged_records(self) -> Iterator[str]:
+        """As the engine."""
+        return self._engine.damaged_records()
+
     def close(self) -> None:
         """Let go of the files."""
         self._engine.close()

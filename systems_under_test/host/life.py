@@ -17,12 +17,15 @@ from systems_under_test.replica import (
     AppendLater,
     CancelTimer,
     Diagnostic,
+    ObjectRequest,
     Respond,
     Send,
     SetTimer,
     Started,
+    StorageVerified,
     TimerFired,
     Turn,
+    VerifyStorage,
     Write,
     WriteLater,
 )
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
     from systems_under_test.host.log import NodeLog
     from systems_under_test.host.storage import Change, Engine
     from systems_under_test.replica import Effect, Input, Now, Replica, Rng, Wire
+
+Leaving = Send | Respond | Diagnostic | ObjectRequest | VerifyStorage
+"""What leaves after the commit."""
 
 INPUTS_WAITING_MAX: Final = 20_000
 BATCH_INPUTS_MAX: Final = 256
@@ -54,6 +60,10 @@ class Outlets(Protocol):
 
     def respond(self, reply: Respond) -> None:
         """Reply to a client. Raises ValueError for a reply that cannot be."""
+        ...
+
+    def ask_objects(self, asked: ObjectRequest) -> None:
+        """Ask the object store; never waits, the answer is an input."""
         ...
 
 
@@ -110,7 +120,7 @@ class Life:
 
     def _drain(self) -> None:
         self._drain_is_due = False
-        leaving: list[tuple[Send | Respond | Diagnostic, Now]] = []
+        leaving: list[tuple[Leaving, Now]] = []
         try:
             for _ in range(min(len(self._inputs), BATCH_INPUTS_MAX)):
                 self._handle(self._inputs.popleft(), leaving)
@@ -129,9 +139,7 @@ class Life:
             self._drain_is_due = True
             self._loop.call_soon(self._drain)
 
-    def _handle(
-        self, waiting: Input | RungTimer, leaving: list[tuple[Send | Respond | Diagnostic, Now]]
-    ) -> None:
+    def _handle(self, waiting: Input | RungTimer, leaving: list[tuple[Leaving, Now]]) -> None:
         event: Input
         if isinstance(waiting, RungTimer):
             stands, payload = self.timers.take(waiting)
@@ -152,11 +160,11 @@ class Life:
         effect: Effect,
         now: Now,
         changes: list[Change],
-        leaving: list[tuple[Send | Respond | Diagnostic, Now]],
+        leaving: list[tuple[Leaving, Now]],
     ) -> None:
         """Timers act at once: they are seen by nobody, and the next input may cancel one."""
         match effect:
-            case Send() | Respond() | Diagnostic():
+            case Send() | Respond() | Diagnostic() | ObjectRequest() | VerifyStorage():
                 leaving.append((effect, now))
             case Write() | WriteLater() | Append() | AppendLater():
                 check_change(effect)
@@ -168,17 +176,19 @@ class Life:
             case _:
                 raise TypeError(f"the replica returned {effect!r}, which is no effect of the port")
 
-    def _let_leave(self, effect: Send | Respond | Diagnostic, now: Now) -> None:
+    def _let_leave(self, effect: Leaving, now: Now) -> None:
         if isinstance(effect, Send):
             self._outlets.send(effect.to, effect.body)
         elif isinstance(effect, Respond):
             self._outlets.respond(effect)
+        elif isinstance(effect, ObjectRequest):
+            self._outlets.ask_objects(effect)
+        elif isinstance(effect, VerifyStorage):
+            self._put(StorageVerified(tuple(self._storage.damaged_records())))
         else:
             self._log.write(effect.event, effect.fields, now)
 
-    def _fail(
-        self, error: Exception, leaving: Sequence[tuple[Send | Respond | Diagnostic, Now]]
-    ) -> None:
+    def _fail(self, error: Exception, leaving: Sequence[tuple[Leaving, Now]]) -> None:
         """End the life; of the batch only its diagnostics are told, to those who read the log."""
         self._drain_is_due = True
         for effect, now in leaving:

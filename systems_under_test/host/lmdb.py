@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections import deque
 from contextlib import contextmanager
 from hashlib import md5
 from itertools import groupby
@@ -147,6 +148,24 @@ class LmdbEngine:
         self._grown.clear()
         self._staged = 0
         self._durable = None
+
+    def damaged_records(self) -> Iterator[str]:
+        """Rows of the map and records of the files."""
+        with self._reading(), self._view().cursor() as cursor:
+            rows = [(bytes(row), bytes(sealed)) for row, sealed in cursor]
+        for row, sealed in rows:
+            table, found, key = row.partition(b"\0")
+            if not found or row.startswith(_FILES):
+                continue
+            try:
+                self._opened(table.decode(), _key(key, sealed), sealed)
+            except (StorageDamaged, UnicodeDecodeError):
+                yield f"{self._path}: row {row!r} has a bad checksum"
+        for file in self._files.values():
+            try:
+                deque(file.records(), maxlen=0)
+            except StorageDamaged as damage:
+                yield str(damage)
 
     def close(self) -> None:
         """Let go of the files; what is staged and not committed is lost."""

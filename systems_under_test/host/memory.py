@@ -83,6 +83,10 @@ class MemoryEngine:
             self._counters["changes"] += self._staged
             self._staged = 0
 
+    def damaged_records(self) -> Iterator[str]:
+        """None: nothing is at rest."""
+        return iter(())
+
     def close(self) -> None:
         """Forget everything."""
         self._tables.clear()

@@ -14,11 +14,12 @@ from systems_under_test.host.control import Control, take_standard_streams, wait
 from systems_under_test.host.http import HttpServer
 from systems_under_test.host.life import EXIT_STORAGE_DAMAGED, Life
 from systems_under_test.host.log import NodeLog
+from systems_under_test.host.objects import DirectoryStore
 from systems_under_test.host.opening import open_storage
 from systems_under_test.host.peers import Link
 from systems_under_test.host.storage import CommitFailed, StorageDamaged
 from systems_under_test.host.welcome import PeerServer
-from systems_under_test.replica import Place, Started, on_damage
+from systems_under_test.replica import ObjectAnswer, Place, Started, on_damage
 from systems_under_test.rng import Rng
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from systems_under_test.host.options import Address, HostOptions
     from systems_under_test.replica import (
         ClientRequest,
+        ObjectRequest,
         OnDamage,
         PeerMessage,
         Replica,
@@ -41,6 +43,7 @@ EXIT_DIRECTORY: Final = 73
 
 FIRST_LINKS_S_MAX: Final = 0.15
 """So long the first input waits for links, so that what it sends is not lost for want of one."""
+NO_OBJECTS: Final = "this host has no object store: start it with --objects DIRECTORY"
 BACKLOG: Final = 512
 
 
@@ -70,6 +73,8 @@ class Node:
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._tasks: list[asyncio.Task[None]] = []
         self._servers: list[asyncio.Server] = []
+        self._objects = DirectoryStore(options.objects) if options.objects is not None else None
+        self._asking: set[asyncio.Task[None]] = set()
         self._http = HttpServer(self)
         self._peers = PeerServer(
             place=self._place, incarnation=self._incarnation, inbox=self, log=log
@@ -103,6 +108,19 @@ class Node:
     def respond(self, reply: Respond) -> None:
         """Reply to a client."""
         self._http.respond(reply)
+
+    def ask_objects(self, asked: ObjectRequest) -> None:
+        """Ask the object store in a thread of its own; the answer comes as an input."""
+        if self._objects is None:
+            answer = ObjectAnswer(asked.verb, asked.name, "failed", reason=NO_OBJECTS)
+            self._loop.call_soon(self._life.offer, answer)
+            return
+        asking = asyncio.create_task(self._ask_objects(self._objects, asked))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+
+    async def _ask_objects(self, store: DirectoryStore, asked: ObjectRequest) -> None:
+        self._life.offer(await asyncio.to_thread(store.perform, asked))
 
     def offer(self, event: ClientRequest | PeerMessage) -> bool:
         """Take an input for the replica."""
@@ -172,9 +190,10 @@ class Node:
                 task.cancel()
 
     async def _close(self) -> None:
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._asking]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for server in self._servers:
             server.close()
         self._http.close()

@@ -67,6 +67,8 @@ class HostOptions:
     lives: int
     """How often the node was started before, as far as whoever starts it knows: what its directory
     says may have been lost with its disk."""
+    objects: Path | None
+    """The directory that the nodes share as an object store; without one there is none."""
     disk: Path | None
     """The file by which its disk is spoilt, see `host.disk`; without one it never is."""
     control: bool
@@ -117,6 +119,7 @@ def parse_options(arguments: Sequence[str]) -> HostOptions:
         seed=given.seed,
         clock=clock,
         lives=given.lives,
+        objects=given.objects,
         disk=given.disk,
         control=given.control,
         reuse_port=given.reuse_port,
@@ -152,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="of the node's random choices (%(default)s)")
     add("--clock", default="0,0,0", metavar="SINCE_NS,WALL_OFFSET_NS,RATE_PPM", help=_CLOCK_HELP)
     add("--lives", type=int, default=0, metavar="N", help="it was started so often before")
+    add("--objects", type=Path, metavar="DIRECTORY", help="the nodes' object store")
     add("--disk", type=Path, metavar="FILE", help="how the node's disk behaves, and its counts")
     add("--control", action="store_true", help="commands on standard input; wait for 'go' first")
     add("--reuse-port", action="store_true", help="the ports are held by whoever starts the node")

@@ -19,6 +19,7 @@ from systems_under_test.host.synced import FRAME_HEADER, FRAME_HEADER_BYTES, HEA
 from systems_under_test.replica import StorageDamaged
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 FILE: Final = "store.pages"
@@ -43,10 +44,15 @@ class PageSums:
 
     def verify(self) -> None:
         """Compare every page that the log does not hold. Raises StorageDamaged naming the first."""
+        for damage in self.damaged_pages():
+            raise StorageDamaged(damage)
+
+    def damaged_pages(self) -> Iterator[str]:
+        """Every page that the log does not hold and whose checksum is another."""
         held = pages_in(self._log)
         for number, known in enumerate(self._sums, 1):
             if number not in held and self._sum(number) != known:
-                raise StorageDamaged(f"{self._database}: page {number} has a bad checksum")
+                yield f"{self._database}: page {number} has a bad checksum"
 
     def renew(self, page_bytes: int) -> None:
         """The log has been taken in: note the sums of its pages, durably. Raises OSError."""

@@ -7,6 +7,7 @@ files are synced before it: so a state of the tables never speaks of a record th
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -142,6 +143,22 @@ class SqliteEngine:
         self._grown.clear()
         self._staged = 0
         self._durable = None
+
+    def damaged_records(self) -> Iterator[str]:
+        """Pages of the database, rows and records, as they are on the disk or in memory now."""
+        yield from self._sums.damaged_pages()
+        with self._reading():
+            rows = self._db.execute("SELECT name, key, value FROM entries").fetchall()
+        for table, key, sealed in rows:
+            try:
+                self._verified(table, key, sealed)
+            except StorageDamaged as damage:
+                yield str(damage)
+        for file in self._files.values():
+            try:
+                deque(file.records(), maxlen=0)
+            except StorageDamaged as damage:
+                yield str(damage)
 
     def close(self) -> None:
         """Let go of the files; what is staged and not committed is lost."""

@@ -20,7 +20,7 @@ from systems_under_test.replica import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 Change = Write | WriteLater | Append | AppendLater
@@ -52,6 +52,10 @@ class Engine(Storage, Protocol):
 
     def commit(self) -> None:
         """Commit what is staged; nothing staged: nothing done. Raises CommitFailed."""
+        ...
+
+    def damaged_records(self) -> Iterator[str]:
+        """File and record of everything stored that has a bad checksum, looked at now."""
         ...
 
     def close(self) -> None:

@@ -8,6 +8,8 @@
     POST   /txn               a list of [verb, key, value]; {"txn", "slot"}
     GET    /status /dump
     POST   /admin/handover?to=n2    /admin/add?node=n3    /admin/remove?node=n3
+    POST   /admin/scrub    /admin/backup
+    POST   /admin/restore?to=1767225600000    {"slot", "time", "keys"} as of then, in ms
 
 The header `x-lineal-request: session/sequence` makes a repetition harmless. An error is a JSON
 object with a sentence and `definite`: true only where the request surely never takes effect.
@@ -36,8 +38,10 @@ REQUEST_HEADER: Final = "x-lineal-request"
 LEADER_HEADER: Final = "x-lineal-leader"
 JSON_TYPE: Final = {"content-type": "application/json"}
 PAGES: Final = ("/status", "/dump")
-ORDERS: Final = {"handover": "to", "add": "node", "remove": "node"}
+ORDERS: Final = {"handover": "to", "add": "node", "remove": "node", "scrub": "", "backup": ""}
+"""Each with the name of what it takes."""
 SESSION_CHARACTERS_MAX: Final = 100
+MS_DIGITS_MAX: Final = 16
 SEQUENCE_MAX: Final = 2**62
 
 _decode = msgspec.json.Decoder().decode
@@ -85,6 +89,13 @@ class Order:
     node: str
 
 
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """The state as it was at a time of the log, in nanoseconds."""
+
+    time: int
+
+
 class Refused(Exception):
     """A request that cannot be carried out; nothing was stored or sent."""
 
@@ -96,7 +107,9 @@ class Refused(Exception):
         self.headers = {**JSON_TYPE, **(headers or {})}
 
 
-def parse(request: ClientRequest, configuration: Configuration) -> Read | Write | Page | Order:
+def parse(
+    request: ClientRequest, configuration: Configuration
+) -> Read | Write | Page | Order | Restore:
     """What the client asks for. Raises Refused with the status and the sentence."""
     path, _, query = request.target.partition("?")
     if path in PAGES:
@@ -120,6 +133,9 @@ def parse(request: ClientRequest, configuration: Configuration) -> Read | Write 
         case ["", "txn"]:
             _only(request, "POST")
             return _write(request, _transaction(request.body, configuration), "txn")
+        case ["", "admin", "restore"]:
+            _only(request, "POST")
+            return _restore(query)
         case ["", "admin", order] if order in ORDERS:
             _only(request, "POST")
             return _order(order, query)
@@ -214,10 +230,26 @@ def _transaction(body: bytes, configuration: Configuration) -> Steps:
 def _order(order: str, query: str) -> Order:
     asked = dict(parse_qsl(query, keep_blank_values=True))
     name = ORDERS[order]
+    if not name and not asked:
+        return Order(order, "")
     node = asked.pop(name, "")
     if asked or (order != "handover" and not node):
         raise Refused(400, f"/admin/{order} takes ?{name}=node, not ?{query}")
     return Order(order, node)
+
+
+def _restore(query: str) -> Restore:
+    asked = dict(parse_qsl(query, keep_blank_values=True))
+    to = asked.pop("to", "")
+    if asked or not to.isdecimal() or len(to) > MS_DIGITS_MAX:
+        raise Refused(400, f"/admin/restore takes ?to=milliseconds since 1970, not ?{query}")
+    return Restore((int(to) + 1) * 1_000_000 - 1)
+
+
+def restored(slot: int, time: int, keys: Mapping[bytes, bytes]) -> bytes:
+    """The body of a restored state; `time` in milliseconds."""
+    found = {key.decode(): _decode(value) for key, value in sorted(keys.items())}
+    return _json({"slot": slot, "time": time // 1_000_000, "keys": found})
 
 
 def error(sentence: str, *, definite: bool) -> bytes:

@@ -219,6 +219,8 @@ class Clients:
         problem = None
         if order.node and order.node not in node.nodes:
             problem = f"there is no node {order.node}; there are {', '.join(node.nodes)}"
+        elif order.order in ("scrub", "backup"):
+            self._look_after(step, order.order)
         elif order.order != "handover":
             problem = leadership.reconfiguration.order(order.order, order.node)
         elif order.node != node.name and not handover.successor(node, order.node):
@@ -231,6 +233,15 @@ class Clients:
             step.send(origin, Answered(number, status, content, 0))
         if problem is None and order.order == "handover" and order.node != node.name:
             self.hand_over(step, order.node)
+
+    def _look_after(self, step: Step, order: str) -> None:
+        """Put a mark into the log for the scrubber, or archive what is chosen up to now."""
+        leadership = self._node.leadership
+        assert leadership is not None
+        if order == "scrub":
+            self._node.scrubber.begin(step)
+        else:
+            self._node.archiver.want(leadership.propose(step, commands.NOOP))
 
     def hand_over(self, step: Step, wanted: str) -> None:
         """As leader, make way."""

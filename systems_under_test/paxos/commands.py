@@ -17,6 +17,8 @@ import msgspec
 NOOP: Final = b"n"
 COMMAND: Final = b"c"
 REGROUP: Final = b"g"
+MARK: Final = b"m"
+"""Where the scrubber compares the replicas."""
 
 NULL: Final = b"null"
 VERBS: Final = ("r", "w", "append", "concat", "cas")

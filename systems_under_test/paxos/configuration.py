@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CHOICES: Final = {"engine": ("memory", "sqlite", "lmdb"), "reads": ("lease", "quorum", "eventual")}
-SWITCHES: Final = ("redirect", "repair", "step_down")
+SWITCHES: Final = ("archive", "redirect", "repair", "step_down")
 MAYBE_ZERO: Final = ("log_replicas", "handover_every_ms", "drift_ppm")
 MILLISECONDS_MAX: Final = 3_600_000
 MILLION: Final = 1_000_000
@@ -62,6 +62,26 @@ class Configuration:
         256, "After so many applied slots the state is made durable.", "slots"
     )
     batch_bytes: int = _option(1 << 18, "The most that one message of values carries.", "bytes")
+    archive: bool = _option(
+        False, "Whether the leader brings the log into the object store of its host.", "on/off"
+    )
+    archive_every_ms: int = _option(
+        1_000, "What was chosen waits for so long at most to be archived.", "ms"
+    )
+    archive_segment_slots: int = _option(
+        500, "So many slots are archived at once, however short they have waited.", "slots"
+    )
+    archive_snapshot_slots: int = _option(
+        5_000, "A snapshot is archived after so many slots of segments.", "slots"
+    )
+    archive_lag_slots: int = _option(
+        100_000,
+        "The log keeps so many slots for an archive out of reach, then leaves a gap.",
+        "slots",
+    )
+    archive_keep_ms: int = _option(
+        3_600_000, "The retention window: to each second in it can be restored.", "ms"
+    )
     request_window: int = _option(16, "Results that are remembered for each session.", "requests")
     session_ttl_ms: int = _option(
         600_000, "An idle session is forgotten after so long on the log's own time.", "ms"

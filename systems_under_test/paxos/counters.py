@@ -47,3 +47,8 @@ class Counters(msgspec.Struct):
     members_added: int = 0
     members_removed: int = 0
     messages_not_understood: int = 0
+    objects_written: int = 0
+    objects_failed: int = 0
+    scrubs: int = 0
+    damage_found: int = 0
+    restores: int = 0

@@ -79,7 +79,7 @@ class Leadership:
             entry = recovered.get(slot)
             if entry is None:
                 node.counters.holes_filled += 1
-                entry = Entry(self.ballot, node.learner.time, NOOP)
+                entry = Entry(self.ballot, self._time_before(slot), NOOP)
             node.counters.slots_recovered += 1
             node.log.put(step, slot, Entry(self.ballot, entry.time, entry.payload))
         node.log.last = max(recovered, default=first - 1)
@@ -95,7 +95,7 @@ class Leadership:
         """Put a value into the next slot and send it; the slot."""
         node = self._node
         slot = node.log.last + 1
-        time = max(node.learner.time, step.wall)
+        time = max(self._time_before(slot), step.wall)
         node.counters.slots_proposed += 1
         node.log.put(step, slot, Entry(self.ballot, time, payload))
         node.acceptor.hold_as_leader(step, self.ballot)
@@ -104,6 +104,12 @@ class Leadership:
         self._send_values(step)
         self.advance(step)
         return slot
+
+    def _time_before(self, slot: int) -> int:
+        """The latest stamp below a slot: stamps never go back, whatever a leader's clock does, so
+        that the log up to a time is a prefix of it."""
+        before = self._node.log.entries.get(slot - 1)
+        return max(self._node.learner.time, before.time if before is not None else 0)
 
     def _send_values(self, step: Step) -> None:
         for name, peer in self.peers.items():

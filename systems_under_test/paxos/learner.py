@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from systems_under_test.paxos import commands
-from systems_under_test.paxos.commands import COMMAND, REGROUP
+from systems_under_test.paxos.commands import COMMAND, MARK, REGROUP
 from systems_under_test.paxos.log import group_in
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class Learner:
             group = group_in(entry.payload)
             assert group is not None
             step.log("group-chosen", id=group.id, members=[m.node for m in group.members])
+        elif kind == MARK:
+            node.scrubber.on_mark(step, slot)
 
     def _store_head(self, step: Step) -> None:
         """The head goes with the state that this input wrote."""

@@ -175,6 +175,14 @@ class Administer(Message, frozen=True, tag="administer"):
     role: str
 
 
+class Scrubbed(Message, frozen=True, tag="scrubbed"):
+    """At the mark in this slot: (table, key, checksum) of each row; what the host found damaged."""
+
+    slot: int
+    rows: tuple[tuple[str, bytes, int], ...]
+    damage: tuple[str, ...]
+
+
 AnyMessage = (
     Ask
     | Silent
@@ -191,6 +199,7 @@ AnyMessage = (
     | Answered
     | NotLeading
     | Administer
+    | Scrubbed
 )
 
 _encoder = msgspec.msgpack.Encoder()

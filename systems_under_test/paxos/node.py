@@ -15,12 +15,14 @@ from systems_under_test.paxos.state_machine import StateMachine
 
 if TYPE_CHECKING:
     from systems_under_test.paxos.acceptor import Acceptor
+    from systems_under_test.paxos.archiver import Archiver
     from systems_under_test.paxos.clients import Clients
     from systems_under_test.paxos.configuration import Configuration
     from systems_under_test.paxos.election import Election
     from systems_under_test.paxos.leadership import Leadership
     from systems_under_test.paxos.learner import Learner
     from systems_under_test.paxos.messages import AnyMessage
+    from systems_under_test.paxos.scrub import Scrubber
     from systems_under_test.paxos.snapshots import Snapshots
     from systems_under_test.paxos.step import Step
     from systems_under_test.replica import Place
@@ -57,6 +59,8 @@ class Node:
     learner: Learner
     snapshots: Snapshots
     clients: Clients
+    archiver: Archiver
+    scrubber: Scrubber
 
     def __init__(
         self, step: Step, place: Place, configuration: Configuration, bug: str | None, life: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from systems_under_test.paxos import api, clients, election, leadership, names, status
+from systems_under_test.paxos import api, archiver, clients, election, leadership, names, status
 from systems_under_test.paxos import messages as m
 from systems_under_test.paxos.acceptor import Acceptor
 from systems_under_test.paxos.api import (
@@ -14,17 +14,26 @@ from systems_under_test.paxos.api import (
     Page,
     Read,
     Refused,
+    Restore,
     Write,
 )
+from systems_under_test.paxos.archiver import Archiver
 from systems_under_test.paxos.clients import Clients
 from systems_under_test.paxos.configuration import MS, configure
 from systems_under_test.paxos.election import Election
 from systems_under_test.paxos.learner import Learner
 from systems_under_test.paxos.messages import NO_BALLOT
 from systems_under_test.paxos.node import Node
+from systems_under_test.paxos.scrub import Scrubber
 from systems_under_test.paxos.snapshots import Snapshots
 from systems_under_test.paxos.step import Step
-from systems_under_test.replica import ClientRequest, PeerMessage, Started
+from systems_under_test.replica import (
+    ClientRequest,
+    ObjectAnswer,
+    PeerMessage,
+    Started,
+    StorageVerified,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -70,6 +79,10 @@ class PaxosReplica:
             _on_message(node, step, event)
         elif isinstance(event, ClientRequest):
             _on_request(node, step, event)
+        elif isinstance(event, ObjectAnswer):
+            node.archiver.on_answer(step, event)
+        elif isinstance(event, StorageVerified):
+            node.scrubber.on_verified(step, event.damage)
         else:
             _on_timer(node, step, event)
         return step.effects
@@ -83,6 +96,9 @@ class PaxosReplica:
         node.acceptor = Acceptor(step, node)
         node.election = Election(node, step.mono)
         node.clients = Clients(node)
+        node.archiver = Archiver(node)
+        node.scrubber = Scrubber(node)
+        node.archiver.arm(step)
         node.damage = started.damage
         node.election.arm(step)
         if node.configuration.handover_every_ms:
@@ -110,7 +126,9 @@ def _on_request(node: Node, step: Step, event: ClientRequest) -> None:
         body = api.error(str(refused), definite=True)
         step.respond(event.id, refused.status, refused.headers, body)
         return
-    if not isinstance(asked, Page):
+    if isinstance(asked, Restore):
+        node.archiver.restore(step, event.id, asked.time)
+    elif not isinstance(asked, Page):
         node.clients.begin(step, event.id, asked)
     elif asked.path == "/dump":
         step.respond(event.id, 200, JSON_TYPE, api.page(status.dump(node, step)))
@@ -119,8 +137,10 @@ def _on_request(node: Node, step: Step, event: ClientRequest) -> None:
         step.respond(event.id, code, JSON_TYPE, api.page(status.status(node, step)))
 
 
-def _is_for_the_leader(asked: Read | Write | Page | Order) -> bool:
-    return not isinstance(asked, Page) and not (isinstance(asked, Read) and not asked.strong)
+def _is_for_the_leader(asked: Read | Write | Page | Order | Restore) -> bool:
+    return not isinstance(asked, Page | Restore) and not (
+        isinstance(asked, Read) and not asked.strong
+    )
 
 
 def _elsewhere(node: Node, target: str) -> Refused:
@@ -142,6 +162,9 @@ def _on_timer(node: Node, step: Step, event: TimerFired) -> None:
     elif event.name == leadership.HEARTBEAT:
         if node.leadership is not None:
             node.leadership.on_heartbeat(step)
+            node.scrubber.on_timer(step)
+    elif event.name == archiver.ARCHIVE:
+        node.archiver.on_timer(step)
     elif event.name == clients.DEADLINES:
         node.clients.on_timer(step)
     elif event.name == HAND_OVER:
@@ -197,5 +220,6 @@ _RECEIVE: dict[type, Callable[[Node, Step, str, Any], None]] = {
     m.Forward: lambda node, step, sender, it: node.clients.on_forward(step, sender, it),
     m.Answered: lambda node, step, sender, it: node.clients.on_answered(step, it),
     m.NotLeading: lambda node, step, sender, it: node.clients.not_leading(step, it.number),
+    m.Scrubbed: lambda node, step, sender, it: node.scrubber.on_scrubbed(step, sender, it),
     m.Administer: lambda node, step, sender, it: node.clients.on_administer(step, sender, it),
 }

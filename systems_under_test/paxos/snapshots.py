@@ -106,7 +106,7 @@ class Snapshots:
             reverse=True,
         )
         if len(checkpoints) > 1:
-            self.truncate(step, checkpoints[1])
+            self.truncate(step, node.archiver.limit(checkpoints[1]))
         for name, peer in leadership.peers.items():
             if peer.next <= node.log.start or name in self._sending:
                 self._send(step, leadership, name, peer)

@@ -43,6 +43,8 @@ def status(node: Node, step: Step) -> dict[str, Any]:
         "replica": node.acceptor.replica,
         "stores": node.stores,
         "damage": node.damage,
+        "archive": node.archiver.status(),
+        "scrub": node.scrubber.report,
         "group": {
             "id": newest.id,
             "since": node.groups.pending[-1][0] if node.groups.pending else node.groups.base_slot,

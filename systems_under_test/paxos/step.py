@@ -5,12 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from systems_under_test.paxos.messages import AnyMessage, seal
-from systems_under_test.replica import Diagnostic, Respond, Send, SetTimer, Write, WriteLater
+from systems_under_test.replica import (
+    Diagnostic,
+    ObjectRequest,
+    Respond,
+    Send,
+    SetTimer,
+    VerifyStorage,
+    Write,
+    WriteLater,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from systems_under_test.replica import Effect, Turn, Wire
+    from systems_under_test.replica import Effect, ObjectVerb, Turn, Wire
 
 
 class Step:
@@ -33,14 +42,15 @@ class Step:
         return self.storage.get(table, key)
 
     def scan(self, table: str) -> Iterator[tuple[bytes, bytes]]:
-        """All entries of a table in order; only while this input has written none of them."""
-        assert not any(written == table for written, _ in self._written), (
-            f"a scan of {table} would not see what this input writes to it"
-        )
-        return self.storage.scan(table)
+        """All entries of a table in order, as they will be after this input."""
+        if not self.wrote(table):
+            return self.storage.scan(table)
+        rows: dict[bytes, bytes | None] = dict(self.storage.scan(table))
+        rows |= {key: value for (name, key), value in self._written.items() if name == table}
+        return ((key, value) for key, value in sorted(rows.items()) if value is not None)
 
     def wrote(self, table: str) -> bool:
-        """Whether this input has written to a table, so that it cannot be scanned."""
+        """Whether this input has written to a table."""
         return any(written == table for written, _ in self._written)
 
     def write(self, table: str, key: bytes, value: bytes | None, *, durable: bool = True) -> None:
@@ -55,6 +65,14 @@ class Step:
     def respond(self, request: int, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Answer a client."""
         self.effects.append(Respond(request, status, headers, body))
+
+    def ask_objects(self, verb: ObjectVerb, name: str, content: bytes = b"") -> None:
+        """Ask the object store; the answer is an input."""
+        self.effects.append(ObjectRequest(verb, name, content))
+
+    def verify_storage(self) -> None:
+        """Have the host look at everything at rest; the answer is an input."""
+        self.effects.append(VerifyStorage())
 
     def set_timer(self, name: str, delay: int) -> None:
         """Fire after so many nanoseconds of the node's monotonic clock."""

@@ -66,6 +66,8 @@ def node_command(
     command += ["--engine", spec.engine, "--directory", str(directory), f"--seed={spec.seed}"]
     command += ["--client", _text(client), "--listen", _text(listen)]
     command += [f"--clock={clock.since_ns},{clock.wall_offset_ns},{clock.rate_ppm}"]
+    if spec.objects is not None:
+        command += ["--objects", str(spec.objects)]
     if lives:
         command += ["--lives", str(lives)]
     if disk is not None:

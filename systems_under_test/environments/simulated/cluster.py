@@ -14,6 +14,7 @@ from systems_under_test.environments.simulated.calls import REFUSED, TIMED_OUT, 
 from systems_under_test.environments.simulated.kernel import Kernel
 from systems_under_test.environments.simulated.network import Network
 from systems_under_test.environments.simulated.node import SimulatedNode
+from systems_under_test.environments.simulated.objects import SimulatedObjects
 from systems_under_test.environments.simulated.options import SimulationOptions
 from systems_under_test.replica import Place
 from systems_under_test.rng import Rng
@@ -46,6 +47,7 @@ class SimulatedCluster:
         self._kernel = Kernel()
         self._clients = rng.stream("clients")
         self._network = Network(self._kernel, options, rng.stream("net"))
+        self.objects = SimulatedObjects(self._kernel, options, rng.stream("objects"))
         self.nodes: Mapping[str, SimulatedNode] = {
             name: SimulatedNode(
                 spec,
@@ -54,6 +56,7 @@ class SimulatedCluster:
                 options,
                 self._kernel,
                 self._network,
+                self.objects,
                 rng.stream(name),
             )
             for name in spec.nodes

@@ -147,14 +147,16 @@ class Disk:
         for index in range(len(at.frames) if at is not None else 0):
             yield at.open(index, checked=self.checked)  # type: ignore[union-attr]
 
-    def verify(self) -> None:
-        """Look at the checksum of every record. Raises StorageDamaged for the first bad one."""
+    def damaged_records(self) -> Iterator[str]:
+        """File and record of everything that has a bad checksum."""
         for table in self._tables.values():
             for key in table.keys:
-                table.open(key, table.frames[key])
+                if table.frames[key][:_CHECKSUM] != _sum_of(table.frames[key], crc32(key)):
+                    yield f"table {table.name!r}, key {key!r}: the checksum does not match"
         for file in self._files.values():
-            for index in range(len(file.frames)):
-                file.open(index)
+            for index, frame in enumerate(file.frames):
+                if frame[:_CHECKSUM] != _sum_of(frame, index):
+                    yield f"file {file.name!r}, record {index}: the checksum does not match"
 
     # --- what the host does ---
 
@@ -361,6 +363,10 @@ class Disk:
                 file.frames.append(_checksum(value, len(file.frames)) + value)
             else:
                 step[0].put(step[1], step[3])
+
+
+def _sum_of(frame: bytes, seed: int) -> bytes:
+    return _checksum(frame[_CHECKSUM:], seed)
 
 
 def _checksum(value: bytes, seed: int) -> bytes:

@@ -26,11 +26,14 @@ from systems_under_test.replica import (
     CancelTimer,
     ClientRequest,
     Diagnostic,
+    ObjectRequest,
     PeerMessage,
     Respond,
     Send,
     SetTimer,
+    StorageVerified,
     Turn,
+    VerifyStorage,
     Write,
     WriteLater,
 )
@@ -47,13 +50,14 @@ if TYPE_CHECKING:
     from systems_under_test.replica import Effect, Input, Now, Replica
     from systems_under_test.rng import Rng
 
-    Departure = tuple[Channel, bytes] | Call | bytes
-    """What leaves: a message, the reply to a call, or a line of the log."""
+    Departure = tuple[Channel, bytes] | Call | bytes | ObjectRequest | VerifyStorage
+    """What leaves: a message, the reply to a call, a line of the log, or what the host is asked."""
 
 # Tuples: a union is built anew each time that it is written, and asked more slowly.
 _TIMERS = (SetTimer, CancelTimer)
 _CHANGES = (Write, Append, WriteLater, AppendLater)
 _DURABLE = (Write, Append)
+_ASKED = (ObjectRequest, VerifyStorage)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
@@ -90,7 +94,7 @@ class Life:
         self.incarnation = incarnation
         self.died_at = NEVER
         self.paused = False
-        self.timers = Timers(node.kernel, node.clock, self._offer)
+        self.timers = Timers(node.kernel, node.clock, self.offer)
         self._replica = replica
         self._rng = rng
         self._kernel = node.kernel
@@ -118,7 +122,7 @@ class Life:
 
     def receive(self, sender: str, incarnation: int, payload: bytes) -> None:
         """A message has arrived, in bytes."""
-        self._offer(PeerMessage(sender, incarnation, _decode(payload)))
+        self.offer(PeerMessage(sender, incarnation, _decode(payload)))
 
     def serve(self, call: Call) -> None:
         """A client's request has arrived."""
@@ -126,7 +130,7 @@ class Life:
         self._calls[call.number] = call
         asked = call.request
         headers = dict(asked.headers)
-        self._offer(ClientRequest(call.number, asked.method, asked.target, headers, asked.body))
+        self.offer(ClientRequest(call.number, asked.method, asked.target, headers, asked.body))
 
     def resume(self) -> None:
         """Go on: first with a commit that ended meanwhile, then with what has arrived."""
@@ -137,7 +141,7 @@ class Life:
         if self._inbox:
             self._kernel.push(self._kernel.now, self._drain, None)
 
-    def _offer(self, item: Input | RungTimer) -> None:
+    def offer(self, item: Input | RungTimer) -> None:
         """Handle an input now, or keep it while the process stands still or has older ones."""
         if not self._inbox and not self._blocked():
             self._handle(item)
@@ -204,6 +208,8 @@ class Life:
                     before = len(leaving)
                 changes.append(effect)
                 durable = durable or isinstance(effect, _DURABLE)
+            elif isinstance(effect, _ASKED):
+                leaving.append(effect)
             else:
                 raise ContractBroken(f"{effect!r} is no effect")
         return Sorted(leaving, changes, timers, before, durable and self.node.durable)
@@ -250,11 +256,20 @@ class Life:
                 node.network.send(channel, self, payload, time)
             elif isinstance(departure, bytes):
                 node.log.add(time, departure)
+            elif isinstance(departure, ObjectRequest):
+                node.objects.ask(self, departure, time)
+            elif isinstance(departure, VerifyStorage):
+                self._kernel.push(time, self._verify, None)
             else:
                 departure.departure = time
                 delay = options.client_latency.draw(node.clients)
                 self._kernel.push(time + delay, self._reply_arrives, departure)
         self._last_departure = time
+
+    def _verify(self, _: None) -> None:
+        """Look at the disk for the replica."""
+        if self.died_at == NEVER:
+            self.offer(StorageVerified(tuple(self.node.disk.damaged_records())))
 
     def _reply_arrives(self, call: Call) -> None:
         """A reply has reached the client, if it had left before the process died."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from systems_under_test.environments.simulated.disk import Change
     from systems_under_test.environments.simulated.kernel import Kernel
     from systems_under_test.environments.simulated.network import Channel, Network
+    from systems_under_test.environments.simulated.objects import SimulatedObjects
     from systems_under_test.environments.simulated.options import SimulationOptions
     from systems_under_test.replica import OnDamage, Replica
     from systems_under_test.rng import Rng
@@ -46,11 +47,13 @@ class SimulatedNode:
         options: SimulationOptions,
         kernel: Kernel,
         network: Network,
+        objects: SimulatedObjects,
         rng: Rng,
     ) -> None:
         self.options = options
         self.kernel = kernel
         self.network = network
+        self.objects = objects
         self.channels: dict[str, Channel] = {}
         self.durable = spec.engine != "memory"
         self.count = 0
@@ -110,15 +113,12 @@ class SimulatedNode:
         self.disk.checked = policy != "ignore"
         if policy != "set-aside" or not self.disk.damaged:
             return ""
-        try:
-            self.disk.verify()
-        except StorageDamaged as damage:
+        damage = next(self.disk.damaged_records(), "")
+        self.disk.damaged = False
+        if damage:
             self.disk.wipe()
-            self._note("damage set aside", reason=str(damage))
-            return str(damage)
-        finally:
-            self.disk.damaged = False
-        return ""
+            self._note("damage set aside", reason=damage)
+        return damage
 
     def kill(self) -> None:
         """End the process; what it wrote survives."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _LAN: Final = Exponential(200_000, 1_000_000)
 _NEAR: Final = Uniform(1_000, 20_000)
 _SYNC: Final = Uniform(100_000, 2_000_000)
+_OBJECTS: Final = Uniform(5_000_000, 50_000_000)
 _PERFECT: Final = LinkQuality()
 
 
@@ -27,6 +28,8 @@ class SimulationOptions:
     """What a request takes to a node, and its reply back. Short: long ones hide anomalies."""
     commit_latency: Latency = _SYNC
     """What a durable commit takes, in nanoseconds."""
+    object_latency: Latency = _OBJECTS
+    """What a request to the object store takes until its answer is there, in nanoseconds."""
     effect_gap: Latency = _NEAR
     """What passes between two effects of one batch; a crash can strike in every gap."""
     baseline: LinkQuality = _PERFECT

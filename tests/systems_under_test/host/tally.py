@@ -66,6 +66,8 @@ class Tally:
                 return []
             case ClientRequest():
                 return self._answer(event, turn)
+            case _:
+                raise AssertionError(f"{event} answers what was never asked")
 
     def _answer(self, request: ClientRequest, turn: Turn) -> Sequence[Effect]:
         path, _, query = request.target.partition("?")

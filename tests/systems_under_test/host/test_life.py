@@ -27,6 +27,7 @@ from systems_under_test.replica import (
     Diagnostic,
     Effect,
     Input,
+    ObjectRequest,
     PeerMessage,
     Respond,
     Send,
@@ -58,6 +59,9 @@ class Witness:
 
     def respond(self, reply: Respond) -> None:
         self.seen.append(("respond", reply.request))
+
+    def ask_objects(self, asked: ObjectRequest) -> None:
+        self.seen.append(("objects", asked.verb, asked.name))
 
 
 class WitnessedEngine(MemoryEngine):

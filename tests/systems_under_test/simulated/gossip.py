@@ -51,6 +51,8 @@ class Gossip:
                 self.count += 1
                 stored = self.count.to_bytes(8, "big")
                 return [Write("state", b"count", stored), Respond(id, 200, {}, stored)]
+            case _:
+                raise AssertionError(f"{event} answers what was never asked")
 
     def note(self, turn: Turn, event: str, count: int) -> Diagnostic:
         return Diagnostic(event, {"count": count, "drawn": turn.rng.below(1000)})
