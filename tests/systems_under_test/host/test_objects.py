@@ -62,7 +62,7 @@ def test_an_object_moved_to_another_name_is_damaged(tmp_path: Path) -> None:
 def test_a_name_that_leaves_the_directory_is_refused(tmp_path: Path, name: str) -> None:
     store = DirectoryStore(tmp_path / "objects")
     for verb in ("put", "get", "delete"):
-        answer = store.perform(ObjectRequest(verb, name, b""))  # type: ignore[arg-type]
+        answer = store.perform(ObjectRequest(verb, name, b""))
         assert (answer.status, "a name has parts" in answer.reason) == ("failed", True)
     assert list(tmp_path.iterdir()) == []
 
