@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from checker.models.model import Specification
     from checker.verdict import Budget
 
-SHARES_MAX: Final = 64
+SHARES_MAX: Final = 32
 LOOK_EVERY_S: Final = 0.5
 """How often, while shares are out, it is looked whether the budget is spent."""
 

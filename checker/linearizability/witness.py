@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 OPERATIONS_MAX: Final = 20_000
 """A longer history before the culprit is not made smaller."""
 TWIN_STEPS: Final = 20_000
+ORDERS_STEPS: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def witness(problem: Problem, number: int, result: SearchResult, budget: SearchB
         tuple(problem.history[row] for row in relaxing.rows),
         configurations,
         relaxed,
-        orders.longest(relaxed, problem.model, steps_max=TWIN_STEPS),
+        orders.longest(relaxed, problem.model, steps_max=ORDERS_STEPS),
         refuted=agreed,
     )
 

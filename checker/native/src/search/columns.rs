@@ -8,7 +8,8 @@ use pyo3::types::PyBytes;
 use super::schedule::Columns;
 use super::table::FastMap;
 
-/// Columns copied out of their buffers, so that the search runs without the interpreter.
+/// The rows of some objects, copied out of their buffers so that the search runs without the
+/// interpreter. They are numbered anew in the order in which they were given.
 pub struct Owned {
     call: Vec<i64>,
     ret: Vec<i64>,
@@ -17,17 +18,24 @@ pub struct Owned {
 }
 
 impl Owned {
-    pub fn new(
+    pub fn of_rows(
         py: Python<'_>,
         wide: [&PyBuffer<i64>; 3],
         action: &PyBuffer<i32>,
+        rows: &[u32],
     ) -> PyResult<Self> {
-        let [call, ret, process] = wide.map(|column| numbers(py, column));
+        let length = action.item_count();
+        if wide.iter().any(|column| column.item_count() != length) {
+            return Err(PyValueError::new_err(
+                "these columns do not belong together",
+            ));
+        }
+        let [call, ret, process] = wide.map(|column| gathered(py, column, rows));
         Ok(Owned {
             call: call?,
             ret: ret?,
             process: process?,
-            action: numbers(py, action)?,
+            action: gathered(py, action, rows)?,
         })
     }
 
@@ -40,14 +48,10 @@ impl Owned {
         }
     }
 
-    /// Refuses columns of unequal length, and numbers that point outside.
-    pub fn refuse_bad(&self, rows: &[u32], ends: &[u32], actions: usize) -> PyResult<()> {
-        let length = self.call.len();
-        let equal = [self.ret.len(), self.process.len(), self.action.len()];
-        let fits = equal.iter().all(|&other| other == length)
-            && rows.iter().all(|&row| (row as usize) < length)
-            && ends.windows(2).all(|pair| pair[0] <= pair[1])
-            && ends.last().map_or(0, |&end| end as usize) <= rows.len()
+    /// Refuses groups that end outside or are not in order of invocation, and unknown actions.
+    pub fn refuse_bad(&self, ends: &[u32], actions: usize) -> PyResult<()> {
+        let fits = ends.windows(2).all(|pair| pair[0] <= pair[1])
+            && ends.last().map_or(0, |&end| end as usize) <= self.call.len()
             && self
                 .action
                 .iter()
@@ -55,11 +59,9 @@ impl Owned {
         let in_order = || {
             let mut from = 0;
             ends.iter().all(|&end| {
-                let group = &rows[from..end as usize];
+                let group = &self.call[from..end as usize];
                 from = end as usize;
-                group
-                    .windows(2)
-                    .all(|p| self.call[p[0] as usize] <= self.call[p[1] as usize])
+                group.windows(2).all(|pair| pair[0] <= pair[1])
             })
         };
         if fits && in_order() {
@@ -69,6 +71,19 @@ impl Owned {
             "these columns do not belong together",
         ))
     }
+}
+
+fn gathered<T: Element + Copy>(
+    py: Python<'_>,
+    column: &PyBuffer<T>,
+    rows: &[u32],
+) -> PyResult<Vec<T>> {
+    let cells = column
+        .as_slice(py)
+        .ok_or_else(|| PyValueError::new_err("a column lies in one piece"))?;
+    let values = rows.iter().map(|&row| Some(cells.get(row as usize)?.get()));
+    let values: Option<Vec<T>> = values.collect();
+    values.ok_or_else(|| PyValueError::new_err("these columns do not belong together"))
 }
 
 pub fn numbers<T: Element>(py: Python<'_>, column: &PyBuffer<T>) -> PyResult<Vec<T>> {

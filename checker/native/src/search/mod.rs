@@ -70,6 +70,15 @@ struct SearchResult {
 }
 
 impl SearchResult {
+    /// The rows of the history instead of their places among those that were searched.
+    fn name_rows(&mut self, rows: &[u32]) {
+        let row_of = |place: u32| rows[place as usize];
+        self.row = self.row.map(row_of);
+        for (_, done) in &mut self.configurations {
+            done.iter_mut().for_each(|place| *place = row_of(*place));
+        }
+    }
+
     fn of(found: Found<PyErr>, steps: u64) -> PyResult<Self> {
         let mut broken = None;
         let outcome = match found.ended {
@@ -274,24 +283,29 @@ impl TransitionTable {
         let prune = Prune::of(&prune)
             .map_err(|name| PyValueError::new_err(format!("there is no pruning {name:?}")))?;
         let only = rung.map(rung_of).transpose()?;
-        let columns = columns::Owned::new(py, [&call, &ret, &process], &action)?;
         let (rows, ends) = (columns::unsigned(py, &rows)?, columns::unsigned(py, &ends)?);
-        columns.refuse_bad(&rows, &ends, self.engine.table.actions())?;
+        let columns = columns::Owned::of_rows(py, [&call, &ret, &process], &action, &rows)?;
+        columns.refuse_bad(&ends, self.engine.table.actions())?;
         self.engine.prune = prune;
         self.engine.initial = initial;
         let mut part = budget.borrow().budget.part(steps);
         let results = py.detach(|| {
             self.close(rows.len() / 2, &mut part)?;
             let mut objects: Vec<Object> = Vec::with_capacity(ends.len());
+            let places: Vec<u32> = (0..rows.len() as u32).collect();
             let mut from = 0;
             for &end in &ends {
-                objects.push(Object::new(&rows[from..end as usize], only, replay));
+                objects.push(Object::new(&places[from..end as usize], only, replay));
                 from = end as usize;
             }
             self.search_all(&columns.view(), objects, stop_at_first, &mut part)
         });
         budget.borrow_mut().budget.spend(&part);
-        results
+        let mut results = results?;
+        for result in results.iter_mut().flatten() {
+            result.name_rows(&rows);
+        }
+        Ok(results)
     }
 }
 
