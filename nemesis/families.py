@@ -8,6 +8,7 @@ own, see `docs/nemesis.md`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
 from nemesis.clock import CLOCK, Clock
@@ -33,9 +34,10 @@ from nemesis.links import LINK
 from nemesis.membership import MEMBERSHIP, Membership, drawn
 from nemesis.partition import PARTITION, Partition
 from nemesis.pause import Pause
-from nemesis.plan import Check, Effect, Fault, FaultPlan, Nemesis
+from nemesis.plan import Check, Effect, Fault, FaultPlan, Nemesis, Union
 from nemesis.power import POWER, Power
 from nemesis.processes import PAUSE
+from nemesis.resources import CPU, MEMORY, CpuShare, OutOfMemory
 from nemesis.schedule import MS, SECOND, Alternate, Detail, Draw, Fixed, OneOf, Strike, Timing
 from nemesis.targets import NONE, SOME, Target
 from workloads.generators.lifting import NOTHING
@@ -88,6 +90,18 @@ DAMAGES: Final[dict[str, str]] = {
     "flip": "the node is killed, and a bit of one of its records is flipped",
     "truncate": "the node is killed, and the second half of one of its files is gone",
     "lost": "the node is killed, and everything that it had stored is lost",
+}
+RESOURCES: Final[dict[str, tuple[str, Nemesis, Detail]]] = {
+    CPU: (
+        "nodes are given a fiftieth of a processor",
+        CpuShare(),
+        Fixed({"variant": CPU, "percent": 2}),
+    ),
+    MEMORY: (
+        "nodes run out of memory, and the kernel kills them",
+        OutOfMemory(),
+        Fixed({"variant": MEMORY}),
+    ),
 }
 CLOCKS: Final[dict[str, tuple[str, Skew]]] = {
     "jump": ("wall clocks jump by 0.25 to 60 s", Skew("jump", "wall_offset_ns", JUMPS_NS)),
@@ -260,6 +274,19 @@ def membership(
 
 CHANGING: Final = Timing(fault_ns=(3 * SECOND, 5 * SECOND), quiet_ns=(3 * SECOND, 4 * SECOND))
 """A change of members takes a second or two, and its opposite too."""
+
+
+def resources(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
+    """Little of a processor, or no memory."""
+    to = Target(target)
+    if to.text == NONE:
+        return none()
+    names = tuple(RESOURCES) if variant == ANY else (variant,)
+    strikes = tuple(Strike(name, to, RESOURCES[name][2]) for name in names)
+    name = "resources" if variant == ANY else f"resources:{variant}"
+    draw = strikes[0] if len(strikes) == 1 else OneOf(strikes)
+    nemesis = reduce(lambda a, b: Union((a, b)), (RESOURCES[name][1] for name in names))
+    return _plan(name if target == SOME else f"{name}@{target}", nemesis, draw, timing, to)
 
 
 def _plan(

@@ -12,7 +12,7 @@ from operator import add
 from typing import TYPE_CHECKING, Final
 
 from nemesis import families
-from nemesis.families import BRIEF, CLOCKS, DAMAGES, DISKS, DISKS_DRAWN, LINKS, LINKS_DRAWN
+from nemesis.families import BRIEF, CLOCKS, DAMAGES, DISKS, DISKS_DRAWN, LINKS, LINKS_DRAWN, RESOURCES
 from nemesis.grudges import ANY, VARIANTS
 from nemesis.membership import CHANGES, MEMBERSHIP
 from nemesis.plan import FaultPlan
@@ -98,6 +98,11 @@ NEMESES: Final[dict[str, Named]] = {
             MEMBERSHIP,
             "changes the members of a system that offers it",
             {ANY: _DRAWN, **CHANGES},
+        ),
+        _named(
+            "resources",
+            "withholds processor or memory from nodes",
+            {ANY: _DRAWN, **{name: about[0] for name, about in RESOURCES.items()}},
         ),
         _named(
             ALL,

@@ -27,7 +27,7 @@ HEAL: Final = "heal"
 MS: Final = 1_000_000
 SECOND: Final = 1_000 * MS
 
-DOWN: Final = frozenset({"kill", "power", "damage", "wipe", "replace", "pause", "disk"})
+DOWN: Final = frozenset({"kill", "power", "damage", "wipe", "replace", "memory", "pause", "disk"})
 """Faults that take a node out of service: together they never strike more than the budget."""
 
 

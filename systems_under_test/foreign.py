@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from workloads.client import Client
     from workloads.workload import Workload
 
-CARRIED = frozenset({"partition", "kill", "pause", "power"})
+CARRIED = frozenset({"partition", "kill", "pause", "power", "cpu", "memory"})
 """What can be done to programs that know nothing of us; their clocks and links are their own."""
 ENVIRONMENTS = ("docker",)
 """Where nodes can be given to foreign systems."""

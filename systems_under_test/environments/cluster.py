@@ -36,6 +36,8 @@ CAPABILITIES: Final[dict[str, str]] = {
     "power": "power loss: kill, and lose what was not made durable",
     "clock": "offset, drift and jump a node's wall clock, change the rate of its clocks",
     "disk": "damage, fill and slow a node's disk",
+    "cpu": "limit a node's share of a processor, by the kernel",
+    "memory": "let a node run out of memory, so that the kernel kills it",
 }
 
 
@@ -167,6 +169,23 @@ class Node(Protocol):
 
     def damage_disk(self, kind: DamageKind) -> Mapping[str, Any]:
         """Damage what a dead node has stored; says which file and record. Needs `disk`."""
+        ...
+
+
+class LimitedNode(Node, Protocol):
+    """A node whose resources can be limited. Those of a cluster with `cpu` or `memory` are."""
+
+    def limit_cpu(self, percent: int | None) -> None:
+        """Let it have so many percent of one processor; None: all that there are."""
+        ...
+
+    def exhaust_memory(self) -> None:
+        """Leave it no memory, so that the kernel kills its process, then give it back."""
+        ...
+
+    def usage(self) -> Mapping[str, int]:
+        """As the kernel says: `cpu_percent` (the limit, 0 without one), how often its processor was
+        withheld (`throttled`), `memory` in bytes, and `oom_kills`. Also of a dead one."""
         ...
 
 

@@ -52,6 +52,9 @@ class MemoryNode:
             0,
         )
     )
+    percent: int = 0
+    throttled: int = 0
+    oom_kills: int = 0
     unsynced: int = 2
     records: int = 5
     refuses_to_live: bool = False
@@ -115,6 +118,23 @@ class MemoryNode:
             {"torn": "torn", "flip": "flipped", "truncate": "truncated", "lost": "wiped"}[kind]
         ] += 1
         return {"file": "log", "record": self.records - 1}
+
+    def limit_cpu(self, percent: int | None) -> None:
+        if self._does("limit_cpu"):
+            self.percent = percent or 0
+
+    def exhaust_memory(self) -> None:
+        if self._does("exhaust_memory") and self.life != "dead":
+            self.life = "dead"
+            self.oom_kills += 1
+
+    def usage(self) -> Mapping[str, int]:
+        return {
+            "cpu_percent": self.percent,
+            "throttled": self.throttled,
+            "memory": 1,
+            "oom_kills": self.oom_kills,
+        }
 
     def commit(self) -> None:
         """Write once, if it lives; a failed commit ends the process."""
@@ -185,6 +205,7 @@ class MemoryCluster:
             lost = bool(quality.loss_ppm) or link in self.cut
             counters["dropped" if lost else "passed"] += 1
         for node in self.nodes.values():
+            node.throttled += bool(node.percent)
             node.commit()
 
     def pass_time(self, ns: int) -> None:

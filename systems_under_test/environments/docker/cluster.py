@@ -113,10 +113,13 @@ class DockerCluster:
             "partition": cutting,
             "kill": "docker kill" if options.kill == CONTAINER else "SIGKILL",
             "pause": "docker pause" if options.pause == CONTAINER else "SIGSTOP",
-            "power": "copy of the disk" if options.disk == LOOP else "log cut to what was synced",
+            "cpu": "cgroup",
+            "memory": "cgroup",
         }
         if self._spec.foreign is None:
-            methods |= {"clock": "host", "disk": "host"}
+            methods |= {"clock": "host", "disk": "host", "power": "log cut to what was synced"}
+        if options.disk == LOOP:
+            methods["power"] = "copy of the disk"
         if options.links == PROXY:
             methods["link"] = PROXY
         return methods

@@ -191,7 +191,7 @@ class DockerNode:
         self.container.limit_cpu(percent)
 
     def usage(self) -> Mapping[str, int]:
-        """`memory` in bytes; how often its processor was withheld (`throttled`); `oom_kills`."""
+        """`cpu_percent`, `throttled`, `memory` in bytes, `oom_kills`, as its cgroup says."""
         return self._supervised.ask("usage")
 
     def exhaust_memory(self) -> None:

@@ -26,7 +26,9 @@ METHODS: Final = {
     SIDECAR: "nftables in each node's network, entered from a container that may",
     IN_CONTAINER: "nftables in each node's network, by `docker exec`; nodes get NET_ADMIN",
 }
-CARRIED: Final = frozenset({"partition", "link", "kill", "pause", "power", "clock", "disk"})
+CARRIED: Final = frozenset(
+    {"partition", "link", "kill", "pause", "power", "clock", "disk", "cpu", "memory"}
+)
 """Of `CAPABILITIES`, what it carries where the machine allows it."""
 
 _VALID: Final[dict[str, tuple[str, ...]]] = {

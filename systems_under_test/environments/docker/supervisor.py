@@ -46,6 +46,9 @@ OOM_FILES = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_c
 OOM_SCORE = "500"
 """Out of memory, the node's process goes first and not this one."""
 MEMORY_FILES = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
+QUOTA_FILES = ("/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+"""`max 100000` or `5000 100000`, and `-1` or `5000`, of a period that we set ourselves."""
+CPU_PERIOD_US = 100_000
 CPU_FILES = ("/sys/fs/cgroup/cpu.stat", "/sys/fs/cgroup/cpu/cpu.stat")
 EXHAUST = "import sys; ballast = bytearray(int(sys.argv[1])); ballast[::4096] = ballast[::4096]"
 """Touches every page of so many bytes."""
@@ -285,6 +288,7 @@ class Supervisor:
         """What the container uses: bytes of memory, and how often its processor was withheld."""
         return {
             "memory": int(read_first(MEMORY_FILES).split()[0]),
+            "cpu_percent": cpu_percent(),
             "throttled": counter("nr_throttled", CPU_FILES),
             "oom_kills": oom_kills(),
         }
@@ -345,6 +349,12 @@ def go_first() -> None:
 def oom_kills() -> int:
     """How many processes of this container the kernel has killed for want of memory."""
     return counter("oom_kill", OOM_FILES)
+
+
+def cpu_percent() -> int:
+    """How much of a processor this container may use; 0 where it is not limited."""
+    words = read_first(QUOTA_FILES).split() or ["max"]
+    return 0 if words[0] in ("max", "-1") else round(100 * int(words[0]) / CPU_PERIOD_US)
 
 
 def counter(name: str, paths: tuple[str, ...]) -> int:
