@@ -52,8 +52,8 @@ class Named:
 
 
 def _named(name: str, sentence: str, variants: Mapping[str, str] | None = None) -> Named:
-    needs = {NO_FAULTS: [], ALL: [], MEMBERSHIP: ["kill"]}.get(name, [name])
-    return Named(name, sentence, frozenset(needs), variants or {})
+    needs: Mapping[str, Iterable[str]] = {NO_FAULTS: [], ALL: [], MEMBERSHIP: ["kill"], "resources": RESOURCES}
+    return Named(name, sentence, frozenset(needs.get(name, [name])), variants or {})
 
 
 NEMESES: Final[dict[str, Named]] = {
