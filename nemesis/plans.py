@@ -12,7 +12,16 @@ from operator import add
 from typing import TYPE_CHECKING, Final
 
 from nemesis import families
-from nemesis.families import BRIEF, CLOCKS, DAMAGES, DISKS, DISKS_DRAWN, LINKS, LINKS_DRAWN, RESOURCES
+from nemesis.families import (
+    BRIEF,
+    CLOCKS,
+    DAMAGES,
+    DISKS,
+    DISKS_DRAWN,
+    LINKS,
+    LINKS_DRAWN,
+    RESOURCES,
+)
 from nemesis.grudges import ANY, VARIANTS
 from nemesis.membership import CHANGES, MEMBERSHIP
 from nemesis.plan import FaultPlan
@@ -52,7 +61,12 @@ class Named:
 
 
 def _named(name: str, sentence: str, variants: Mapping[str, str] | None = None) -> Named:
-    needs: Mapping[str, Iterable[str]] = {NO_FAULTS: [], ALL: [], MEMBERSHIP: ["kill"], "resources": RESOURCES}
+    needs: Mapping[str, Iterable[str]] = {
+        NO_FAULTS: [],
+        ALL: [],
+        MEMBERSHIP: ["kill"],
+        "resources": RESOURCES,
+    }
     return Named(name, sentence, frozenset(needs.get(name, [name])), variants or {})
 
 
