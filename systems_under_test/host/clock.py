@@ -3,6 +3,9 @@
 The machine's own clocks are only read. A setting says from which moment of the machine's
 monotonic clock it counts, so a node that is started again under the same setting goes on along
 the same line, and a pause stops nothing.
+
+The node's monotonic clock runs on the machine's boot-time clock where there is one: a machine that
+was suspended has let time pass, and a leader on it must not think that its lease still runs.
 """
 
 from __future__ import annotations
@@ -35,6 +38,12 @@ class ClockSetting:
         return self.wall_offset_ns + (machine_ns - self.since_ns) * self.rate_ppm // MILLION
 
 
+def boot_time_ns() -> int:
+    """The machine's boot-time clock, which counts while it is suspended; else its monotonic one."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)  # Linux has it.
+    return time.monotonic_ns() if clock is None else time.clock_gettime_ns(clock)
+
+
 class NodeClock:
     """Reads the clocks of one life of a node."""
 
@@ -43,12 +52,14 @@ class NodeClock:
         *,
         wall: Callable[[], int] = time.time_ns,
         machine: Callable[[], int] = time.monotonic_ns,
+        boot: Callable[[], int] = boot_time_ns,
     ) -> None:
         self._wall = wall
         self._machine = machine
+        self._boot = boot
         self._setting = ClockSetting()
-        # The node's monotonic clock stood at `_mono` when the machine's stood at `_since`.
-        self._since = self._mono = machine()
+        # The node's monotonic clock stood at `_mono` when the boot-time clock stood at `_since`.
+        self._since = self._mono = boot()
 
     @property
     def rate_ppm(self) -> int:
@@ -59,8 +70,8 @@ class NodeClock:
         """Run so from now on; the monotonic clock goes on from where it stands."""
         if setting.rate_ppm <= -MILLION:
             raise ValueError(f"a clock at {setting.rate_ppm} ppm would stand still or run back")
-        machine = self._machine()
-        self._mono, self._since = self._mono_at(machine), machine
+        boot = self._boot()
+        self._mono, self._since = self._mono_at(boot), boot
         self._setting = setting
 
     def now(self) -> Now:
@@ -71,16 +82,16 @@ class NodeClock:
         """A moment of the machine's monotonic clock, and the node's clocks at that very moment."""
         machine = self._machine()
         wall = self._wall() + self._setting.wall_offset_at(machine)
-        return machine, Now(wall=wall, mono=self._mono_at(machine))
+        return machine, Now(wall=wall, mono=self._mono_at(self._boot()))
 
     def machine_ns_until(self, mono: int) -> int:
         """How long the machine's clock must run until the node's shows at least this; 0 if past."""
-        left = mono - self._mono_at(self._machine())
+        left = mono - self._mono_at(self._boot())
         if left <= 0:
             return 0
         # Rounded up: a timer may be late and is never early.
         return -(-left * MILLION // (MILLION + self._setting.rate_ppm))
 
-    def _mono_at(self, machine: int) -> int:
-        elapsed = machine - self._since
+    def _mono_at(self, boot: int) -> int:
+        elapsed = boot - self._since
         return self._mono + elapsed + elapsed * self._setting.rate_ppm // MILLION

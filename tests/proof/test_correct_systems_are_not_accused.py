@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lineal import registry
 from tests.proof.sweeping import simulate
 
 if TYPE_CHECKING:
@@ -117,3 +118,25 @@ def test_a_paxos_store_is_linearizable_however_it_is_set_up(
     judgement = simulate("paxos", seed, tmp_path, faults="all", options=options, nodes=nodes)
     assert "linearizable" in judgement.promises.claims
     assert judgement.status == "valid", judgement.explain()
+
+
+BUGS = [(s, b) for s in ("dynamo", "paxos") for b in sorted(registry.system(s).bugs)]
+
+
+@pytest.mark.parametrize(("system", "bug"), BUGS)
+def test_what_exposes_a_bug_accuses_nobody_who_does_not_have_it(
+    system: str, bug: str, tmp_path: Path
+) -> None:
+    about = registry.system(system).bugs[bug]
+    many = about.nodes or registry.system(system).nodes_default
+    for seed in range(2):
+        judgement = simulate(
+            system,
+            seed,
+            tmp_path,
+            faults=about.faults,
+            workload=about.workload,
+            options=about.needs,
+            nodes=tuple(f"n{i + 1}" for i in range(many)),
+        )
+        assert judgement.status != "invalid", judgement.explain()

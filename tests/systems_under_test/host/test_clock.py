@@ -14,6 +14,7 @@ class Machine:
 
     def __init__(self) -> None:
         self.mono = 77 * SECOND
+        self.suspended = 0
         self.wall = 1_700_000_000 * SECOND
 
     def pass_time(self, ns: int) -> None:
@@ -21,7 +22,16 @@ class Machine:
         self.wall += ns
 
     def clock(self) -> NodeClock:
-        return NodeClock(wall=lambda: self.wall, machine=lambda: self.mono)
+        return NodeClock(
+            wall=lambda: self.wall,
+            machine=lambda: self.mono,
+            boot=lambda: self.mono + self.suspended,
+        )
+
+    def suspend(self, ns: int) -> None:
+        """The monotonic clock stands still, the others do not."""
+        self.suspended += ns
+        self.wall += ns
 
 
 def test_without_a_setting_it_shows_the_machines_clocks() -> None:
@@ -30,6 +40,16 @@ def test_without_a_setting_it_shows_the_machines_clocks() -> None:
     machine.pass_time(5)
     assert clock.reading() == (machine.mono, clock.now())
     assert (clock.now().wall, clock.now().mono) == (machine.wall, machine.mono)
+
+
+def test_while_a_machine_is_suspended_time_passes_for_its_node() -> None:
+    machine = Machine()
+    clock = machine.clock()
+    before = clock.now()
+    machine.suspend(60 * SECOND)
+    machine.pass_time(SECOND)
+    assert clock.now().mono - before.mono == 61 * SECOND
+    assert clock.machine_ns_until(before.mono + 62 * SECOND) == SECOND
 
 
 def test_an_offset_moves_the_wall_clock_alone() -> None:

@@ -6,12 +6,14 @@ import re
 from importlib import import_module
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from checker.history.language import statements
 from systems_under_test.paxos import names
 from systems_under_test.paxos.bugs import BUGS
 from systems_under_test.paxos.configuration import OPTIONS, option_docs
+from systems_under_test.paxos.counters import SENTENCES, Counters
 from tests.systems_under_test.paxos.test_scenarios import SCENARIOS
 
 PAGE = (Path(__file__).parents[3] / "docs/systems/paxos.md").read_text(encoding="utf-8")
@@ -36,6 +38,14 @@ def test_every_option_stands_there_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `([a-z-]+)` \| .* \| (\S+) \|$", PAGE, re.MULTILINE))
     for name in OPTIONS:
         assert option_docs()[name].endswith(f"default {rows[name.replace('_', '-')]}.")
+
+
+def test_every_counter_has_a_sentence_and_stands_there() -> None:
+    names_of = [field.name for field in msgspec.structs.fields(Counters)]
+    assert list(SENTENCES) == names_of
+    assert len(names_of) >= 15
+    rows = dict(re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", PAGE, re.MULTILINE))
+    assert {name: rows.get(name) for name in names_of} == SENTENCES
 
 
 def test_every_bug_stands_there_with_what_exposes_it_and_with_the_rule_that_it_breaks() -> None:
