@@ -76,13 +76,13 @@ class NodeClock:
 
     def now(self) -> Now:
         """Both clocks at one moment."""
-        return self.reading()[1]
+        return self.reading()[2]
 
-    def reading(self) -> tuple[int, Now]:
-        """A moment of the machine's monotonic clock, and the node's clocks at that very moment."""
-        machine = self._machine()
+    def reading(self) -> tuple[int, int, Now]:
+        """The machine's monotonic and boot-time clocks, and the node's clocks at that moment."""
+        machine, boot = self._machine(), self._boot()
         wall = self._wall() + self._setting.wall_offset_at(machine)
-        return machine, Now(wall=wall, mono=self._mono_at(self._boot()))
+        return machine, boot, Now(wall=wall, mono=self._mono_at(boot))
 
     def machine_ns_until(self, mono: int) -> int:
         """How long the machine's clock must run until the node's shows at least this; 0 if past."""

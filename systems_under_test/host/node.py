@@ -216,8 +216,8 @@ class Node:
         return await self._act_read_clock(request)
 
     async def _act_read_clock(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        machine, now = self._clock.reading()
-        return {"machine": machine, "wall": now.wall, "mono": now.mono}
+        machine, boot, now = self._clock.reading()
+        return {"machine": machine, "boot": boot, "wall": now.wall, "mono": now.mono}
 
     async def _act_counters(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         return {

@@ -85,11 +85,11 @@ class Steering:
         after = time.time_ns()
         time.sleep(CLOCK_SAMPLES_S)
         second = self.ask("read_clock")
-        machine = second["machine"] - first["machine"]
-        gained = second["mono"] - first["mono"] - machine
+        passed = second["boot"] - first["boot"]
+        gained = second["mono"] - first["mono"] - passed
         return ClockReading(
             wall_offset=first["wall"] - (before + after) // 2,
-            mono_rate_ppm=round(gained * MILLION / machine),
+            mono_rate_ppm=round(gained * MILLION / passed),
         )
 
     def counters(self) -> Mapping[str, Any]:

@@ -187,12 +187,12 @@ class SshNode:
         true = self._session.ask("now")
         time.sleep(CLOCK_SAMPLES_S)
         second = self._ask("read_clock")
-        machine = second["machine"] - first["machine"]
-        gained = second["mono"] - first["mono"] - machine
+        passed = second["boot"] - first["boot"]
+        gained = second["mono"] - first["mono"] - passed
         # What the machine's wall clock showed when the node read its own.
         wall = true["wall"] - (true["mono"] - first["machine"])
         return ClockReading(
-            wall_offset=first["wall"] - wall, mono_rate_ppm=round(gained * MILLION / machine)
+            wall_offset=first["wall"] - wall, mono_rate_ppm=round(gained * MILLION / passed)
         )
 
     def set_disk(self, quality: DiskQuality) -> None:
