@@ -97,7 +97,7 @@ SENTENCES: Final = {
     "members_removed": "members that it proposed to remove",
     "messages_not_understood": "messages of another protocol, or malformed",
     "objects_written": "segments and snapshots that it put into the archive",
-    "objects_failed": "of these, those that the archive did not take",
+    "objects_failed": "requests that the archive did not carry out",
     "scrubs": "rounds of the scrubber that it finished",
     "damage_found": "records that it found damaged",
     "restores": "restores from the archive that it carried out",
