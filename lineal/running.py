@@ -29,9 +29,10 @@ from nemesis.plan import Fault
 from reports.run_directory import RunDirectory, make_run_directory
 from systems_under_test.environments.cluster import ClusterSpec
 from systems_under_test.rng import Rng
+from workloads.conversation import conversing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from checker.claims import Promises
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from lineal.interpreters.world import World
     from lineal.live_check import LiveCheck
     from systems_under_test.environments.cluster import LiveCluster
-    from workloads.client import Client
+    from workloads.client import Client, Codec
 
 logger = logging.getLogger("lineal.running")
 
@@ -246,6 +247,7 @@ def _simulated_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[tupl
 @contextlib.contextmanager
 def _live_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[tuple[World, Health]]:
     from lineal.administering import LiveOrders
+    from lineal.interpreters.conversing import TalkingClient
     from lineal.interpreters.live import LiveWorld
     from lineal.interpreters.workers import CodecClient
     from systems_under_test.environments.http_client import HttpClient
@@ -263,9 +265,15 @@ def _live_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[tuple[Wor
             orders = LiveOrders(cluster, test.administration, ask_node)
             administer(cluster, orders)
 
+        def http(node: str) -> HttpClient:
+            return HttpClient(cluster.client_address(node))
+
         def connect(node: str) -> Client:
             if foreign is None:
-                return CodecClient(_codec_of(test), HttpClient(cluster.client_address(node)))
+                codec = _codec_of(test)
+                if (talking := conversing(codec)) is not None:
+                    return TalkingClient(talking, node, http)
+                return CodecClient(codec, http(node))
             return foreign.client(cluster.foreign.nodes[node], cluster.foreign)
 
         world = LiveWorld(
@@ -290,10 +298,14 @@ def _live_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[tuple[Wor
             world.close()
 
 
-def _codec_of(test: Test) -> DumpingCodec:
+def _codec_of(test: Test) -> Codec:
+    """The codec of the test's workload, as the client that the options ask for uses it."""
     codec = test.offer.codec
     assert codec is not None, "a bundled system has a codec for every workload"
-    return DumpingCodec(test.bundled, codec)
+    dumping = DumpingCodec(test.bundled, codec)
+    client: Callable[[Codec, Mapping[str, Any]], Codec] | None
+    client = getattr(test.bundled, "client", None)
+    return dumping if client is None else client(dumping, test.system_options)
 
 
 def _live_cluster(test: Test, spec: ClusterSpec) -> AbstractContextManager[LiveCluster]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from checker.history.events import NEMESIS
 from lineal.interpreters.breaking import act
+from lineal.interpreters.conversing import SimulatedTalk
 from systems_under_test.environments.cluster import EnvironmentFailed
 from workloads.client import Completion
+from workloads.conversation import conversing
 from workloads.generators.protocol import PENDING, Pending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lineal.interpreters.desk import Begun, Desk
+    from lineal.interpreters.desk import Begun, Desk, Thread
     from nemesis.plan import Nemesis
     from systems_under_test.environments.simulated.cluster import SimulatedCluster
     from workloads.client import Codec, Failure, Reply, Request
@@ -46,6 +48,8 @@ class SimulatedWorld:
         self._codec = codec
         self._nemesis = nemesis
         self._timeout = timeout_ns
+        self._memories: dict[Thread, dict[str, Any]] = {}
+        """What each client remembers, where clients converse."""
         self._armed: int | None = None
         self._proposal: Invocation | Pending | None = None
         self._stale = True
@@ -121,12 +125,29 @@ class SimulatedWorld:
             self.cluster.at(self.cluster.now, lambda: self._break(begun))
             return
         assert begun.node is not None
-        request = self._codec.encode(begun.invocation, begun.request)
         deadline = self.cluster.now + self._timeout
-        self.cluster.submit(begun.node, request, deadline, lambda reply: self._answer(begun, reply))
+        if (talking := conversing(self._codec)) is not None:
+            conversation = talking.converse(
+                begun.invocation,
+                begun.request,
+                node=begun.node,
+                memory=self._memories.setdefault(begun.thread, {}),
+                now=self.cluster.now,
+            )
+            SimulatedTalk(
+                self.cluster, conversation, deadline, lambda done: self._end(begun, done)
+            ).begin()
+            return
+        request = self._codec.encode(begun.invocation, begun.request)
+        self.cluster.submit(
+            begun.node,
+            request,
+            deadline,
+            lambda reply: self._end(begun, self._codec.decode(begun.invocation, reply)),
+        )
 
-    def _answer(self, begun: Begun, reply: Reply | Failure) -> None:
-        self.desk.end(begun, self._codec.decode(begun.invocation, reply), self.cluster.now)
+    def _end(self, begun: Begun, completion: Completion) -> None:
+        self.desk.end(begun, completion, self.cluster.now)
         self._stale = True
 
     def _break(self, begun: Begun) -> None:

@@ -14,6 +14,7 @@ CHOICES: Final = {
     "engine": ("memory", "sqlite", "lmdb"),
     "partitioning": ("random", "random-equal", "equal"),
     "versioning": ("dotted", "vector-clock"),
+    "client": ("any-node", "partition-aware"),
     "reconciliation": ("application", "last-write-wins"),
 }
 SWITCHES: Final = ("read_repair", "anti_entropy", "tombstone_collection", "fastest_reader")
@@ -82,6 +83,9 @@ class Configuration:
     anti_entropy: bool = _option(True, "Whether nodes compare digests of the ranges they share.")
     tombstone_collection: bool = _option(
         True, "Whether tombstones are forgotten once every node has confirmed them."
+    )
+    client: str = _option(
+        "any-node", "Whom clients ask: some node, or by the ring the nodes that keep the key."
     )
     fastest_reader: bool = _option(
         False, "Whether a write goes to the node that answered its client's read first."

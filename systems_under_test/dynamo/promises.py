@@ -56,6 +56,10 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
     online = _why_not_online(configuration)
     if online is not None:
         withdrawn.update(dict.fromkeys(ONLINE, online))
+    changes = sorted(plan.faults & {"join", "leave", "replace"})
+    if configuration.client == "partition-aware" and changes:
+        reason = f"a client's ring may be ten seconds old at {', '.join(changes)}"
+        withdrawn.update(dict.fromkeys(ONLINE, reason))
     if not configuration.anti_entropy:
         withdrawn["no-convergence"] = "anti-entropy is off, so that replicas may stay apart"
     if configuration.versioning == "vector-clock":

@@ -8,6 +8,7 @@ from systems_under_test.dynamo.administration import DynamoAdministration
 from systems_under_test.dynamo.bugs import BUGS
 from systems_under_test.dynamo.codec import RegisterCodec, SetCodec, SiblingsCodec, decode_dump
 from systems_under_test.dynamo.configuration import configure, option_docs, problems_of
+from systems_under_test.dynamo.partition_aware_codec import PartitionAware
 from systems_under_test.dynamo.promises import promises
 from systems_under_test.dynamo.quiescence import unrest
 from systems_under_test.dynamo.replica import make_replica
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from checker.claims import Promises
     from systems_under_test.replica import Place, Replica
     from systems_under_test.system import Bug, FaultPlanSummary
-    from workloads.client import Reply
+    from workloads.client import Codec, Reply
 
 
 class Dynamo:
@@ -68,6 +69,13 @@ class Dynamo:
     def engine(self, options: Mapping[str, Any]) -> str:
         """The storage engine its host must offer."""
         return configure(options).engine
+
+    def client(self, codec: Codec, options: Mapping[str, Any]) -> Codec:
+        """The client that the options ask for, of this codec."""
+        configuration = configure(options)
+        if configuration.client == "partition-aware":
+            return PartitionAware(codec, configuration)
+        return codec
 
     def promises(
         self, options: Mapping[str, Any], nodes: tuple[str, ...], plan: FaultPlanSummary

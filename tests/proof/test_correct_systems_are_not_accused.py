@@ -77,6 +77,17 @@ def test_a_strict_quorum_keeps_its_stronger_promises(
     assert judgement.status == "valid", judgement.explain()
 
 
+@pytest.mark.parametrize("workload", ["siblings", "sessions", "cart"])
+@pytest.mark.parametrize("seed", range(3))
+def test_clients_that_know_the_ring_are_given_the_same_promises(
+    workload: str, seed: int, tmp_path: Path
+) -> None:
+    options = {"client": "partition-aware", "quorum": "strict"}
+    judgement = simulate("dynamo", seed, tmp_path, faults="all", workload=workload, options=options)
+    assert workload == "cart" or "read-your-writes" in judgement.promises.claims
+    assert judgement.status == "valid", judgement.explain()
+
+
 @pytest.mark.parametrize(
     ("workload", "claim"), [("siblings", "lost-update"), ("set", "lost-element")]
 )

@@ -43,6 +43,8 @@ def claims(options: dict[str, Any], *faults: str) -> frozenset[str]:
         ({"write_buffer_ms": 100}, ("partition",), ALWAYS | AT_REST),
         ({"write_buffer_ms": 100}, ("kill",), ALWAYS | LIVENESS),
         ({"write_buffer_ms": 100, "durable_copies": 3}, ("kill",), ALWAYS | AT_REST),
+        ({"client": "partition-aware", "quorum": "strict"}, (), ALWAYS | AT_REST | ONLINE),
+        ({"client": "partition-aware", "quorum": "strict"}, ("join",), ALWAYS | AT_REST),
         (LAST_WRITE, ("clock",), ALWAYS | LIVENESS),
         ({**LAST_WRITE, "engine": "memory"}, ("kill",), ALWAYS | LIVENESS),
     ],

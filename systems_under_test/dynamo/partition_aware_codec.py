@@ -1,0 +1,113 @@
+"""The partition-aware client in a run: the codec of any workload, asked over several nodes.
+
+The ring is fetched from the client's own node and again every ten seconds. A read asks the home
+nodes what each holds, and reconciles the first R answers (`partition_aware.py`). A write goes to
+the first home node that has not failed lately; to the next one only where the request surely never
+left, for a second dot of the same put would be a sibling that no client wrote. Everything else, and
+all of it while there is no ring, goes to the client's own node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from systems_under_test.dynamo.partition_aware import RING_S, KnownRing, reconciled
+from workloads.client import Failure, Reply, Request
+from workloads.conversation import Round
+
+if TYPE_CHECKING:
+    from systems_under_test.dynamo.configuration import Configuration
+    from workloads.client import Codec, Completion
+    from workloads.conversation import Answers, Conversation
+    from workloads.invocations import Invocation
+
+KEYS: Final = "/kv/"
+SECOND: Final = 1_000_000_000
+SHUN: Final = SECOND
+"""So long a node is passed over to which no connection could be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionAware:
+    """A codec that knows the ring."""
+
+    codec: Codec
+    configuration: Configuration
+
+    def encode(self, invocation: Invocation, request_id: str) -> Request:
+        """The request as the workload's codec makes it."""
+        return self.codec.encode(invocation, request_id)
+
+    def decode(self, invocation: Invocation, reply: Reply | Failure) -> Completion:
+        """What the workload's codec takes a reply for."""
+        return self.codec.decode(invocation, reply)
+
+    def converse(
+        self,
+        invocation: Invocation,
+        request_id: str,
+        *,
+        node: str,
+        memory: dict[str, Any],
+        now: int,
+    ) -> Conversation:
+        """Ask home nodes where that can be, else the client's own node."""
+        request = self.codec.encode(invocation, request_id)
+        own = Round({node: request}, 1)
+        if not request.target.startswith(KEYS) or "?" in request.target:
+            return self.codec.decode(invocation, (yield own)[node])
+        if now - memory.get("ring_at", -RING_S * SECOND) >= RING_S * SECOND:
+            memory["ring"], memory["ring_at"] = _ring((yield _fetching(node)).get(node)), now
+        ring: KnownRing | None = memory["ring"]
+        if ring is None:
+            del memory["ring_at"]
+            return self.codec.decode(invocation, (yield own)[node])
+        name = unquote_to_bytes(request.target.removeprefix(KEYS))
+        if request.method == "GET":
+            answers = yield self._reading(ring.homes(name), request)
+            return self.codec.decode(invocation, self._read(ring, name, answers))
+        reply: Reply | Failure = Failure("no home node was asked", definite=True)
+        for home in _not_shunned(ring.homes(name), memory, now):
+            reply = (yield Round({home: request}, 1))[home]
+            if isinstance(reply, Reply) or not reply.definite:
+                break
+            memory.setdefault("shunned", {})[home] = now
+        return self.codec.decode(invocation, reply)
+
+    def _reading(self, homes: tuple[str, ...], request: Request) -> Round:
+        own = Request("GET", f"{request.target}?r=own", request.headers)
+        return Round(dict.fromkeys(homes, own), self.configuration.r)
+
+    def _read(self, ring: KnownRing, name: bytes, answers: Answers) -> Reply | Failure:
+        good = [
+            msgspec.json.decode(answer.body)
+            for answer in answers.values()
+            if isinstance(answer, Reply) and answer.status == 200
+        ]
+        needed = self.configuration.r
+        if len(good) < needed:
+            return Failure(f"{len(good)} of {needed} home nodes answered", definite=False)
+        last = self.configuration.reconciliation == "last-write-wins"
+        versions, context = reconciled(ring.place(name), good, last_write_wins=last)
+        return Reply(200, {}, msgspec.json.encode({"versions": versions, "context": context}))
+
+
+def _fetching(node: str) -> Round:
+    """The round that fetches the ring."""
+    return Round({node: Request("GET", "/ring")}, 1)
+
+
+def _ring(answer: Reply | Failure | None) -> KnownRing | None:
+    if not isinstance(answer, Reply) or answer.status != 200:
+        return None
+    return KnownRing(msgspec.json.decode(answer.body))
+
+
+def _not_shunned(homes: tuple[str, ...], memory: dict[str, Any], now: int) -> list[str]:
+    """The home nodes in order of preference, those last to which no connection could be made."""
+    shunned: dict[str, int] = memory.get("shunned", {})
+    return sorted(homes, key=lambda home: now - shunned.get(home, now - SHUN) < SHUN)
