@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 RATE: Final = 2_000.0
 SECONDS: Final = 5.0
 """Virtual seconds that clients are driven."""
-CLIENTS: Final = 50
+CLIENTS: Final = 10
+"""As many as `lineal run` has unless told otherwise."""
 WORKLOADS: Final = (
     ("siblings", {"keys": 1_000}),
     ("siblings", {"keys": 8}),

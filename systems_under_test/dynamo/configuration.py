@@ -14,6 +14,7 @@ CHOICES: Final = {
     "engine": ("memory", "sqlite", "lmdb"),
     "partitioning": ("random", "random-equal", "equal"),
     "versioning": ("dotted", "vector-clock"),
+    "on_damage": ("stop", "set-aside"),
     "client": ("any-node", "partition-aware"),
     "reconciliation": ("application", "last-write-wins"),
 }
@@ -83,6 +84,11 @@ class Configuration:
     anti_entropy: bool = _option(True, "Whether nodes compare digests of the ranges they share.")
     tombstone_collection: bool = _option(
         True, "Whether tombstones are forgotten once every node has confirmed them."
+    )
+    on_damage: str = _option(
+        "stop",
+        "What a node does that finds its store damaged: it stays down, or puts it aside, starts "
+        "with nothing and is repaired by its peers.",
     )
     client: str = _option(
         "any-node", "Whom clients ask: some node, or by the ring the nodes that keep the key."

@@ -52,6 +52,8 @@ class Node:
         self.configuration = configuration
         self.bug = bug
         self.incarnation = incarnation
+        self.damage = ""
+        """What the host found damaged and put aside, so that this life began with nothing."""
         self.view = stored_view(step) or first_view(configuration.first_members(place.nodes))
         step.view = self.view.number
         self.lists = Arrangement(self.view, configuration)

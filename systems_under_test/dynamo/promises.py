@@ -76,9 +76,14 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
     if "replace" in plan.faults and online is not None:
         reason = "a node that is replaced takes its copies with it, which may be all that there are"
         withdrawn.update(dict.fromkeys(KEPT, reason))
-    if "damage" in plan.faults:
+    if "damage" in plan.faults and configuration.on_damage == "stop":
         reason = "a node that finds its store damaged stops, and stays down until someone decides"
         withdrawn.update(dict.fromkeys(LIVENESS, reason))
+    elif "damage" in plan.faults:
+        reason = (
+            "a store that is put aside takes its copies along: W or more of a key's may be gone"
+        )
+        withdrawn.update(dict.fromkeys(KEPT | ONLINE, reason))
     by_time = configuration.reconciliation == "last-write-wins"
     bounds = {BY_TIME: configuration.clock_bound_ms * MS + MICROSECOND} if by_time else {}
     return Promises((ALWAYS | KEPT | LIVENESS | ONLINE) - withdrawn.keys(), withdrawn, bounds)

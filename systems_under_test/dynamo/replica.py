@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from systems_under_test.dynamo.api import Response
     from systems_under_test.dynamo.configuration import Configuration
     from systems_under_test.dynamo.views import View
-    from systems_under_test.replica import Effect, Input, Place, Turn
+    from systems_under_test.replica import Effect, Input, OnDamage, Place, Turn
 
 
 def make_replica(place: Place, options: Mapping[str, Any], bug: str | None) -> DynamoReplica:
@@ -66,11 +66,17 @@ class DynamoReplica:
         self._bug = bug
         self._life: Life | None = None
 
+    @property
+    def on_damage(self) -> OnDamage:
+        """What the host is to do about a damaged store: what the admin has decided."""
+        return "set-aside" if self._configuration.on_damage == "set-aside" else "stop"
+
     def handle(self, event: Input, turn: Turn) -> Sequence[Effect]:
         """Handle one input."""
         if isinstance(event, Started):
             step = Step(turn)
             node = Node(step, self._place, self._configuration, self._bug, event.incarnation)
+            node.damage = event.damage
             self._life = Life(node)
             self._life.start(step)
             return step.effects

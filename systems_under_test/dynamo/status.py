@@ -24,6 +24,7 @@ def status(life: Life, step: Step) -> dict[str, Any]:
     return {
         "node": node.name,
         "incarnation": node.incarnation,
+        "damage": node.damage,
         "nodes": list(node.nodes),
         "bug": node.bug,
         "options": options(node.configuration),

@@ -59,6 +59,8 @@ def _warnings(status: Mapping[str, Any]) -> list[str]:
     said = []
     if status["bug"] is not None:
         said.append(f"It is broken on purpose: bug {status['bug']}.")
+    if status["damage"]:
+        said.append(f"It began with nothing: {status['damage']}, and was put aside.")
     left_out = [peer for peer, state in status["peers"].items() if state != "up"]
     if left_out:
         said.append(f"It has left out {', '.join(left_out)}, which did not answer.")

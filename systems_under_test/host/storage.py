@@ -107,7 +107,7 @@ def sync_directory(directory: Path) -> None:
 def open_engine(name: str, directory: Path, *, checked: bool = True) -> Engine:
     """The engine called `memory`, `sqlite` or `lmdb`, on what the directory holds.
 
-    Without `checked`, which only a named bug wants, `sqlite` looks at no checksum.
+    Without `checked`, which only a named bug wants, engines on disk look at no checksum.
 
     Raises StorageDamaged for damage seen on opening, OSError where the directory is unusable or
     the engine is not installed.
@@ -125,7 +125,7 @@ def open_engine(name: str, directory: Path, *, checked: bool = True) -> Engine:
             from systems_under_test.host.lmdb import LmdbEngine
         except ModuleNotFoundError as error:
             raise OSError("engine lmdb needs the extra: pip install 'lineal[lmdb]'") from error
-        return LmdbEngine(directory)
+        return LmdbEngine(directory, checked=checked)
     raise ValueError(f"no storage engine is called {name!r}; there are: memory, sqlite, lmdb")
 
 

@@ -38,6 +38,7 @@ def claims(options: dict[str, Any], *faults: str) -> frozenset[str]:
         ({"engine": "memory", "quorum": "strict"}, ("power",), ALWAYS | LIVENESS),
         ({"anti_entropy": "off"}, (), ALWAYS | AT_REST - {"no-convergence"}),
         ({}, ("damage",), (ALWAYS | KEPT) - {BY_TIME}),
+        ({"on_damage": "set-aside"}, ("damage",), ALWAYS | LIVENESS),
         ({"versioning": "vector-clock", "quorum": "strict"}, (), VECTOR),
         (LAST_WRITE, ("kill", "partition"), ALWAYS | LIVENESS | {BY_TIME}),
         ({"write_buffer_ms": 100}, ("partition",), ALWAYS | AT_REST),

@@ -284,12 +284,10 @@ def test_a_flipped_bit_in_a_row_of_the_map_is_damage(tmp_path: Path) -> None:
         engine.commit()
     file = tmp_path / "store.lmdb"
     file.write_bytes(file.read_bytes().replace(b"a value to", b"a valve to"))
-    with closing(open_engine("lmdb", tmp_path)) as engine:
-        assert engine.get("t", b"other") == b"fine"
-        with pytest.raises(StorageDamaged, match="key b'k'"):
-            engine.get("t", b"k")
-        with pytest.raises(StorageDamaged):
-            list(engine.scan("t"))
+    with pytest.raises(StorageDamaged, match="key b'k'"):
+        open_engine("lmdb", tmp_path)
+    with closing(open_engine("lmdb", tmp_path, checked=False)) as engine:
+        assert engine.get("t", b"k") == b"a valve to be found"
 
 
 def _three_records(directory: Path) -> Path:
