@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from checker.claims import Promises
 from checker.verdict import Budget
-from lineal import registry
+from lineal import problems, registry
 from lineal.registry import UsageProblem
 from nemesis.membership import CHANGES
+from nemesis.options import options_of as fault_options_of
 from nemesis.plan import FaultPlan
 from nemesis.plans import missing_capabilities, parse
+from nemesis.zones import thirds, zones_of
 from systems_under_test.environments.docker.options import CARRIED as DOCKER_CARRIES
-from systems_under_test.environments.docker.options import options_of as docker_options_of
-from systems_under_test.environments.ssh.places import names_of, options_of, places_of, sharing
+from systems_under_test.environments.ssh.places import names_of
 from systems_under_test.foreign import CARRIED as FOREIGN_CARRY
 from systems_under_test.foreign import ENVIRONMENTS as FOREIGN_ENVIRONMENTS
 from systems_under_test.foreign import Adopted, is_foreign
@@ -29,13 +30,17 @@ if TYPE_CHECKING:
     from workloads.workload import Workload
 
 CAPABILITIES_BY_ENVIRONMENT: Mapping[str, frozenset[str]] = {
-    "local": frozenset({"partition", "link", "kill", "pause", "power", "clock", "disk"}),
+    "local": frozenset({"partition", "link", "kill", "stop", "pause", "power", "clock", "disk"}),
     "docker": DOCKER_CARRIES,
-    "ssh": frozenset({"partition", "kill", "pause", "clock"}),
-    "simulated": frozenset({"partition", "link", "kill", "pause", "power", "clock", "disk"}),
+    "ssh": frozenset({"partition", "kill", "stop", "pause", "clock"}),
+    "simulated": frozenset(
+        {"partition", "link", "kill", "stop", "pause", "power", "clock", "disk"}
+    ),
 }
 
 
+TAIL_S: Final = 1.0
+"""So long the end of a drive is quiet, but a tenth of it at most, unless it is said."""
 SIMULATED_STEPS_MAX: Final = 20_000_000
 """The budget for checking a simulated run, unless another is given."""
 
@@ -62,6 +67,7 @@ class Test:
     addresses: tuple[str, ...] = ()
     environment_options: Mapping[str, Any] = field(default_factory=dict)
     faults: str | FaultPlan = "none"
+    fault_options: Mapping[str, Any] = field(default_factory=dict)
     bug: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     concurrency: int = 10
@@ -140,7 +146,10 @@ class Test:
         if isinstance(self.faults, FaultPlan):
             return self.faults
         try:
-            return parse(self.faults, capabilities=self.capabilities, spares=self.spares)
+            options = fault_options_of(self.fault_options)
+            return parse(
+                self.faults, capabilities=self.capabilities, spares=self.spares, options=options
+            )
         except ValueError as error:
             raise UsageProblem(str(error).splitlines()) from error
 
@@ -178,6 +187,22 @@ class Test:
             return ()
         return self.administration.spares(self.system_options, self.nodes)
 
+    @cached_property
+    def zones(self) -> tuple[tuple[str, ...], ...]:
+        """Nodes that share a fate: as asked for, else as the system has them, else thirds."""
+        given = fault_options_of(self.fault_options).zones
+        if given:
+            return zones_of(given, self.nodes)
+        of_system = getattr(self.system, "zones", None)
+        return (of_system and of_system(self.system_options, self.nodes)) or thirds(self.nodes)
+
+    @property
+    def faults_end_ns(self) -> int:
+        """When the last faults are healed, so that the end of the drive is quiet."""
+        tail_s = fault_options_of(self.fault_options).tail
+        tail_s = min(TAIL_S, self.time_limit_s / 10) if tail_s is None else tail_s
+        return int(max(0.0, self.time_limit_s - tail_s) * 1e9)
+
     def promises(self) -> Promises:
         """What the system claims here under this plan, of what the workload can judge."""
         summary = FaultPlanSummary(self.plan.nemesis.faults, self.plan.drift_ppm)
@@ -202,7 +227,7 @@ class Test:
                 f"{self.environment} has no place for; add "
                 f"{' or '.join(f'--environment {name}' for name in FOREIGN_ENVIRONMENTS)}"
             )
-        found += self._problems_of_numbers() + self._problems_of_machines()
+        found += self._problems_of_numbers() + problems.of_machines(self)
         if len(set(self.nodes)) < len(self.nodes):
             found.append(f"nodes {', '.join(self.nodes)}: a name stands twice")
         for attribute in ("offer", "made_workload", "plan"):
@@ -221,8 +246,9 @@ class Test:
                 f"unknown option {hyphenated(name)!r}; there are: {valid}" for name in unknown
             ]
             return found
-        found += self._problems_of_sharing() + self._problems_of_containers()
-        found += self._problems_of_storage()
+        found += problems.of_sharing(self) + problems.of_containers(self)
+        found += problems.of_storage(self)
+        found += self._problems_of_faults()
         if self.administration is None and self.plan.nemesis.faults & CHANGES.keys():
             found.append(f"the members of {self.system.name} cannot be changed by orders")
         found += missing_capabilities(self.plan, self.environment, self.capabilities, self.nodes)
@@ -235,73 +261,17 @@ class Test:
     def _parameter_names(self) -> list[str]:
         return list(inspect.signature(self.offer.workload).parameters)
 
-    def _problems_of_machines(self) -> list[str]:
-        if self.environment != "ssh":
-            return [
-                f"node {name!r} is no name; only the environment ssh takes machines"
-                for name in self.nodes
-                if not name.isidentifier()
-            ] + [
-                f"the environment {self.environment} has no option {key!r}"
-                for key in self.environment_options
-                if self.environment != "docker"
-            ]
-        if not self.addresses:
-            return ["the environment ssh needs machines: --nodes user@host:port,..."]
-        found: list[str] = []
-        for read in (
-            lambda: places_of(self.addresses),
-            lambda: options_of(self.environment_options),
-        ):
-            try:
-                read()
-            except ValueError as error:
-                found += str(error).splitlines()
-        return found
-
-    def _problems_of_containers(self) -> list[str]:
-        if self.environment != "docker":
-            return []
-        try:
-            options = docker_options_of(self.environment_options)
-        except ValueError as error:
-            return str(error).splitlines()
-        return options.problems(self.plan.nemesis.needs)
-
-    def _problems_of_storage(self) -> list[str]:
-        """What can be done to a live node's disk depends on the engine that keeps its state."""
-        if self.environment == "simulated":
-            return []
-        if self.foreign is not None:
-            if "power" in self.plan.nemesis.needs and not self._has_own_disks():
-                return [f"no power loss for {self.system.name} without disk=loop, which takes root"]
-            return []
-        engine = self.bundled.engine(self.system_options)
-        plan, found = self.plan.nemesis, []
-        if "disk" in plan.needs and engine == "memory":
-            found.append("no disk faults where the engine is `memory`: nothing is on the disk")
-        if engine == "lmdb" and "damage" in plan.faults:
-            found.append("no damage to what the engine `lmdb` has stored; `sqlite` carries it")
-        if engine == "lmdb" and "power" in plan.needs and not self._has_own_disks():
-            found.append(
-                "no power loss here where the engine is `lmdb`: what it has not synced is not "
-                "known; take `sqlite`, or the environment docker with disk=loop"
-            )
-        return found
-
-    def _has_own_disks(self) -> bool:
-        if self.environment != "docker":
-            return False
-        return docker_options_of(self.environment_options).resolved({"power"}).disk == "loop"
-
-    def _problems_of_sharing(self) -> list[str]:
-        if self.environment != "ssh" or "partition" not in self.plan.nemesis.needs:
-            return []
-        return [
-            f"no partition between nodes that share the address {host}: iptables could not tell "
-            "them apart; give each node a machine of its own, or another --nemesis"
-            for host in sharing(places_of(self.addresses))
+    def _problems_of_faults(self) -> list[str]:
+        offered: frozenset[str] = getattr(self.system, "role_names", frozenset())
+        found = [
+            f"the nemesis `{self.plan.name}` strikes the {role}, and {self.system.name} has none"
+            for role in sorted(self.plan.roles - offered)
         ]
+        try:
+            _ = self.zones
+        except ValueError as error:
+            found.append(str(error))
+        return found
 
     def _problems_of_numbers(self) -> list[str]:
         rules = {
@@ -325,6 +295,7 @@ class Test:
             "addresses": list(self.addresses),
             "environment_options": dict(self.environment_options),
             "nemesis": self.faults if isinstance(self.faults, str) else self.faults.name,
+            "nemesis_options": dict(self.fault_options),
             "bug": self.bug,
             "options": dict(self.options),
             "seed": self.seed,

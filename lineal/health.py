@@ -41,6 +41,13 @@ class Health(Protocol):
         ...
 
 
+def roles_in(system: BundledSystem, statuses: Mapping[str, Reply]) -> Mapping[str, tuple[str, ...]]:
+    """Which nodes play which role, by what they answered; nothing where there are no roles."""
+    ask = getattr(system, "roles", None)
+    good = {node: reply for node, reply in statuses.items() if reply.status in (200, 503)}
+    return {} if ask is None else {role: tuple(nodes) for role, nodes in ask(good).items()}
+
+
 @dataclass(frozen=True, slots=True)
 class BundledHealth:
     """Of a system of our own, by the status of every node; its state counters are kept."""

@@ -15,9 +15,10 @@ from checker.convergence.siblings import differences_to_read_again
 from checker.history.columns import History
 from lineal.live_check import WhileFine
 from nemesis.administration import administrator
+from nemesis.schedule import QuietTail
 from systems_under_test.environments.cluster import EnvironmentFailed
 from workloads.generators import (
-    any_of,
+    first_of,
     on_clients,
     on_nemesis,
     phases,
@@ -81,8 +82,9 @@ class Phases:
         self.tell("driving")
         test = self.test
         workload = on_clients(stagger(1 / test.rate, test.made_workload.generator))
-        breaking = on_nemesis(test.plan.schedule)
-        driving = time_limit(test.time_limit_s, any_of(workload, breaking))
+        breaking = on_nemesis(QuietTail(test.plan.schedule, test.faults_end_ns))
+        # The faults first among equals: drawn, a fault more or less would reshuffle the clients.
+        driving = time_limit(test.time_limit_s, first_of(breaking, workload))
         self.world.run(driving if self.live is None else WhileFine(driving, self.live))
         if self.live is not None and self.live.violation is not None:
             self._note("stopped", {"not_linearizable": self.live.violation})

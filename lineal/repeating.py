@@ -39,6 +39,10 @@ def command_of(test: Test) -> str | None:
         ("--option", f"{hyphenated(name)}={value}") for name, value in sorted(test.options.items())
     ]
     flags += [
+        ("--nemesis-option", f"{hyphenated(name)}={value}")
+        for name, value in sorted(test.fault_options.items())
+    ]
+    flags += [
         ("--environment-option", f"{hyphenated(name)}={value}")
         for name, value in sorted(test.environment_options.items())
     ]

@@ -10,6 +10,7 @@ import time
 import traceback
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from checker.history.columns import History
 from checker.judgement import judge
 from lineal.dumping import DumpingCodec
-from lineal.health import BundledHealth, ForeignHealth
+from lineal.health import STATUS_TIMEOUT_NS, BundledHealth, ForeignHealth, roles_in
 from lineal.interpreters.desk import Desk
 from lineal.live_check import live_check_of
 from lineal.phases import Phases
@@ -29,6 +30,7 @@ from nemesis.plan import Fault
 from reports.run_directory import RunDirectory, make_run_directory
 from systems_under_test.environments.cluster import ClusterSpec
 from systems_under_test.rng import Rng
+from workloads.client import Reply
 from workloads.conversation import conversing
 
 if TYPE_CHECKING:
@@ -188,6 +190,7 @@ def _drive(
         nodes=test.nodes,
         rng=Rng(f"{test.seed}/generator"),
         pure=test.made_workload.pure | {"dump"},
+        zones=test.zones,
     )
     foreign = test.foreign
     spec = ClusterSpec(
@@ -237,6 +240,8 @@ def _simulated_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[tupl
             desk=desk,
             codec=_codec_of(test),
             nemesis=test.plan.nemesis,
+            status_request=test.bundled.status_request,
+            roles=partial(roles_in, test.bundled),
             timeout_ns=int(test.operation_timeout_s * 1e9),
         )
         yield world, BundledHealth(test.bundled, test.nodes, world)
@@ -276,12 +281,21 @@ def _live_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[tuple[Wor
                 return CodecClient(codec, http(node))
             return foreign.client(cluster.foreign.nodes[node], cluster.foreign)
 
+        def roles() -> Mapping[str, tuple[str, ...]]:
+            if foreign is not None:
+                return foreign.roles(cluster.foreign)
+            request = test.bundled.status_request
+            answers = world.ask(dict.fromkeys(test.nodes, request), STATUS_TIMEOUT_NS)
+            statuses = {n: r for n, r in answers.items() if isinstance(r, Reply)}
+            return roles_in(test.bundled, statuses)
+
         world = LiveWorld(
             cluster=cluster,
             desk=desk,
             connect=connect,
             ask_node=ask_node,
             nemesis=test.plan.nemesis,
+            roles=roles,
             timeout_ns=int(test.operation_timeout_s * 1e9),
             start_ns=start_ns,
         )

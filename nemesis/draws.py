@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from nemesis.grudges import MakeGrudge, MakeSided, draw_variant, secluded, to_json
+from nemesis.grudges import MakeGrudge, MakeSided, complete, draw_variant, secluded, to_json
 from nemesis.links import links_at, links_from, links_to
 from nemesis.partition import PARTITION
 from nemesis.schedule import MS, SECOND
@@ -14,6 +14,7 @@ from workloads.invocations import Invocation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from nemesis.courses import Draw
     from nemesis.plan import Fault
     from nemesis.targets import Target
     from systems_under_test.environments.cluster import Link
@@ -63,6 +64,19 @@ class CutAny:
 
 
 @dataclass(frozen=True, slots=True)
+class CutZones:
+    """Draws a partition in which each zone hears itself alone."""
+
+    def __call__(self, ctx: Context, open_faults: tuple[Fault, ...]) -> Invocation | None:
+        """A partition; None where all nodes are in one zone."""
+        grudge = complete(ctx.zones)
+        if not grudge:
+            return None
+        fields = {"grudge": to_json(grudge), "targets": list(secluded(grudge, ctx.nodes))}
+        return Invocation(PARTITION, _with_variant("zones", fields))
+
+
+@dataclass(frozen=True, slots=True)
 class CutAround:
     """Draws a partition between targets that were asked for and the rest."""
 
@@ -72,7 +86,7 @@ class CutAround:
 
     def __call__(self, ctx: Context, open_faults: tuple[Fault, ...]) -> Invocation | None:
         """A partition; None if there is nobody on one of the sides."""
-        side = self.target.choose(ctx.nodes, ctx.rng)
+        side = self.target.chosen(ctx)
         grudge = self.make(ctx.nodes, side)
         if not grudge:
             return None
@@ -133,6 +147,24 @@ class Skew:
         """An amount for all targets together."""
         amount = ctx.rng.choice(self.amounts) * ctx.rng.choice(self.signs)
         return {"variant": self.variant, self.name: amount}
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A draw whose injections are recorded under another variant; their own is the `shape`."""
+
+    variant: str
+    draw: Draw
+
+    def __call__(self, ctx: Context, open_faults: tuple[Fault, ...]) -> Invocation | None:
+        """What it draws."""
+        drawn = self.draw(ctx, open_faults)
+        if drawn is None:
+            return None
+        fields = dict(drawn.input)
+        shape = fields.pop("variant", None)
+        fields = {"variant": self.variant, **fields}
+        return replace(drawn, input=fields if shape is None else {**fields, "shape": shape})
 
 
 def _with_variant(variant: str | None, fields: dict[str, Any]) -> dict[str, Any]:

@@ -27,25 +27,25 @@ from nemesis.draws import (
     outwards,
     with_one_peer,
 )
-from nemesis.grudges import ANY, VARIANTS, MakeGrudge, grudge_of
-from nemesis.kill import KILL, Kill
+from nemesis.grudges import ANY, VARIANTS, MakeGrudge, grudge_of, split
 from nemesis.link import LinkFault
 from nemesis.links import LINK
+from nemesis.making import named, none, plan_of, striking
 from nemesis.membership import MEMBERSHIP, Membership, drawn
 from nemesis.partition import PARTITION, Partition
 from nemesis.pause import Pause
-from nemesis.plan import Check, Effect, Fault, FaultPlan, Nemesis, Union
+from nemesis.plan import FaultPlan, Nemesis, Union
 from nemesis.power import POWER, Power
 from nemesis.processes import PAUSE
 from nemesis.resources import CPU, MEMORY, CpuShare, OutOfMemory
-from nemesis.schedule import MS, SECOND, Alternate, Detail, Draw, Fixed, OneOf, Strike, Timing
+from nemesis.schedule import MS, SECOND, Detail, Draw, Fixed, OneOf, Strike, Timing
 from nemesis.targets import NONE, SOME, Target
-from workloads.generators.lifting import NOTHING
+from nemesis.turns import CUTS, cutting, kill, stop, zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from systems_under_test.environments.cluster import Cluster, Grudge
+    from systems_under_test.environments.cluster import Grudge
     from workloads.generators.protocol import Rng
 
 SLOW: Final = {"delay_ns": 100 * MS, "jitter_ns": 100 * MS}
@@ -123,22 +123,6 @@ CLOCKS_DRAWN: Final = ("jump", "drift")
 
 
 @dataclass(frozen=True, slots=True)
-class NoFaults:
-    """A nemesis that does nothing."""
-
-    faults: frozenset[str] = frozenset()
-    needs: frozenset[str] = frozenset()
-
-    def inject(self, cluster: Cluster, fault: Fault) -> Effect:
-        """Refuse: it was asked for a fault that it does not have."""
-        raise ValueError(f"no nemesis here injects {fault.f!r}")
-
-    def heal(self, cluster: Cluster, fault: Fault) -> Effect:
-        """Refuse likewise."""
-        raise ValueError(f"no nemesis here heals {fault.f!r}")
-
-
-@dataclass(frozen=True, slots=True)
 class Always:
     """The same grudge each time."""
 
@@ -147,11 +131,6 @@ class Always:
     def __call__(self, nodes: tuple[str, ...], rng: Rng) -> Grudge:
         """That grudge."""
         return self.grudge
-
-
-def none() -> FaultPlan:
-    """No faults."""
-    return FaultPlan("none", NoFaults(), NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,43 +158,34 @@ def partition(
     """
     if not isinstance(variant, str):
         make = variant if callable(variant) else Always(grudge_of(variant))
-        return _plan(PARTITION, Partition(), Cut(make), timing)
+        return plan_of(PARTITION, Partition(), Cut(make), timing)
+    if variant in CUTS:
+        flapping = CutAny() if target is None else CutAround(split, Target(target))
+        return cutting(variant, target, timing, flapping)
     shape = VARIANTS[variant]
     said = None if variant == ANY else variant
     name = PARTITION if said is None else f"{PARTITION}:{said}"
     enough = AtLeast(shape.nodes_min)
     if target is None:
         draw: Draw = CutAny() if said is None else Cut(shape.make, said)
-        return _plan(name, Partition(), draw, timing, enough)
+        return plan_of(name, Partition(), draw, timing, enough)
     if shape.sided is None:
         raise ValueError(f"`partition:{variant}` has no sides and takes no target")
     to = Target(target)
     if to.text == NONE:
         return none()
     around = CutAround(shape.sided, to, said)
-    return _plan(f"{name}@{target}", Partition(), around, timing, enough, to)
-
-
-def kill(target: str = SOME, *, variant: str = ANY, timing: Timing | None = None) -> FaultPlan:
-    """Kills by SIGKILL, and starts again; `brief` at once, as what supervises processes does."""
-    if variant == BRIEF:
-        brief = Fixed({"variant": BRIEF})
-        return _striking(KILL, Kill(), {BRIEF: brief}, BRIEF, target, timing or RESTARTING)
-    return _striking(KILL, Kill(), {ANY: Fixed()}, ANY, target, timing)
-
-
-BRIEF: Final = "brief"
-RESTARTING: Final = Timing(fault_ns=(100 * MS, 300 * MS))
+    return plan_of(f"{name}@{target}", Partition(), around, timing, enough, to)
 
 
 def pause(target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
     """Pauses by SIGSTOP, and lets go on."""
-    return _striking(PAUSE, Pause(), {ANY: Fixed()}, ANY, target, timing)
+    return striking(PAUSE, Pause(), {ANY: Fixed()}, ANY, target, timing)
 
 
 def power(target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
     """Power losses, and starts again on what was durable."""
-    return _striking(POWER, Power(), {ANY: Fixed()}, ANY, target, timing)
+    return striking(POWER, Power(), {ANY: Fixed()}, ANY, target, timing)
 
 
 def clock(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
@@ -224,7 +194,7 @@ def clock(variant: str = ANY, target: str = SOME, *, timing: Timing | None = Non
     details = {name: CLOCKS[name][1] for name in names}
     if variant == "strobe":
         timing = timing or STROBE
-    plan = _striking(CLOCK, Clock(), details, variant, target, timing)
+    plan = striking(CLOCK, Clock(), details, variant, target, timing)
     return replace(plan, clock_drift_ppm=max(DRIFTS_PPM) if variant in DRIFTING else 0)
 
 
@@ -232,7 +202,7 @@ def link(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None
     """Slow, lossy, doubling, reordering, holding or narrow links of the targets."""
     names = LINKS_DRAWN if variant == ANY else (variant,)
     details = {name: LINKS[name][1] for name in names}
-    return _striking(LINK, LinkFault(), details, variant, target, timing)
+    return striking(LINK, LinkFault(), details, variant, target, timing)
 
 
 def disk(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:
@@ -243,11 +213,11 @@ def disk(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None
     if variant in DAMAGES:
         details: dict[str, Detail] = {variant: Fixed({"variant": variant})}
         fault, nemesis = (WIPE, Wipe()) if variant == "lost" else (DAMAGE, Damage())
-        plan = _striking(fault, nemesis, details, variant, target, timing)
+        plan = striking(fault, nemesis, details, variant, target, timing)
         return replace(plan, name=plan.name.replace(fault, DISK, 1))
     names = DISKS_DRAWN if variant == ANY else (variant,)
     details = {name: Fixed({"variant": name, "quality": DISKS[name][1]}) for name in names}
-    return _striking(DISK, DiskFault(), details, variant, target, timing)
+    return striking(DISK, DiskFault(), details, variant, target, timing)
 
 
 def membership(
@@ -264,12 +234,9 @@ def membership(
     draws = drawn(variant, target, spares)
     if not draws:
         return none()
-    name = MEMBERSHIP if variant == ANY else f"{MEMBERSHIP}:{variant}"
-    if target != SOME:
-        name = f"{name}@{target}"
     nemesis = Membership(tuple(draw.change for draw in draws))
     draw = draws[0] if len(draws) == 1 else OneOf(draws)
-    return _plan(name, nemesis, draw, timing or CHANGING, *draws)
+    return plan_of(named(MEMBERSHIP, variant, target), nemesis, draw, timing or CHANGING, *draws)
 
 
 CHANGING: Final = Timing(fault_ns=(3 * SECOND, 5 * SECOND), quiet_ns=(3 * SECOND, 4 * SECOND))
@@ -283,34 +250,30 @@ def resources(variant: str = ANY, target: str = SOME, *, timing: Timing | None =
         return none()
     names = tuple(RESOURCES) if variant == ANY else (variant,)
     strikes = tuple(Strike(name, to, RESOURCES[name][2]) for name in names)
-    name = "resources" if variant == ANY else f"resources:{variant}"
     draw = strikes[0] if len(strikes) == 1 else OneOf(strikes)
     nemesis = reduce(lambda a, b: Union((a, b)), (RESOURCES[name][1] for name in names))
-    return _plan(name if target == SOME else f"{name}@{target}", nemesis, draw, timing, to)
+    return plan_of(named("resources", variant, target), nemesis, draw, timing, to)
 
 
-def _plan(
-    name: str, nemesis: Nemesis, draw: Draw, timing: Timing | None, *checks: Check
-) -> FaultPlan:
-    return FaultPlan(name, nemesis, Alternate(draw, timing or Timing()), checks)
-
-
-def _striking(
-    f: str,
-    nemesis: Nemesis,
-    details: Mapping[str, Detail],
-    variant: str,
-    target: str,
-    timing: Timing | None,
-) -> FaultPlan:
-    """A plan that strikes targets, by one variant or by one drawn each time."""
-    to = Target(target)
-    if to.text == NONE:
-        return none()
-    drawn = details.values() if variant == ANY else [details[variant]]
-    strikes = tuple(Strike(f, to, detail) for detail in drawn)
-    name = f if variant == ANY else f"{f}:{variant}"
-    if target != SOME:
-        name = f"{name}@{target}"
-    draw = strikes[0] if len(strikes) == 1 else OneOf(strikes)
-    return _plan(name, nemesis, draw, timing, to)
+__all__ = [
+    "CLOCKS",
+    "CLOCKS_DRAWN",
+    "DAMAGES",
+    "DISKS",
+    "DISKS_DRAWN",
+    "LINKS",
+    "LINKS_DRAWN",
+    "RESOURCES",
+    "clock",
+    "disk",
+    "kill",
+    "link",
+    "membership",
+    "none",
+    "partition",
+    "pause",
+    "power",
+    "resources",
+    "stop",
+    "zone",
+]

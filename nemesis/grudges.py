@@ -126,6 +126,19 @@ def deaf(nodes: Nodes, side: Iterable[str]) -> Grudge:
     return one_way(frozenset(nodes) - here, here)
 
 
+def star(nodes: Nodes, side: Iterable[str]) -> Grudge:
+    """Each node hears this side alone, which hears everybody."""
+    middle = frozenset(side)
+    return grudge_of(
+        {node: frozenset(nodes) - middle - {node} for node in nodes if node not in middle}
+    )
+
+
+def star_around_one(nodes: Nodes, rng: Rng) -> Grudge:
+    """Each node hears one of them alone, which hears everybody."""
+    return star(nodes, [rng.choice(nodes)])
+
+
 def halves(nodes: Nodes, rng: Rng) -> Grudge:
     """The first nodes, a minority if their number is odd, against the rest."""
     return split(nodes, nodes[: len(nodes) // 2])
@@ -208,6 +221,7 @@ VARIANTS: Final[dict[str, Variant]] = {
         Variant("one-node", "one node against the rest", one_node, sided=split),
         Variant("majorities-ring", "each hears a majority, no two the same", majorities_ring, 3),
         Variant("bridge", "two sides, and one node that talks with both", bridge, 3),
+        Variant("star", "each hears one node alone, which hears all", star_around_one, 3, star),
         Variant(
             "one-way-halves", "nothing from one half reaches the other", one_way_halves, sided=mute
         ),

@@ -104,7 +104,14 @@ class ChangeMembers:
         down = [n for f in open_faults if f.f in DOWN for n in targets_of(f)]
         if self.change == REPLACE and (not spares or len(down) >= max(1, minority(members))):
             return None
-        names = self.target.choose(members, ctx.rng, spared=frozenset(taken), most=1)
+        names = self.target.choose(
+            members,
+            ctx.rng,
+            spared=frozenset(taken),
+            most=1,
+            roles=ctx.roles,
+            zones=ctx.zones,
+        )
         if not names:
             return None
         by = {"by": ctx.rng.choice(spares)} if self.change == REPLACE else {}

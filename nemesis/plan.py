@@ -8,10 +8,10 @@ crash of the harness.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from dataclasses import dataclass, field, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
-from workloads.generators.choosing import any_of
+from workloads.generators.choosing import FirstOf, first_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,6 +146,8 @@ class FaultPlan:
     schedule: Generator
     checks: tuple[Check, ...] = ()
     clock_drift_ppm: int | None = None
+    roles: frozenset[str] = frozenset()
+    """The roles of nodes that its targets ask for, as `leader`."""
 
     @property
     def drift_ppm(self) -> int | None:
@@ -158,10 +160,35 @@ class FaultPlan:
         Faults of one clock add up, and so do their drifts.
         """
         mine, others = self.drift_ppm, other.drift_ppm
+        schedules = _apart((*self.schedules, *other.schedules))
         return FaultPlan(
             f"{self.name},{other.name}",
             unite(self.nemesis, other.nemesis),
-            any_of(self.schedule, other.schedule),
+            first_of(*schedules),
             self.checks + other.checks,
             None if mine is None or others is None else mine + others,
+            self.roles | other.roles,
         )
+
+    @property
+    def schedules(self) -> tuple[Generator, ...]:
+        """The schedules that run side by side in it."""
+        if isinstance(self.schedule, FirstOf):
+            return self.schedule.generators
+        return (self.schedule,)
+
+
+def _apart(schedules: tuple[Generator, ...]) -> list[Any]:
+    """The schedules, each with a stream of chance of its own: two alike would do the same."""
+    seen: dict[str, int] = {}
+    apart: list[Any] = []
+    for schedule in schedules:
+        one: Any = schedule
+        name = getattr(one, "stream", None)
+        if isinstance(name, str) and is_dataclass(one):
+            plain = name.partition("#")[0]
+            seen[plain] = seen.get(plain, 0) + 1
+            stream = plain if seen[plain] == 1 else f"{plain}#{seen[plain]}"
+            one = replace(cast("Any", one), stream=stream)
+        apart.append(one)
+    return apart

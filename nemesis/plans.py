@@ -12,8 +12,8 @@ from operator import add
 from typing import TYPE_CHECKING, Final
 
 from nemesis import families
+from nemesis.courses import AtMost, InTurn, Within, course_of
 from nemesis.families import (
-    BRIEF,
     CLOCKS,
     DAMAGES,
     DISKS,
@@ -24,10 +24,14 @@ from nemesis.families import (
 )
 from nemesis.grudges import ANY, VARIANTS
 from nemesis.membership import CHANGES, MEMBERSHIP
+from nemesis.options import CYCLE, FaultOptions
 from nemesis.plan import FaultPlan
-from nemesis.schedule import Alternate, OneOf, Timing
-from nemesis.targets import WORDS
+from nemesis.schedule import Alternate, Course, OneOf, Timing
+from nemesis.script import Line, Script, read_script
+from nemesis.targets import WORDS, Target
+from nemesis.turns import CUTS, ENDINGS, ZONES
 from systems_under_test.environments.cluster import CAPABILITIES
+from workloads.generators.choosing import first_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,6 +40,8 @@ if TYPE_CHECKING:
 
 ALL: Final = "all"
 NO_FAULTS: Final = "none"
+SCRIPT: Final = "script"
+DEFAULT: Final = FaultOptions()
 _DRAWN: Final = "one of the others, drawn each time"
 
 
@@ -77,13 +83,10 @@ NEMESES: Final[dict[str, Named]] = {
         _named(
             "partition",
             "cuts links between nodes",
-            {name: variant.sentence for name, variant in VARIANTS.items()},
+            {**{name: variant.sentence for name, variant in VARIANTS.items()}, **CUTS},
         ),
-        _named(
-            "kill",
-            "kills nodes by SIGKILL and starts them again",
-            {ANY: "after 2 to 4 s", BRIEF: "after 0.1 to 0.3 s"},
-        ),
+        _named("kill", "kills nodes by SIGKILL and starts them again", ENDINGS),
+        _named("stop", "asks nodes to end by SIGTERM and starts them again", ENDINGS),
         _named("pause", "pauses nodes by SIGSTOP and lets them go on"),
         _named("power", "takes the power from nodes: what was not durable is lost"),
         _named(
@@ -113,6 +116,7 @@ NEMESES: Final[dict[str, Named]] = {
             "changes the members of a system that offers it",
             {ANY: _DRAWN, **CHANGES},
         ),
+        Named("zone", "strikes a whole zone", frozenset({"kill"}), ZONES),
         _named(
             "resources",
             "withholds processor or memory from nodes",
@@ -133,16 +137,21 @@ def parse(
     capabilities: frozenset[str] | None = None,
     timing: Timing | None = None,
     spares: tuple[str, ...] = (),
+    options: FaultOptions = DEFAULT,
 ) -> FaultPlan:
     """The plan that a nemesis argument names.
 
-    `capabilities` are those of the environment; only `all` asks for them (None: everything).
-    `spares` are the nodes that are no members at first; only `membership` asks for them.
+    `timing` is that of the options, where it is not given; a family with a timing of its own keeps
+    that unless one of them was. `capabilities` are those of the environment; only `all` asks for
+    them (None: everything). `spares` are the nodes that are no members at first; only `membership`
+    asks for them.
     Raises InvalidPlan with everything that is wrong with the text. Whether an environment carries
     the plan is another question, see `missing_capabilities`.
     """
     plans: list[FaultPlan] = []
     problems: list[str] = []
+    if timing is None and options.timing != Timing():
+        timing = options.timing
     for item in text.split(","):
         try:
             plans.append(_parse_one(item.strip(), capabilities, timing, spares))
@@ -151,9 +160,36 @@ def parse(
     if problems:
         raise InvalidPlan(problems)
     try:
-        return reduce(add, plans)
+        return within(options, reduce(add, plans))
     except ValueError as clash:
         raise InvalidPlan([str(clash)]) from clash
+
+
+def within(options: FaultOptions, plan: FaultPlan) -> FaultPlan:
+    """The plan in the order and within the limits of these options.
+
+    Raises ValueError where a schedule of somebody's own knows no order or limit.
+    """
+    if options.order != CYCLE and not options.at_most and options.budget is None:
+        return plan
+    schedules = [s for s in plan.schedules if isinstance(s, Alternate)]
+    if len(schedules) < len(plan.schedules) and plan.nemesis.faults:
+        raise ValueError(
+            f"`{plan.name}` has a schedule of its own: order, at-most and budget are "
+            "for those that are made of families and `alternate`"
+        )
+    if options.order == CYCLE and schedules:
+        turns = InTurn(tuple(course_of(s.draw) for s in schedules))
+        looks = any(s.looks for s in schedules)
+        schedules = [Alternate(turns, schedules[0].timing, CYCLE, looks=looks)]
+    if options.at_most:
+        schedules = [replace(s, draw=Within(course_of(s.draw), options.at_most)) for s in schedules]
+    schedules = [replace(s, left=options.budget) for s in schedules]
+    checks = plan.checks
+    if options.at_most:
+        targets = [check for check in checks if isinstance(check, Target)]
+        checks += tuple(AtMost(options.at_most, target) for target in targets)
+    return replace(plan, schedule=first_of(*schedules), checks=checks)
 
 
 def missing_capabilities(
@@ -187,7 +223,7 @@ def everything(capabilities: frozenset[str] | None, timing: Timing | None = None
         plans = [_family_plan(name, None, None, timing) for name in able]
         if plans:
             draws = OneOf(tuple(_draw(plan) for plan in plans))
-            schedule = Alternate(draws, timing or Timing())
+            schedule = Alternate(draws, timing or Timing(), f"{ALL}/{names[0]}")
             together = reduce(add, plans)
             drift = together.drift_ppm
             streams.append(FaultPlan(ALL, together.nemesis, schedule, clock_drift_ppm=drift))
@@ -199,6 +235,7 @@ def everything(capabilities: frozenset[str] | None, timing: Timing | None = None
 
 def _draw(plan: FaultPlan) -> Draw:
     assert isinstance(plan.schedule, Alternate), "every family alternates"
+    assert not isinstance(plan.schedule.draw, Course), "and draws, where no variant is named"
     return plan.schedule.draw
 
 
@@ -210,6 +247,8 @@ def _parse_one(
 ) -> FaultPlan:
     before, at, target = item.partition("@")
     name, colon, variant = before.partition(":")
+    if name == SCRIPT and colon:
+        return scripted(variant + at + target, spares)
     if name not in NEMESES:
         if colon and not at:
             return _imported(name, variant)
@@ -248,6 +287,38 @@ def _family_plan(
         arguments["spares"] = spares
     given = {key: value for key, value in arguments.items() if value is not None}
     plan: FaultPlan = make(**given, timing=timing)
+    return plan
+
+
+def scripted(path: str, spares: tuple[str, ...] = ()) -> FaultPlan:
+    """The plan that a file of the small language tells, line by line. Raises InvalidPlan."""
+    try:
+        lines = read_script(path)
+    except (OSError, ValueError) as error:
+        raise InvalidPlan([f"`{SCRIPT}:{path}`: {error}"]) from error
+    parts = [(line, _line_plan(path, line, spares)) for line in lines]
+    plans = [plan for _, plan in parts if plan is not None]
+    together = reduce(add, plans) if plans else families.none()
+    draws = tuple((line, None if plan is None else _draw(plan)) for line, plan in parts)
+    return replace(together, name=f"{SCRIPT}:{path}", schedule=Script(draws))
+
+
+def _line_plan(path: str, line: Line, spares: tuple[str, ...]) -> FaultPlan | None:
+    """The family's plan for a line that injects, None for one that waits or heals."""
+    if line.f not in NEMESES or line.f in (ALL, NO_FAULTS):
+        if line.waits_or_heals:
+            return None
+        raise InvalidPlan(
+            [f"`{SCRIPT}:{path}`, line {line.number}: {line.f} is no fault; {_valid()}"]
+        )
+    try:
+        if line.grudge is not None:
+            return families.partition(line.grudge)
+        plan = _parse_one(line.text, None, None, spares)
+        if not isinstance(plan.schedule, Alternate) or isinstance(plan.schedule.draw, Course):
+            raise ValueError(f"`{line.text}` is more than one fault: write them one by one")
+    except ValueError as error:
+        raise InvalidPlan([f"`{SCRIPT}:{path}`, line {line.number}: {error}"]) from error
     return plan
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nemesis.plan import Fault
     from systems_under_test.environments.cluster import Cluster, Node, NodeState
 
-DEADLY: Final = ("kill", "power", "damage", "wipe", "replace", "memory")
+DEADLY: Final = ("kill", "stop", "power", "damage", "wipe", "replace", "memory")
 PAUSE: Final = "pause"
 
 

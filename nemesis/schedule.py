@@ -3,17 +3,36 @@
 A schedule turns words into names and ranges into moments when it injects, so that the recorded
 invocation says exactly what was done. Plans composed with `+` run independently of one another on
 the one nemesis thread; each sees what the others have open, and spares the nodes that are down.
+
+Each schedule draws from a stream of its own, anew for every turn: to take a plan away reshuffles
+neither the others nor what the clients do.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from checker.history.events import NEMESIS
-from nemesis.ledger import targets_of
+from nemesis.courses import (
+    DISTURBING,
+    DOWN,
+    MS,
+    SECOND,
+    Course,
+    Detail,
+    Draw,
+    Fixed,
+    OneOf,
+    Step,
+    Strike,
+    Timing,
+    course_of,
+)
 from nemesis.plan import Fault
-from nemesis.targets import Target, minority
+from nemesis.targets import Target
 from workloads.generators.protocol import Pending
 from workloads.invocations import Invocation
 
@@ -24,138 +43,63 @@ if TYPE_CHECKING:
     from workloads.generators.protocol import Answer, Context
 
 HEAL: Final = "heal"
-MS: Final = 1_000_000
-SECOND: Final = 1_000 * MS
-
-DOWN: Final = frozenset({"kill", "power", "damage", "wipe", "replace", "memory", "pause", "disk"})
-"""Faults that take a node out of service: together they never strike more than the budget."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Timing:
-    """How long a schedule is quiet and how long its faults last: ranges, drawn each time."""
-
-    lead_in_ns: tuple[int, int] = (SECOND // 2, 2 * SECOND)
-    """Nanoseconds before the first fault."""
-    fault_ns: tuple[int, int] = (2 * SECOND, 4 * SECOND)
-    """Nanoseconds from a fault to its healing."""
-    quiet_ns: tuple[int, int] = (1 * SECOND, 2 * SECOND)
-    """Nanoseconds from a healing to the next fault."""
-
-    def __post_init__(self) -> None:
-        """Refuse ranges that no time can lie in."""
-        for name in ("lead_in_ns", "fault_ns", "quiet_ns"):
-            low, high = getattr(self, name)
-            if not 0 <= low <= high:
-                raise ValueError(f"{name} must be a range (low, high) with 0 <= low <= high")
-
-
-class Draw(Protocol):
-    """Decides which fault comes next; a frozen value."""
-
-    def __call__(self, ctx: Context, open_faults: tuple[Fault, ...]) -> Invocation | None:
-        """The next injection, with concrete targets; None if nothing can be injected now."""
-        ...
-
-
-class Detail(Protocol):
-    """Decides what an injection says besides its targets; a frozen value."""
-
-    def __call__(self, ctx: Context, targets: tuple[str, ...]) -> Mapping[str, Any]:
-        """The further fields of the input."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Fixed:
-    """The same fields each time."""
-
-    fields: Mapping[str, Any] = field(default_factory=dict)
-
-    def __call__(self, ctx: Context, targets: tuple[str, ...]) -> Mapping[str, Any]:
-        """These fields."""
-        return self.fields
-
-
-@dataclass(frozen=True, slots=True)
-class Strike:
-    """Draws an injection of `f` on a target.
-
-    Nodes that another open fault of `DOWN` has struck are spared, and a fault of `DOWN` takes no
-    more nodes than the budget leaves: a minority, or what its own target needs if that is more.
-    """
-
-    f: str
-    target: Target
-    detail: Detail = field(default_factory=Fixed)
-
-    def __call__(self, ctx: Context, open_faults: tuple[Fault, ...]) -> Invocation | None:
-        """An injection on targets that are in service; None while there is no room for one."""
-        targets = self._targets(ctx, open_faults)
-        if not targets:
-            return None
-        return Invocation(self.f, {**self.detail(ctx, targets), "targets": list(targets)})
-
-    def _targets(self, ctx: Context, open_faults: tuple[Fault, ...]) -> tuple[str, ...]:
-        if self.f not in DOWN:
-            return self.target.choose(ctx.nodes, ctx.rng)
-        down = frozenset(
-            node for fault in open_faults if fault.f in DOWN for node in targets_of(fault)
-        )
-        most = max(1, minority(ctx.nodes), self.target.sizes(ctx.nodes)[1])
-        return self.target.choose(ctx.nodes, ctx.rng, spared=down, most=most - len(down))
-
-
-@dataclass(frozen=True, slots=True)
-class OneOf:
-    """Draws one of several injections each time."""
-
-    draws: tuple[Draw, ...]
-
-    def __call__(self, ctx: Context, open_faults: tuple[Fault, ...]) -> Invocation | None:
-        """The first in a random order for which there is room."""
-        for draw in ctx.rng.shuffled(self.draws):
-            invocation = draw(ctx, open_faults)
-            if invocation is not None:
-                return invocation
-        return None
+ROLES: Final = "roles"
+"""Not a fault: the nemesis looks which nodes play which role, and the answer is recorded."""
+RETRY_NS: Final = 100 * MS
+"""How long a turn that found no room waits until it draws again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alternate:
-    """Quiet, a fault, its healing, quiet, and so on; ends only with the run.
+    """Quiet, a turn of faults and healings, quiet, and so on; ends with the run or its budget.
 
     Only one action of the nemesis thread is under way at a time, so the first invocation recorded
     after this schedule handed one out is its own, and carries the number that its healing names.
     """
 
-    draw: Draw
+    draw: Draw | Course
     timing: Timing = field(default_factory=Timing)
+    stream: str = "faults"
+    """The name of its stream of chance, which no schedule beside it may have."""
+    looks: bool = False
+    """Whether it has to know the roles of the nodes before it draws."""
+    left: int | None = None
+    """How many more faults it may inject; None: as many as there is time for."""
     at: int | None = None
     """When to act next; None until it has first been asked."""
     acting: str | None = None
     """The `f` that it handed out and that is not completed."""
-    fault: int | None = None
-    """The number of the fault that it has open."""
+    steps: tuple[Step, ...] = ()
+    """What is left of this turn."""
+    faults: tuple[int, ...] = ()
+    """The numbers of the faults that this turn has injected."""
     open_faults: tuple[Fault, ...] = ()
     """Every open fault that was recorded, those of other schedules too."""
+    roles: Mapping[str, tuple[str, ...]] | None = None
+    """Which nodes play which role, as seen for this turn."""
+    turn: int = 0
+    tries: int = 0
 
     def op(self, ctx: Context) -> Answer:
         """The next injection or healing, once its time has come."""
         if self.at is None:
-            at = ctx.time + ctx.rng.between(*self.timing.lead_in_ns)
+            at = ctx.time + self._chance(ctx, "lead-in").rng.between(*self.timing.lead_in_ns)
             return Pending(at), replace(self, at=at)
         if self.acting is not None or NEMESIS not in ctx.free:
             return Pending(), self
         if ctx.time < self.at:
             return Pending(self.at), self
-        if self.fault is not None:
-            action: Invocation | None = Invocation(HEAL, {"fault": self.fault})
-        else:
-            action = self.draw(ctx, self.open_faults)
-        if action is None:
-            return Pending(), self
-        return ctx.fill(replace(action, process=NEMESIS)), replace(self, acting=action.f)
+        if self.steps:
+            return self._act(ctx)
+        if self.left is not None and self.left <= 0:
+            return None
+        if self.looks and self.roles is None:
+            return self._hand_out(ctx, Invocation(ROLES))
+        drawn = self._chance(ctx, f"{self.turn}/{self.tries}")
+        steps = course_of(self.draw).steps(drawn, self.open_faults, self.timing, self.turn)
+        if not steps:
+            return self._later(ctx)
+        return replace(self, steps=steps)._act(ctx)
 
     def update(self, ctx: Context, event: Event) -> Alternate:
         """The schedule that knows of this event."""
@@ -165,16 +109,44 @@ class Alternate:
             return self._began(event)
         if event.f != self.acting:
             return self
-        quiet = self.acting == HEAL
-        length = ctx.rng.between(*(self.timing.quiet_ns if quiet else self.timing.fault_ns))
-        return replace(
-            self,
-            acting=None,
-            at=event.time + length,
-            fault=None if quiet else self.fault,
-        )
+        if event.f == ROLES:
+            seen = (event.output or {}).get(ROLES, {})
+            return replace(self, acting=None, roles=seen, at=event.time)
+        rest = self.steps[1:]
+        if rest:
+            return replace(self, acting=None, steps=rest, at=event.time + rest[0].wait_ns)
+        quiet = self._chance(ctx, f"{self.turn}/quiet").rng.between(*self.timing.quiet_ns)
+        ended = replace(self, acting=None, steps=(), faults=(), roles=None, tries=0)
+        return replace(ended, at=event.time + quiet, turn=self.turn + 1)
+
+    def _act(self, ctx: Context) -> Answer:
+        """The step that is due."""
+        step = self.steps[0]
+        if step.inject is None:
+            return self._hand_out(ctx, Invocation(HEAL, {"fault": self.faults[step.heal]}))
+        drawn = self._chance(ctx, f"{self.turn}/{self.tries}/{len(self.faults)}")
+        action = step.inject(drawn, self.open_faults)
+        return self._later(ctx) if action is None else self._hand_out(ctx, action)
+
+    def _hand_out(self, ctx: Context, action: Invocation) -> Answer:
+        return ctx.fill(replace(action, process=NEMESIS)), replace(self, acting=action.f)
+
+    def _later(self, ctx: Context) -> Answer:
+        """There is no room now. A turn that has begun waits for it; another one is drawn anew."""
+        at = ctx.time + RETRY_NS
+        later = replace(self, at=at, tries=self.tries + 1)
+        if not self.faults:
+            later = replace(later, steps=(), roles=None)
+        return Pending(at), later
+
+    def _chance(self, ctx: Context, concern: str) -> Context:
+        """The context with a stream of chance for one decision."""
+        rng = ctx.rng.stream(f"{self.stream}/{concern}")
+        return msgspec.structs.replace(ctx, rng=rng, roles=dict(self.roles or {}))
 
     def _began(self, event: Event) -> Alternate:
+        if event.f == ROLES:
+            return self
         if event.f == HEAL:
             number = event.input["fault"]
             still_open = tuple(fault for fault in self.open_faults if fault.fault != number)
@@ -182,8 +154,52 @@ class Alternate:
         if event.fault is None:
             raise ValueError(f"the nemesis event {event.index} ({event.f}) has no fault number")
         begun = Fault(event.fault, event.f, event.input or {})
-        number = event.fault if self.acting is not None else self.fault
-        return replace(self, fault=number, open_faults=(*self.open_faults, begun))
+        after = replace(self, open_faults=(*self.open_faults, begun))
+        if self.acting is None:
+            return after
+        left = None if self.left is None else self.left - 1
+        return replace(after, faults=(*self.faults, event.fault), left=left)
+
+
+@dataclass(frozen=True, slots=True)
+class QuietTail:
+    """A schedule that is over after so long: then everything is healed, and it is quiet."""
+
+    schedule: Any
+    """The generator."""
+    after_ns: int
+    """Nanoseconds from when it is first asked."""
+    until: int | None = None
+    open_faults: tuple[int, ...] = ()
+
+    def op(self, ctx: Context) -> Answer:
+        """What the schedule says, and after its time the healings, the newest fault first."""
+        until = ctx.time + self.after_ns if self.until is None else self.until
+        if ctx.time < until:
+            answer = self.schedule.op(ctx)
+            if answer is not None:
+                said, after = answer
+                if isinstance(said, Pending) and (said.until is None or said.until > until):
+                    said = Pending(until)
+                return said, replace(self, schedule=after, until=until)
+            return Pending(until), replace(self, until=until)
+        if not self.open_faults:
+            return None
+        if NEMESIS not in ctx.free:
+            return Pending(), self
+        healing = Invocation(HEAL, {"fault": self.open_faults[-1]}, process=NEMESIS)
+        return ctx.fill(healing), replace(self, open_faults=self.open_faults[:-1])
+
+    def update(self, ctx: Context, event: Event) -> QuietTail:
+        """The same, knowing what is open."""
+        schedule = self.schedule.update(ctx, event)
+        still_open = self.open_faults
+        if event.process == NEMESIS and event.fault is not None and event.type == "invoke":
+            still_open = tuple(n for n in still_open if n != event.fault)
+            still_open += () if event.f == HEAL else (event.fault,)
+        if schedule is self.schedule and still_open == self.open_faults:
+            return self
+        return replace(self, schedule=schedule, open_faults=still_open)
 
 
 def alternate(
@@ -193,4 +209,27 @@ def alternate(
 
     What a nemesis of one's own needs of this module.
     """
-    return Alternate(Strike(f, Target(target), Fixed(settings)), timing or Timing())
+    to = Target(target)
+    strike = Strike(f, to, Fixed(settings))
+    return Alternate(strike, timing or Timing(), f"{f}@{target}", looks=bool(to.roles))
+
+
+__all__ = [
+    "DISTURBING",
+    "DOWN",
+    "HEAL",
+    "MS",
+    "ROLES",
+    "SECOND",
+    "Alternate",
+    "Course",
+    "Detail",
+    "Draw",
+    "Fixed",
+    "OneOf",
+    "QuietTail",
+    "Step",
+    "Strike",
+    "Timing",
+    "alternate",
+]

@@ -1,8 +1,7 @@
 """Targets by word: whom a fault strikes, said before the nodes are known.
 
 The schedule turns a word into names when it injects, so a recorded fault names its nodes. Words
-for roles that a system gives its nodes, as `primaries`, are for later: they need to be asked of
-the cluster, which a schedule does not see.
+for roles that a system gives its nodes, as `leader`, are answered by the nemesis looking first.
 """
 
 from __future__ import annotations
@@ -11,7 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from workloads.generators.protocol import Rng
+    from collections.abc import Mapping
+
+    from workloads.generators.protocol import Context, Rng
 
 NONE: Final = "none"
 SOME: Final = "some"
@@ -22,8 +23,15 @@ WORDS: Final[dict[str, str]] = {
     "minority": "as many nodes as are fewer than half, drawn each time",
     "majority": "as few nodes as are more than half, drawn each time",
     "all": "every node",
+    "zone": "the nodes of one zone, drawn each time",
+    "leader": "the node that leads, by what the system says then",
+    "leader-minority": "the leader, and others up to as many as are fewer than half",
+    "followers": "every node that does not lead",
     NONE: "no node: the fault never happens",
 }
+LEADER: Final = "leader"
+NOBODY: Final[Mapping[str, tuple[str, ...]]] = {}
+"""Nobody is known to play any role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,12 @@ class Target:
     """A word of `WORDS`, or explicit names as `n1+n3`."""
 
     text: str
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles of nodes that have to be known before it can be struck."""
+        led = self.text in (LEADER, "leader-minority", "followers")
+        return frozenset({LEADER}) if led else frozenset()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -56,9 +70,21 @@ class Target:
             "minority": (few, few),
             "majority": (many, many),
             "all": (every, every),
+            "zone": (1, every),
+            LEADER: (1, 1),
+            "leader-minority": (max(1, few), max(1, few)),
+            "followers": (max(0, every - 1), max(0, every - 1)),
             NONE: (0, 0),
         }
         return ranges.get(self.text, (len(self.names), len(self.names)))
+
+    def chosen(
+        self, ctx: Context, *, spared: frozenset[str] = frozenset(), most: int | None = None
+    ) -> tuple[str, ...]:
+        """The nodes of a context to strike, see `choose`."""
+        return self.choose(
+            ctx.nodes, ctx.rng, spared=spared, most=most, roles=ctx.roles, zones=ctx.zones
+        )
 
     def choose(
         self,
@@ -67,16 +93,28 @@ class Target:
         *,
         spared: frozenset[str] = frozenset(),
         most: int | None = None,
+        roles: Mapping[str, tuple[str, ...]] = NOBODY,
+        zones: tuple[tuple[str, ...], ...] = (),
     ) -> tuple[str, ...]:
         """The nodes to strike, in order.
 
         None of the spared is among them, nor are they more than `most`: fewer are struck than the
-        word says, or none, if not enough are left.
+        word says, or none, if not enough are left. None are either where nobody plays a role.
         """
         size = rng.between(*self.sizes(nodes))
+        leaders = roles.get(LEADER, ())
+        if self.roles and not leaders:
+            return ()
+        wanted = self.names or tuple(rng.shuffled(nodes))
+        if self.text == "zone":
+            wanted = tuple(rng.choice(zones)) if zones else ()
+            size = len(wanted)
+        elif self.text == "followers":
+            wanted = tuple(name for name in wanted if name not in leaders)
+        elif self.roles:
+            wanted = (leaders[0], *(name for name in wanted if name != leaders[0]))
         if most is not None:
             size = min(size, max(0, most))
-        wanted = self.names or tuple(rng.shuffled(nodes))
         able = [name for name in wanted if name in nodes and name not in spared]
         struck = frozenset(able[:size])
         return tuple(name for name in nodes if name in struck)

@@ -9,7 +9,8 @@ does not have is answered for it by `Adopted`, which is what the rest of Lineal 
 * `promises(options, nodes, plan)`: where `claims` depend on those;
 * `ready(node)`: whether a node serves; without it, whether its programs run;
 * `unrest(cluster)`: why the cluster is not at rest, in sentences;
-* `roles(cluster)`: which nodes play which role now, as `{"leader": ("n1",)}`.
+* `roles(cluster)`, `role_names`: which nodes play which role now, as `{"leader": ("n1",)}`, and
+  the roles that there are.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from workloads.client import Client
     from workloads.workload import Workload
 
-CARRIED = frozenset({"partition", "kill", "pause", "power", "cpu", "memory"})
+CARRIED = frozenset({"partition", "kill", "stop", "pause", "power", "cpu", "memory"})
 """What can be done to programs that know nothing of us; their clocks and links are their own."""
 ENVIRONMENTS = ("docker",)
 """Where nodes can be given to foreign systems."""
@@ -188,6 +189,11 @@ class Adopted:
         """Each option with a sentence, its unit and its default."""
         docs: Mapping[str, str] = getattr(self.system, "option_docs", {})
         return docs
+
+    @property
+    def role_names(self) -> frozenset[str]:
+        """The roles that its nodes play, as `leader`."""
+        return frozenset(getattr(self.system, "role_names", ()))
 
     def problems(self, options: Mapping[str, Any], nodes: tuple[str, ...]) -> list[str]:
         """Everything that is wrong with these options, in sentences."""

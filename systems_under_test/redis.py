@@ -56,6 +56,7 @@ class Redis:
         {"lost-element", "phantom-element", "duplicate", "did-not-recover", "node-died"}
     )
     option_docs: Final[Mapping[str, str]] = OPTIONS
+    role_names: Final = frozenset({"leader"})
     workloads: Final = {"set": set_workload.make}
 
     def problems(self, options: Mapping[str, Any], nodes: tuple[str, ...]) -> list[str]:

@@ -60,6 +60,14 @@ def add_test_flags(parser: argparse.ArgumentParser) -> None:
     """The flags that say what is run, shared by `run` and `sweep`."""
     parser.add_argument("--workload", help="what is asked (default: the system's own)")
     parser.add_argument("--nemesis", help="what goes wrong, as partition,kill@minority")
+    parser.add_argument(
+        "--nemesis-option",
+        type=values.option,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="when and how much goes wrong, as order=cycle or at-most=minority; may be repeated",
+    )
     parser.add_argument("--environment", help="one of `lineal list`, as local or simulated")
     parser.add_argument(
         "--environment-option",
@@ -113,6 +121,8 @@ def make_test(args: argparse.Namespace, seed: int, **fixed: Any) -> Test:
     }
     parameters = {name: value for name, value in given.items() if value is not None}
     options = dict(args.option)
+    if args.nemesis_option:
+        parameters["fault_options"] = dict(args.nemesis_option)
     if args.environment_option:
         parameters["environment_options"] = dict(args.environment_option)
     budget = {"seconds": args.time_budget, "memory_mb": args.memory_budget}

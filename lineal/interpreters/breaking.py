@@ -20,7 +20,7 @@ def act(nemesis: Nemesis, cluster: Cluster, desk: Desk, begun: Begun) -> Complet
     A verb that the environment could not carry out leaves the fault open and its effect
     `ineffective` (or `leaked`), with the reason: the run goes on, and the verdict says so.
     """
-    assert begun.fault is not None
+    assert begun.fault is not None, "whoever looks for roles is answered by the world"
     healing = begun.invocation.f == "heal"
     cause = desk.faults[begun.fault]
     fault = Fault(begun.fault, cause.f, cause.input or {})

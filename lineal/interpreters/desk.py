@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from checker.history.events import NEMESIS
+from nemesis.schedule import ROLES
 from workloads.generators.protocol import Context, Pending
 
 if TYPE_CHECKING:
@@ -54,9 +55,11 @@ class Desk:
         nodes: tuple[str, ...],
         rng: Rng,
         pure: frozenset[str],
+        zones: tuple[tuple[str, ...], ...] = (),
     ) -> None:
         self.recorder = recorder
         self.nodes = nodes
+        self.zones = zones
         self.busy: dict[Thread, Begun] = {}
         self.faults: dict[int, Invocation] = {}
         self._clients = clients
@@ -158,7 +161,7 @@ class Desk:
         self._now = max(self._now, now)  # A worker's stamp may lie behind the loop's own.
         if self._free is None:
             self._free = tuple([t for t in self._processes if t not in self.busy])
-        return Context(self._now, self._free, self._processes, self.nodes, self._rng)
+        return Context(self._now, self._free, self._processes, self.nodes, self._rng, self.zones)
 
     def _tell(self, event: Event, now: int) -> None:
         if self._generator is not None:
@@ -174,8 +177,10 @@ class Desk:
         assert isinstance(process, int)
         return self.nodes[process % len(self.nodes)]
 
-    def _fault_of(self, proposal: Invocation) -> int:
-        """The number of a new fault, or of the one that is being healed."""
+    def _fault_of(self, proposal: Invocation) -> int | None:
+        """The number of a new fault, or of the one that is being healed; a look has none."""
+        if proposal.f == ROLES:
+            return None
         if proposal.f == "heal":
             number = (proposal.input or {}).get("fault")
             if number not in self.faults:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from checker.history.events import NEMESIS
 from lineal.interpreters.breaking import act
 from lineal.interpreters.workers import ClientPool, Ended, Worker
+from nemesis.schedule import ROLES
 from systems_under_test.environments.cluster import EnvironmentFailed
 from workloads.client import Completion
 from workloads.generators.protocol import Pending
@@ -47,6 +48,7 @@ class LiveWorld:
         connect: Callable[[str], Client],
         ask_node: Callable[[str, Request, float], Reply | Failure],
         nemesis: Nemesis,
+        roles: Callable[[], Mapping[str, tuple[str, ...]]] = dict,
         timeout_ns: int,
         start_ns: int | None = None,
     ) -> None:
@@ -55,6 +57,7 @@ class LiveWorld:
         self._connect = connect
         self._ask_node = ask_node
         self._nemesis = nemesis
+        self._roles = roles
         self._timeout = timeout_ns
         self._start = time.monotonic_ns() if start_ns is None else start_ns
         self._results: SimpleQueue[Ended] = SimpleQueue()
@@ -123,6 +126,8 @@ class LiveWorld:
         return Worker(pool.perform, pool.close, self._results, self.now)
 
     def _break(self, begun: Begun) -> Completion:
+        if begun.invocation.f == ROLES:
+            return Completion("info", output={ROLES: dict(self._roles())})
         return act(self._nemesis, self.cluster, self.desk, begun)
 
     def _await(self, longest_ns: int) -> None:

@@ -8,21 +8,24 @@ from typing import TYPE_CHECKING, Any
 from checker.history.events import NEMESIS
 from lineal.interpreters.breaking import act
 from lineal.interpreters.conversing import SimulatedTalk
+from nemesis.schedule import ROLES
 from systems_under_test.environments.cluster import EnvironmentFailed
-from workloads.client import Completion
+from workloads.client import Completion, Reply
 from workloads.conversation import conversing
 from workloads.generators.protocol import PENDING, Pending
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from lineal.interpreters.desk import Begun, Desk, Thread
     from nemesis.plan import Nemesis
     from systems_under_test.environments.simulated.cluster import SimulatedCluster
-    from workloads.client import Codec, Failure, Reply, Request
+    from workloads.client import Codec, Failure, Request
     from workloads.generators.protocol import Generator
     from workloads.invocations import Invocation
 
+LOOK_NS = 500_000_000
+"""How long a look at the roles of nodes waits for those that do not answer."""
 POLL_NS = 10_000_000
 """How long a generator that has nothing to do is left alone, unless an operation ends."""
 
@@ -41,12 +44,17 @@ class SimulatedWorld:
         desk: Desk,
         codec: Codec,
         nemesis: Nemesis,
+        status_request: Request | None = None,
+        roles: Callable[[Mapping[str, Reply]], Mapping[str, tuple[str, ...]]] | None = None,
         timeout_ns: int,
     ) -> None:
+        """`roles` makes them of what nodes answer to `status_request`."""
         self.cluster = cluster
         self.desk = desk
         self._codec = codec
         self._nemesis = nemesis
+        self._status_request = status_request
+        self._roles = roles
         self._timeout = timeout_ns
         self._memories: dict[Thread, dict[str, Any]] = {}
         """What each client remembers, where clients converse."""
@@ -121,6 +129,9 @@ class SimulatedWorld:
         self._perform(self.desk.begin(proposal, now))
 
     def _perform(self, begun: Begun) -> None:
+        if begun.invocation.f == ROLES and begun.thread == NEMESIS:
+            self._look(begun)
+            return
         if begun.thread == NEMESIS:
             self.cluster.at(self.cluster.now, lambda: self._break(begun))
             return
@@ -149,6 +160,29 @@ class SimulatedWorld:
     def _end(self, begun: Begun, completion: Completion) -> None:
         self.desk.end(begun, completion, self.cluster.now)
         self._stale = True
+
+    def _look(self, begun: Begun) -> None:
+        """Ask every node how it is, and end the look when all have answered, or none will."""
+        replies: dict[str, Reply | Failure] = {}
+
+        def answered(node: str, reply: Reply | Failure) -> None:
+            replies[node] = reply
+            if len(replies) == len(self.cluster.nodes):
+                statuses = {n: r for n, r in sorted(replies.items()) if isinstance(r, Reply)}
+                roles = {} if self._roles is None else dict(self._roles(statuses))
+                self.desk.end(begun, Completion("info", output={ROLES: roles}), self.cluster.now)
+                self._stale = True
+
+        def ask() -> None:
+            deadline = self.cluster.now + LOOK_NS
+            for node in self.cluster.nodes:
+                request = self._status_request
+                assert request is not None
+                self.cluster.submit(node, request, deadline, partial(answered, node))
+
+        if self._status_request is None:
+            raise EnvironmentFailed("nobody can be asked for the roles of nodes here")
+        self.cluster.at(self.cluster.now, ask)
 
     def _break(self, begun: Begun) -> None:
         try:

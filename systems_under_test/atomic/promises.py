@@ -20,7 +20,7 @@ SAFETY: Final = frozenset(
 )
 LIVENESS: Final = frozenset({"did-not-recover", "node-died"})
 
-DEADLY: Final = frozenset({"kill", "power", "disk", "damage", "wipe", "memory"})
+DEADLY: Final = frozenset({"kill", "stop", "power", "disk", "damage", "wipe", "memory"})
 """Faults in which the process ends."""
 
 _FORGETS: Final = "the memory engine forgets everything when its process ends"

@@ -34,7 +34,7 @@ NEVER: Final = {
     "writes-follow-reads": "a write reaches replicas that lack what its writer had read",
 }
 
-ENDS_PROCESS: Final = frozenset({"kill", "power", "disk", "damage", "wipe", "memory"})
+ENDS_PROCESS: Final = frozenset({"kill", "stop", "power", "disk", "damage", "wipe", "memory"})
 
 
 VECTOR_CLOCKS: Final = {

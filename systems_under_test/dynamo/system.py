@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from systems_under_test.dynamo.administration import DynamoAdministration
 from systems_under_test.dynamo.bugs import BUGS
 from systems_under_test.dynamo.codec import RegisterCodec, SetCodec, SiblingsCodec, decode_dump
-from systems_under_test.dynamo.configuration import configure, option_docs, problems_of
+from systems_under_test.dynamo.configuration import (
+    configure,
+    option_docs,
+    parse_zones,
+    problems_of,
+)
 from systems_under_test.dynamo.partition_aware_codec import PartitionAware
 from systems_under_test.dynamo.promises import promises
 from systems_under_test.dynamo.quiescence import unrest
@@ -82,6 +87,16 @@ class Dynamo:
     ) -> Promises:
         """What it claims in this configuration under this plan."""
         return promises(configure(options), plan)
+
+    def zones(
+        self, options: Mapping[str, Any], nodes: tuple[str, ...]
+    ) -> tuple[tuple[str, ...], ...]:
+        """Nodes by zone, where the option `zones` says so; a node without one is one of its own."""
+        named = parse_zones(configure(options).zones) if options.get("zones") else {}
+        members: dict[str, list[str]] = {}
+        for node in nodes if named else ():
+            members.setdefault(named.get(node, f"={node}"), []).append(node)
+        return tuple(tuple(zone) for zone in members.values())
 
     def unrest(self, statuses: Mapping[str, Reply]) -> list[str]:
         """Why the cluster is not quiescent."""

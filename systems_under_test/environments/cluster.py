@@ -32,6 +32,7 @@ CAPABILITIES: Final[dict[str, str]] = {
     "partition": "cut any directed link between nodes",
     "link": "delay, lose, double, reorder and hold messages of a directed link",
     "kill": "kill a node's process and start it again on what it had stored",
+    "stop": "ask a node's process to end in order, and start it again",
     "pause": "stop a node's process and let it go on",
     "power": "power loss: kill, and lose what was not made durable",
     "clock": "offset, drift and jump a node's wall clock, change the rate of its clocks",
@@ -133,6 +134,10 @@ class Node(Protocol):
 
     def kill(self) -> None:
         """SIGKILL. What it wrote survives, also un-synced."""
+        ...
+
+    def stop(self) -> None:
+        """SIGTERM, and wait until it has ended; EnvironmentFailed if it does not in time."""
         ...
 
     def pause(self) -> None:

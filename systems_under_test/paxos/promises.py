@@ -24,7 +24,7 @@ BY_SLOT: Final = frozenset({"wrong-slot"})
 """Whatever is read comes from the log: no lease and no configuration matters to that."""
 LIVENESS: Final = frozenset({"did-not-recover", "node-died"})
 SPOILS: Final = frozenset({"damage", "wipe"})
-ENDS_PROCESS: Final = frozenset({"kill", "power", "disk", "damage", "wipe", "memory"})
+ENDS_PROCESS: Final = frozenset({"kill", "stop", "power", "disk", "damage", "wipe", "memory"})
 
 
 def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:

@@ -47,3 +47,19 @@ def _unrest_of(name: str, status: Mapping[str, Any]) -> list[str]:
     if expected and members.get(name) != status["replica"]:
         reasons.append(f"{name} is no voting member")
     return reasons
+
+
+def roles(statuses: Mapping[str, Reply]) -> dict[str, tuple[str, ...]]:
+    """Who leads: of the nodes that hold themselves for the leader the one of the highest ballot.
+
+    One that was cut off does so until its lease has run out.
+    """
+    leaders: list[tuple[Any, str]] = []
+    for name, reply in statuses.items():
+        try:
+            status = msgspec.json.decode(reply.body)
+        except msgspec.DecodeError:
+            continue
+        if isinstance(status, dict) and status.get("role") == "leader":
+            leaders.append((status["ballot"], name))
+    return {"leader": (max(leaders)[1],)} if leaders else {}

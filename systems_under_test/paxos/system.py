@@ -9,7 +9,7 @@ from systems_under_test.paxos.bugs import BUGS
 from systems_under_test.paxos.codec import KvCodec, RegisterCodec, TransactionCodec, decode_dump
 from systems_under_test.paxos.configuration import configure, option_docs, problems_of
 from systems_under_test.paxos.promises import promises
-from systems_under_test.paxos.quiescence import unrest
+from systems_under_test.paxos.quiescence import roles, unrest
 from systems_under_test.paxos.replica import make_replica
 from systems_under_test.system import Offer
 from workloads import bank, eventual_reads, kv, list_append, register
@@ -32,6 +32,7 @@ class Paxos:
     workload_default: Final = "register"
     replica_path: Final = "systems_under_test.paxos.replica:make_replica"
     status_request: Final = Request("GET", "/status")
+    role_names: Final = frozenset({"leader"})
     dump_request: Final = Request("GET", "/dump")
 
     @property
@@ -77,6 +78,10 @@ class Paxos:
     def unrest(self, statuses: Mapping[str, Reply]) -> list[str]:
         """Why the cluster is not quiescent."""
         return unrest(statuses)
+
+    def roles(self, statuses: Mapping[str, Reply]) -> Mapping[str, tuple[str, ...]]:
+        """The leader: of those that hold themselves for one, who has the highest ballot."""
+        return roles(statuses)
 
     def decode_dump(self, reply: Reply) -> Any:
         """Key -> value."""

@@ -79,6 +79,10 @@ class MemoryNode:
         if self._does("kill"):
             self.life = "dead"
 
+    def stop(self) -> None:
+        if self._does("stop"):
+            self.life = "dead"
+
     def pause(self) -> None:
         if self._does("pause") and self.life == "running":
             self.life = "paused"

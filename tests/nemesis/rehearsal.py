@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from checker.history.events import NEMESIS, Event
 from nemesis.plan import Fault
+from nemesis.schedule import ROLES
+from nemesis.zones import thirds
 from systems_under_test.rng import Rng
 from tests.nemesis.memory_cluster import MemoryCluster
 from workloads.generators.protocol import Context, Pending
@@ -59,10 +61,12 @@ class Rehearsal:
         size: int = 5,
         seed: int = 1,
         stage: Stage | None = None,
+        roles: dict[str, tuple[str, ...]] | None = None,
     ) -> None:
         self._stage = stage or MemoryStage(size)
         self.cluster = self._stage.cluster
         self.events: list[Event] = []
+        self.roles = {"leader": ("n2",)} if roles is None else roles
         self.open: dict[int, Fault] = {}
         self._plan = plan
         self._schedule = plan.schedule
@@ -80,7 +84,8 @@ class Rehearsal:
     def _context(self, *, free: bool) -> Context:
         threads = (NEMESIS,) if free else ()
         nodes = tuple(self.cluster.nodes)
-        return Context(self._time, threads, {NEMESIS: NEMESIS}, nodes, self._rng)
+        zones = thirds(nodes)
+        return Context(self._time, threads, {NEMESIS: NEMESIS}, nodes, self._rng, zones)
 
     def _step(self) -> None:
         answer = self._schedule.op(self._context(free=True))
@@ -106,6 +111,11 @@ class Rehearsal:
         self._time = time
 
     def _act(self, f: str, value: Any) -> None:
+        if f == ROLES:
+            self._record("invoke", f, None, input=value)
+            self._pass(self._time + ACTION_NS)
+            self._record("info", f, None, output={ROLES: self.roles})
+            return
         healing = f == "heal"
         if healing:
             fault = self.open.pop(value["fault"])
@@ -118,7 +128,7 @@ class Rehearsal:
         self._pass(self._time + ACTION_NS)
         self._record("info", f, fault.fault, output=effect.output())
 
-    def _record(self, kind: Any, f: str, fault: int, **fields: Any) -> None:
+    def _record(self, kind: Any, f: str, fault: int | None, **fields: Any) -> None:
         event = Event(
             index=len(self.events),
             time=self._time,
@@ -137,12 +147,13 @@ class Rehearsal:
 
     def effects(self) -> set[tuple[str, str]]:
         """What injections and healings answered."""
-        return {(e.f, e.output["effect"]) for e in self.events if e.type == "info"}
+        ended = [e for e in self.events if e.type == "info" and e.f != ROLES]
+        return {(e.f, e.output["effect"]) for e in ended}
 
     def windows(self) -> Iterator[tuple[Event, Event | None]]:
         """Each injection with the healing's completion, if there was one."""
         for event in self.invoked():
-            if event.f != "heal":
+            if event.f not in ("heal", ROLES):
                 ends = [
                     e
                     for e in self.events

@@ -12,6 +12,7 @@ from nemesis.kill import Kill
 from nemesis.plan import Effect, Fault, FaultPlan, Union
 from nemesis.plans import NEMESES, InvalidPlan, missing_capabilities, parse
 from nemesis.schedule import SECOND, Timing, alternate
+from nemesis.turns import CUTS
 from systems_under_test.environments.cluster import CAPABILITIES
 from tests.nemesis.rehearsal import Rehearsal
 
@@ -55,7 +56,7 @@ def test_every_name_and_variant_injects_what_it_says(name: str) -> None:
         assert injected
         if variant and variant != "any":
             assert {event.input["variant"] for event in injected} == {variant}
-        if name in ("partition", "kill", "pause", "power", "clock", "link"):
+        if name in ("partition", "kill", "stop", "pause", "power", "clock", "link"):
             assert {event.f for event in injected} == {name}
 
 
@@ -63,7 +64,7 @@ def test_the_list_says_what_each_nemesis_needs() -> None:
     assert all(nemesis.sentence for nemesis in NEMESES.values())
     for name, nemesis in NEMESES.items():
         assert nemesis.needs == (frozenset() if name == "all" else parse(name).nemesis.needs)
-    assert set(NEMESES["partition"].variants) == set(VARIANTS)
+    assert set(NEMESES["partition"].variants) == set(VARIANTS) | set(CUTS)
 
 
 def test_all_takes_what_the_environment_carries() -> None:

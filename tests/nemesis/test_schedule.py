@@ -188,7 +188,7 @@ def test_events_of_clients_change_nothing() -> None:
 
 
 def test_an_event_of_the_run_itself_completes_no_action() -> None:
-    schedule = Alternate(Strike("kill", Target("one")), at=0, acting="kill", fault=1)
+    schedule = Alternate(Strike("kill", Target("one")), at=0, acting="kill", faults=(1,))
     context = Context(5, (), {NEMESIS: NEMESIS}, FIVE, Rng("1/run"))
     died = Event(index=0, time=5, process=NEMESIS, type="info", f="node-died", output={})
     assert schedule.update(context, died) is schedule
@@ -208,7 +208,17 @@ def test_a_range_that_no_time_lies_in_is_refused(range_: tuple[int, int]) -> Non
 
 
 def test_every_family_is_applied_and_healed_in_a_rehearsal() -> None:
-    for text in ("partition", "kill", "pause", "power", "clock", "link", "disk", "disk:torn"):
+    for text in (
+        "partition",
+        "kill",
+        "stop",
+        "pause",
+        "power",
+        "clock",
+        "link",
+        "disk",
+        "disk:torn",
+    ):
         rehearsal = Rehearsal(parse(text), seconds=60)
         kinds = {effect for _, effect in rehearsal.effects()}
         assert kinds == {"applied", "healed"}, text

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from systems_under_test.environments.cluster import CAPABILITIES
+from systems_under_test.environments.cluster import CAPABILITIES, EnvironmentFailed
 from systems_under_test.environments.local.cluster import LocalCluster
 from tests.systems_under_test.docker.containers import containers, require_docker
 from tests.systems_under_test.local.clusters import ask, tally, told, until
@@ -106,6 +106,35 @@ def test_a_paused_node_is_paused_and_goes_on(cluster: Live) -> None:
     node.resume()
     assert node.state() == "running"
     assert ask(cluster, "n2", "GET", "/incarnation") == life
+
+
+def test_a_node_that_is_asked_to_end_does_so_and_keeps_what_it_wrote(cluster: Live) -> None:
+    node = cluster.nodes["n3"]
+    before, life = ask(cluster, "n3", "POST", "/add"), node.incarnation()
+    node.stop()
+    assert node.state() == "dead"
+    node.stop()  # No change.
+    node.start()
+    assert node.incarnation() == life + 1
+    until(lambda: answers(cluster, "n3"))
+    assert ask(cluster, "n3", "POST", "/add") == before + 1
+    assert cluster.unprovoked_deaths() == []
+
+
+def test_who_does_not_end_when_asked_is_left_alone(
+    cluster: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for environment in ("local", "docker"):
+        module = f"systems_under_test.environments.{environment}.node"
+        monkeypatch.setattr(f"{module}.STOP_S_MAX", 0.3)
+    node = cluster.nodes["n2"]
+    node.pause()
+    with pytest.raises(EnvironmentFailed):
+        node.stop()
+    assert node.state() == "paused"
+    node.resume()  # Now it hears.
+    until(lambda: node.state() == "dead")
+    assert cluster.unprovoked_deaths() == [], "it died of what it was asked"
 
 
 def test_a_paused_node_can_be_killed(cluster: Live) -> None:

@@ -4,7 +4,7 @@ Every name of this list takes what `lift` takes: generators, operations, lists, 
 `docs/generators.md` shows each one.
 """
 
-from workloads.generators.choosing import any_of, flip_flop, mix
+from workloads.generators.choosing import any_of, first_of, flip_flop, mix
 from workloads.generators.counting import cycle, limit, once, repeat, retry, until_ok
 from workloads.generators.drawing import draw, filtered, from_context, mapped, numbered
 from workloads.generators.keys import concurrent_keys, on_key, sequential_keys
@@ -38,6 +38,7 @@ __all__ = [
     "each_process",
     "each_thread",
     "filtered",
+    "first_of",
     "flip_flop",
     "from_context",
     "invoke",

@@ -50,8 +50,12 @@ def soonest(
     generators: Generators,
     answers: Sequence[Answer],
     weights: Sequence[int] | None = None,
+    *,
+    drawn: bool = True,
 ) -> tuple[Invocation | Pending, Generators] | None:
     """Of what these generators answered, the soonest operation; among equals one by weight.
+
+    Without `drawn` it is the first among equals, and chance is not asked.
 
     With it come the generators as they are once it was invoked: the winner's followed, those that
     are pending as they said, all others as they were.
@@ -79,7 +83,7 @@ def soonest(
         time, weight = time_of(op), 1 if weights is None else weights[i]
         if best is None or time < best_time:
             best, best_index, best_time, weight_total = (op, rest), i, time, weight
-        elif time == best_time:
+        elif time == best_time and drawn:
             weight_total += weight
             if ctx.rng.below(weight_total) < weight:
                 best, best_index = (op, rest), i
@@ -118,6 +122,26 @@ class AnyOf(msgspec.Struct, frozen=True):
         """Tell all."""
         after = updated(self.generators, ctx, event)
         return self if after is self.generators else AnyOf(after)
+
+
+class FirstOf(msgspec.Struct, frozen=True):
+    """Whichever is soonest, the first among equals."""
+
+    generators: Generators
+
+    def op(self, ctx: Context) -> Answer:
+        """The soonest operation."""
+        answers = [g.op(ctx) for g in self.generators]
+        answer = soonest(ctx, self.generators, answers, drawn=False)
+        if answer is None:
+            return None
+        op, after = answer
+        return op, self if after is self.generators else FirstOf(after)
+
+    def update(self, ctx: Context, event: Event) -> Generator:
+        """Tell all."""
+        after = updated(self.generators, ctx, event)
+        return self if after is self.generators else FirstOf(after)
 
 
 class Mix(msgspec.Struct, frozen=True):
@@ -198,6 +222,11 @@ def any_of(*generators: Liftable) -> Generator:
     Among operations of the same time a random one is taken.
     """
     return AnyOf(tuple(lift(g) for g in generators)) if generators else NOTHING
+
+
+def first_of(*generators: Liftable) -> Generator:
+    """As `any_of`; but among operations of the same time the first is taken, and nothing drawn."""
+    return FirstOf(tuple(lift(g) for g in generators)) if generators else NOTHING
 
 
 def mix(*generators: Liftable, weights: Sequence[int] | None = None) -> Generator:

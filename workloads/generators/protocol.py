@@ -41,6 +41,10 @@ class Rng(Protocol):
         """The items in another order."""
         ...
 
+    def stream(self, concern: str) -> Rng:
+        """A stream of its own for a concern, the same each time; draws nothing from this one."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Pending:
@@ -59,6 +63,9 @@ PENDING: Final = Pending()
 class Context(msgspec.Struct, frozen=True):
     """What a generator may see: time (nanoseconds of the run), who is free, the nodes, chance.
 
+    `zones` are groups of nodes that share a fate; `roles` which nodes play which, where that was
+    looked for.
+
     Threads are the fixed workers 0..n-1 and `"nemesis"`; `processes` maps each to the process it
     carries now (a thread whose operation ended in `info` goes on under a new process number).
     """
@@ -68,6 +75,8 @@ class Context(msgspec.Struct, frozen=True):
     processes: dict[int | str, int | str]
     nodes: tuple[str, ...]
     rng: Rng
+    zones: tuple[tuple[str, ...], ...] = ()
+    roles: dict[str, tuple[str, ...]] = {}
 
     @property
     def threads(self) -> tuple[int | str, ...]:
@@ -88,7 +97,7 @@ class Context(msgspec.Struct, frozen=True):
         all_processes = self.processes
         processes = {t: all_processes[t] for t in threads if t in all_processes}
         free = tuple([t for t in self.free if t in processes])
-        return Context(self.time, free, processes, self.nodes, self.rng)
+        return Context(self.time, free, processes, self.nodes, self.rng, self.zones, self.roles)
 
     def without(self, thread: int | str) -> Context:
         """The same context, seen by a generator that has all other threads."""
@@ -99,12 +108,12 @@ class Context(msgspec.Struct, frozen=True):
         free = self.free
         if thread in free:
             free = tuple([t for t in free if t != thread])
-        return Context(self.time, free, processes, self.nodes, self.rng)
+        return Context(self.time, free, processes, self.nodes, self.rng, self.zones, self.roles)
 
     def alone(self, thread: int | str) -> Context:
         """The same context, seen by a generator that has this one free thread."""
         carried = {thread: self.processes[thread]}
-        return Context(self.time, (thread,), carried, self.nodes, self.rng)
+        return Context(self.time, (thread,), carried, self.nodes, self.rng, self.zones, self.roles)
 
     def fill(self, invocation: Invocation) -> Invocation | Pending:
         """Give the operation a free process and a time; PENDING if nobody is free.

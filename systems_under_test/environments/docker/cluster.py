@@ -112,6 +112,7 @@ class DockerCluster:
         methods = {
             "partition": cutting,
             "kill": "docker kill" if options.kill == CONTAINER else "SIGKILL",
+            "stop": "SIGTERM",
             "pause": "docker pause" if options.pause == CONTAINER else "SIGSTOP",
             "cpu": "cgroup",
             "memory": "cgroup",

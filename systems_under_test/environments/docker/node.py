@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.environments.cluster import (
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 Address = tuple[str, int]
 
+STOP_S_MAX: Final = 5.0
+STOP_POLL_S: Final = 0.01
 HELLO_S_MAX: Final = 15.0
 SPARE_BYTES: Final = 8 * 2**20
 """What is left to a node that is to run out of memory; less would be refused by the kernel."""
@@ -151,6 +154,23 @@ class DockerNode:
                 self._kill_container()
             else:
                 self._supervised.ask("kill")
+            self._occupant.let_go()
+
+    def stop(self) -> None:
+        """SIGTERM, and wait until all of it has ended; EnvironmentFailed if it does not.
+
+        One that does not end is left alone, and if it ends later that is no death by itself.
+        """
+        with self._lock:
+            if not self.container.look()["Running"]:
+                return
+            self._killed = self._killed or self.state() != "dead"
+            self._supervised.ask("stop")
+            deadline = time.monotonic() + STOP_S_MAX
+            while self._supervised.ask("state")["living"]:
+                if time.monotonic() > deadline:
+                    raise self.failure(f"did not end {STOP_S_MAX:g} s after SIGTERM")
+                time.sleep(STOP_POLL_S)
             self._occupant.let_go()
 
     def pause(self) -> None:

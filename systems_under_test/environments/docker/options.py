@@ -27,7 +27,7 @@ METHODS: Final = {
     IN_CONTAINER: "nftables in each node's network, by `docker exec`; nodes get NET_ADMIN",
 }
 CARRIED: Final = frozenset(
-    {"partition", "link", "kill", "pause", "power", "clock", "disk", "cpu", "memory"}
+    {"partition", "link", "kill", "stop", "pause", "power", "clock", "disk", "cpu", "memory"}
 )
 """Of `CAPABILITIES`, what it carries where the machine allows it."""
 

@@ -238,7 +238,7 @@ class Supervisor:
             state = "dead"
         elif all(program.letter() == "T" for program in living):
             state = "paused"
-        return {"state": state, "programs": programs}
+        return {"state": state, "programs": programs, "living": len(living)}
 
     def _send(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a datagram to each of these: {"probe": id, "to": {name: address}}."""

@@ -83,6 +83,7 @@ class LocalCluster:
         return {
             **proxied,
             "kill": "SIGKILL",
+            "stop": "SIGTERM",
             "pause": "SIGSTOP",
             "clock": "host",
             "power": "log cut to what was synced",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Address = tuple[str, int]
 
+STOP_S_MAX: Final = 5.0
 SIGNAL_S_MAX: Final = 5.0
 """So long a process may take to obey a signal that the kernel itself carries out."""
 LOOK_S: Final = 0.001
@@ -162,6 +163,24 @@ class LocalNode:
                 process.wait(SIGNAL_S_MAX)
             except subprocess.TimeoutExpired:
                 raise self.failure(f"was not dead {SIGNAL_S_MAX} s after SIGKILL") from None
+            self._guardian.forget(process.pid)
+            self._steering.let_go()
+
+    def stop(self) -> None:
+        """SIGTERM, and wait until it has ended; EnvironmentFailed if it does not. Dead: no change.
+
+        One that does not end is left alone, and if it ends later that is no death by itself.
+        """
+        with self._lock:
+            process = self._process
+            if process is None or process.poll() is not None:
+                return
+            self._killed = True
+            process.terminate()
+            try:
+                process.wait(STOP_S_MAX)
+            except subprocess.TimeoutExpired:
+                raise self.failure(f"did not end {STOP_S_MAX:g} s after SIGTERM") from None
             self._guardian.forget(process.pid)
             self._steering.let_go()
 

@@ -125,6 +125,13 @@ class SimulatedNode:
         if self.life is not None:
             self._die("killed")
 
+    def stop(self) -> None:
+        """End the process in order; a paused one does not hear it."""
+        if self.life is not None:
+            if self.life.paused:
+                raise EnvironmentFailed(f"node {self.name} is paused, and did not end when asked")
+            self._die("stopped")
+
     def pause(self) -> None:
         """Stop the process; a dead one stays dead."""
         if self.life is not None:

@@ -71,6 +71,7 @@ class Attendant:
             "listen": self._listen,
             "start": self._start,
             "kill": self._kill,
+            "stop": self._stop,
             "signal": self._signal,
             "state": lambda request: self._state(),
             "firewall": self._open_firewall,
@@ -197,6 +198,15 @@ class Attendant:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(OBEY_S_MAX)
+            self._reap()
+        return self._state()
+
+    def _stop(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask it to end; one that does not in time is left alone."""
+        if self._process is not None:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(OBEY_S_MAX)
             self._reap()
         return self._state()
 

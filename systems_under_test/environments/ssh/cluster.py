@@ -103,7 +103,13 @@ class SshCluster:
     def method(self) -> Mapping[str, str]:
         """How each capability is carried here."""
         cutting = {PARTITION: "iptables"} if self._cuts else {}
-        return {**cutting, "kill": "SIGKILL", "pause": "SIGSTOP", "clock": "host"}
+        return {
+            **cutting,
+            "kill": "SIGKILL",
+            "stop": "SIGTERM",
+            "pause": "SIGSTOP",
+            "clock": "host",
+        }
 
     @property
     def chain(self) -> str:

@@ -137,6 +137,13 @@ class SshNode:
                 self._killed = before
                 raise self.failure("was not dead after SIGKILL")
 
+    def stop(self) -> None:
+        """SIGTERM, and wait until it has ended; EnvironmentFailed if it does not in time."""
+        with self._lock:
+            self._killed = self._session.ended is None or self._killed
+            if self._session.ask("stop")["state"] != "dead":
+                raise self.failure("did not end in time after SIGTERM")
+
     def pause(self) -> None:
         """SIGSTOP, and wait until it has stopped. Dead: no change."""
         with self._lock:

@@ -141,6 +141,17 @@ def test_other_chains_and_rules_are_left_alone(made: Machines, cluster: SshClust
     assert [line for line in rules if line.startswith("-N LINEAL")] == [f"-N {cluster.chain}"]
 
 
+def test_a_node_that_is_asked_to_end_does_so(cluster: SshCluster) -> None:
+    node = cluster.nodes["n1"]
+    life = node.incarnation()
+    node.stop()
+    assert node.state() == "dead"
+    node.start()
+    until(lambda: node.state() == "running")
+    assert node.incarnation() == life + 1
+    assert cluster.unprovoked_deaths() == []
+
+
 def test_a_killed_node_refuses_clients_and_comes_back_on_what_it_had(cluster: SshCluster) -> None:
     node = cluster.nodes["n2"]
     count = ask(cluster, "n2", "POST", "/add")

@@ -10,6 +10,7 @@ from workloads.generators import (
     cycle,
     delay,
     draw,
+    first_of,
     flip_flop,
     invoke,
     limit,
@@ -44,6 +45,10 @@ def test_any_of_takes_whichever_is_soonest() -> None:
 
 def test_any_of_ends_when_all_have_ended() -> None:
     assert sorted(asked(any_of(limit(2, repeat(a)), b, None))) == ["0 0: a", "0 1: b", "10 1: a"]
+
+
+def test_first_of_takes_the_first_among_equals() -> None:
+    assert asked(first_of(limit(2, repeat(a)), b, None)) == ["0 0: a", "0 1: a", "10 1: b"]
 
 
 def test_any_of_breaks_ties_evenly() -> None:

@@ -27,6 +27,7 @@ busy = g.stagger(7 * NS, g.mix(drawn, g.limit(5, g.delay(30 * NS, g.repeat(b))))
 keyless = g.stagger(7 * NS, g.mix(a, g.limit(5, g.delay(30 * NS, g.repeat(a)))))
 
 EXAMPLES: dict[str, Callable[[], Liftable]] = {
+    "first_of": lambda: g.first_of(g.limit(9, busy), [a, g.sleep(50 * NS), b], None),
     "any_of": lambda: g.any_of(g.limit(9, busy), [a, g.sleep(50 * NS), b], None),
     "at_rate": lambda: g.at_rate(1e8, g.limit(9, drawn)),
     "concurrent_keys": lambda: g.concurrent_keys(2, "uvwxyz", lambda k: g.limit(4, keyless)),

@@ -1,0 +1,87 @@
+"""What is wrong with a test's environment, in sentences: told before anything starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from systems_under_test.environments.docker.options import options_of as docker_options_of
+from systems_under_test.environments.ssh.places import options_of, places_of, sharing
+
+if TYPE_CHECKING:
+    from lineal.definition import Test
+
+
+def of_machines(test: Test) -> list[str]:
+    """Where its nodes are to be."""
+    if test.environment != "ssh":
+        return [
+            f"node {name!r} is no name; only the environment ssh takes machines"
+            for name in test.nodes
+            if not name.isidentifier()
+        ] + [
+            f"the environment {test.environment} has no option {key!r}"
+            for key in test.environment_options
+            if test.environment != "docker"
+        ]
+    if not test.addresses:
+        return ["the environment ssh needs machines: --nodes user@host:port,..."]
+    found: list[str] = []
+    for read in (
+        lambda: places_of(test.addresses),
+        lambda: options_of(test.environment_options),
+    ):
+        try:
+            read()
+        except ValueError as error:
+            found += str(error).splitlines()
+    return found
+
+
+def of_containers(test: Test) -> list[str]:
+    """What containers cannot be made to carry so."""
+    if test.environment != "docker":
+        return []
+    try:
+        options = docker_options_of(test.environment_options)
+    except ValueError as error:
+        return str(error).splitlines()
+    return options.problems(test.plan.nemesis.needs)
+
+
+def of_storage(test: Test) -> list[str]:
+    """What can be done to a live node's disk depends on the engine that keeps its state."""
+    if test.environment == "simulated":
+        return []
+    if test.foreign is not None:
+        if "power" in test.plan.nemesis.needs and not _has_own_disks(test):
+            return [f"no power loss for {test.system.name} without disk=loop, which takes root"]
+        return []
+    engine = test.bundled.engine(test.system_options)
+    plan, found = test.plan.nemesis, []
+    if "disk" in plan.needs and engine == "memory":
+        found.append("no disk faults where the engine is `memory`: nothing is on the disk")
+    if engine == "lmdb" and "damage" in plan.faults:
+        found.append("no damage to what the engine `lmdb` has stored; `sqlite` carries it")
+    if engine == "lmdb" and "power" in plan.needs and not _has_own_disks(test):
+        found.append(
+            "no power loss here where the engine is `lmdb`: what it has not synced is not "
+            "known; take `sqlite`, or the environment docker with disk=loop"
+        )
+    return found
+
+
+def _has_own_disks(test: Test) -> bool:
+    if test.environment != "docker":
+        return False
+    return docker_options_of(test.environment_options).resolved({"power"}).disk == "loop"
+
+
+def of_sharing(test: Test) -> list[str]:
+    """Which machines cannot be told apart by their addresses."""
+    if test.environment != "ssh" or "partition" not in test.plan.nemesis.needs:
+        return []
+    return [
+        f"no partition between nodes that share the address {host}: iptables could not tell "
+        "them apart; give each node a machine of its own, or another --nemesis"
+        for host in sharing(places_of(test.addresses))
+    ]

@@ -1,0 +1,171 @@
+"""Fault scripts: faults written down by hand, one after the other, in the project's small language.
+
+    nemesis: wait 2                     # seconds
+    nemesis: partition one-node target=leader
+    n3: kill
+    nemesis: partition {"n1": ["n2"]}   # a grudge: whom n1 does not hear
+    nemesis: heal kill                  # the newest kill that is open
+    nemesis: heal                       # everything that is open, the newest first
+
+`who` is the node that is struck, or `nemesis`: then `target=` says whom. A word after the fault is
+its variant. What is still open at the end is healed as in every run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from checker.history.events import NEMESIS
+from checker.history.language import statements
+from nemesis.plan import Fault
+from nemesis.schedule import HEAL, ROLES, SECOND
+from nemesis.targets import Target
+from workloads.generators.protocol import Pending
+from workloads.invocations import Invocation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from checker.history.events import Event
+    from checker.history.language import Statement
+    from nemesis.courses import Draw
+    from workloads.generators.protocol import Answer, Context
+
+WAIT: Final = "wait"
+RETRY_NS: Final = SECOND // 10
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: a fault to inject, a wait, or a healing."""
+
+    number: int
+    f: str
+    variant: str | None = None
+    target: str | None = None
+    grudge: Mapping[str, Any] | None = None
+    wait_ns: int = 0
+
+    @property
+    def waits_or_heals(self) -> bool:
+        """Whether it injects nothing."""
+        return self.f in (WAIT, HEAL)
+
+    @property
+    def text(self) -> str:
+        """The fault as it is written on the command line."""
+        variant = "" if self.variant is None else f":{self.variant}"
+        return f"{self.f}{variant}{'' if self.target is None else f'@{self.target}'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Carries the lines out, each as soon as the one before is done."""
+
+    lines: tuple[tuple[Line, Draw | None], ...]
+    at: int | None = None
+    acting: str | None = None
+    open_faults: tuple[Fault, ...] = ()
+    roles: Mapping[str, tuple[str, ...]] | None = None
+    tries: int = 0
+
+    def op(self, ctx: Context) -> Answer:
+        """What the next line says."""
+        if self.acting is not None or NEMESIS not in ctx.free:
+            return Pending(), self
+        if self.at is not None and ctx.time < self.at:
+            return Pending(self.at), self
+        if not self.lines:
+            return None
+        line, draw = self.lines[0]
+        if line.f == WAIT:
+            return Pending(ctx.time + line.wait_ns), self._past(ctx.time + line.wait_ns)
+        if line.f == HEAL:
+            return self._heal(ctx, line)
+        if line.target is not None and Target(line.target).roles and self.roles is None:
+            return self._hand_out(ctx, Invocation(ROLES))
+        assert draw is not None
+        rng = ctx.rng.stream(f"script/{line.number}/{self.tries}")
+        drawn = msgspec.structs.replace(ctx, rng=rng, roles=dict(self.roles or {}))
+        action = draw(drawn, self.open_faults)
+        if action is None:  # Nobody leads, or no room: what a script says is done, if late.
+            later = replace(self, at=ctx.time + RETRY_NS, tries=self.tries + 1, roles=None)
+            return Pending(ctx.time + RETRY_NS), later
+        return self._hand_out(ctx, action)
+
+    def update(self, ctx: Context, event: Event) -> Script:
+        """The script that knows of this event."""
+        if event.process != NEMESIS:
+            return self
+        if event.type == "invoke":
+            return self._began(event)
+        if event.f != self.acting:
+            return self
+        if event.f == ROLES:
+            return replace(self, acting=None, roles=(event.output or {}).get(ROLES, {}))
+        done = replace(self, acting=None, roles=None, tries=0)
+        if (
+            event.f == HEAL
+            and done._healable(done.lines[0][0])
+            and done.lines[0][0].variant is None
+        ):
+            return done  # The others that are open.
+        return done._past(None)
+
+    def _heal(self, ctx: Context, line: Line) -> Answer:
+        fault = self._healable(line)
+        if fault is None:
+            return self._past(None).op(ctx)
+        return self._hand_out(ctx, Invocation(HEAL, {"fault": fault.fault}))
+
+    def _healable(self, line: Line) -> Fault | None:
+        fitting = [f for f in self.open_faults if line.variant in (None, f.f)]
+        return fitting[-1] if fitting else None
+
+    def _past(self, at: int | None) -> Script:
+        return replace(self, lines=self.lines[1:], at=at)
+
+    def _hand_out(self, ctx: Context, action: Invocation) -> Answer:
+        return ctx.fill(replace(action, process=NEMESIS)), replace(self, acting=action.f)
+
+    def _began(self, event: Event) -> Script:
+        if event.fault is None:
+            return self
+        still_open = tuple(fault for fault in self.open_faults if fault.fault != event.fault)
+        if event.f != HEAL:
+            still_open += (Fault(event.fault, event.f, event.input or {}),)
+        return replace(self, open_faults=still_open)
+
+
+def read_script(path: str) -> list[Line]:
+    """The lines of a script. Raises OSError, and ValueError that names line and column."""
+    text = Path(path).read_text(encoding="utf-8")
+    return [line_of(statement) for statement in statements(text)]
+
+
+def line_of(statement: Statement) -> Line:
+    """What a statement says. Raises ValueError."""
+    asked, where = statement.asked, f"line {statement.line}"
+    if asked is None or statement.answered is not None or asked.word is None:
+        raise ValueError(f"{where}: a fault, `wait` or `heal` belongs after the colon, no answer")
+    target = asked.attributes.get("target")
+    strange = sorted(set(asked.attributes) - {"target"})
+    if strange:
+        raise ValueError(f"{where}: {strange[0]}= means nothing here; there is target=")
+    if statement.who != NEMESIS:
+        if target is not None:
+            raise ValueError(f"{where}: {statement.who} is the target already")
+        target = statement.who
+    if asked.word == WAIT:
+        seconds = asked.value
+        if type(seconds) not in (int, float) or seconds < 0:
+            raise ValueError(f"{where}: `wait` takes seconds, as `wait 2.5`")
+        return Line(statement.line, WAIT, wait_ns=round(seconds * SECOND))
+    grudge = asked.value if asked.has_value else None
+    if grudge is not None and not (asked.word == "partition" and isinstance(grudge, dict)):
+        raise ValueError(f"{where}: only a partition takes a value, its grudge")
+    return Line(statement.line, asked.word, asked.key, target, grudge)

@@ -1,0 +1,322 @@
+"""What a turn does that is more than one fault; roles, zones, orders, limits, scripts."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from nemesis.options import FaultOptions, options_of
+from nemesis.plan import Fault
+from nemesis.plans import InvalidPlan, missing_capabilities, parse
+from nemesis.schedule import QuietTail
+from nemesis.stop import Stop
+from nemesis.zones import thirds, zones_of
+from systems_under_test.environments.cluster import CAPABILITIES, EnvironmentFailed
+from tests.nemesis.memory_cluster import MemoryCluster
+from tests.nemesis.rehearsal import SECOND, Rehearsal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from checker.history.events import Event
+
+FIVE = ("n1", "n2", "n3", "n4", "n5")
+
+
+def struck(rehearsal: Rehearsal, f: str) -> list[list[str]]:
+    return [event.input["targets"] for event in rehearsal.invoked(f)]
+
+
+def most_open(rehearsal: Rehearsal) -> int:
+    """The most faults that were open at any moment."""
+    count, most = 0, 0
+    for event in rehearsal.invoked():
+        count += -1 if event.f == "heal" else 1
+        most = max(most, count)
+    return most
+
+
+def is_whole(rehearsal: Rehearsal) -> bool:
+    rehearsal.heal()
+    return {node.state() for node in rehearsal.cluster.nodes.values()} == {"running"}
+
+
+@pytest.mark.parametrize("f", ["kill", "stop"])
+def test_a_brief_end_is_over_at_once(f: str) -> None:
+    rehearsal = Rehearsal(parse(f"{f}:brief"), seconds=30)
+    assert len(rehearsal.invoked(f)) >= 5
+    for begin, end in rehearsal.windows():
+        assert end is None or end.time - begin.time < 0.5 * SECOND
+    assert rehearsal.effects() == {(f, "applied"), ("heal", "healed")}
+
+
+@pytest.mark.parametrize("f", ["kill", "stop"])
+def test_a_rolling_restart_takes_one_node_after_the_other(f: str) -> None:
+    rehearsal = Rehearsal(parse(f"{f}:rolling@all"), seconds=60)
+    nodes = [target for targets in struck(rehearsal, f) for target in targets]
+    assert sorted(nodes[:5]) == list(FIVE)
+    assert most_open(rehearsal) == 1
+    assert nodes[:5] != nodes[5:10], "the order is drawn"
+    assert is_whole(rehearsal)
+
+
+def test_a_crash_loop_strikes_the_same_nodes_just_after_they_have_started() -> None:
+    rehearsal = Rehearsal(parse("kill:crash-loop@minority"), seconds=30)
+    turns = [list(group) for _, group in itertools.groupby(struck(rehearsal, "kill"))]
+    assert all(len(turn) >= 3 for turn in turns[:-1])
+    assert len(turns) >= 2
+    (first, *_) = turns
+    assert max(node.incarnation() for node in rehearsal.cluster.nodes.values()) > 3
+    assert len(first[0]) == 2
+
+
+def test_a_link_that_flaps_is_cut_and_mended_several_times_a_second() -> None:
+    rehearsal = Rehearsal(parse("partition:flapping"), seconds=20)
+    first = [event.input["grudge"] for event in rehearsal.invoked("partition")][:3]
+    assert first[0] == first[1] == first[2]
+    for begin, end in rehearsal.windows():
+        assert begin.input["variant"] == "flapping"
+        assert begin.input["shape"]
+        assert end is None or end.time - begin.time < 0.6 * SECOND
+    assert rehearsal.effects() == {("partition", "applied"), ("heal", "healed")}
+
+
+def test_swizzling_cuts_one_by_one_and_heals_in_another_order() -> None:
+    rehearsal = Rehearsal(parse("partition:swizzle@all"), seconds=60)
+    events = rehearsal.invoked()
+    cuts = list(itertools.takewhile(lambda event: event.f == "partition", events))
+    assert len(cuts) == 5
+    heals = [event.fault for event in events[5:10]]
+    assert sorted(number or 0 for number in heals) == [1, 2, 3, 4, 5]
+    later = [event.fault for event in events[15:20]]
+    assert heals != [1, 2, 3, 4, 5] or later != [6, 7, 8, 9, 10]
+    assert len({tuple(event.input["targets"]) for event in cuts}) == 5
+
+
+def test_zones_are_struck_whole() -> None:
+    zones = {("n1",), ("n2", "n3"), ("n4", "n5")}
+    assert set(thirds(FIVE)) == zones
+    assert {tuple(t) for t in struck(Rehearsal(parse("zone"), seconds=40), "kill")} <= zones
+    cut = Rehearsal(parse("zone:cut"), seconds=40)
+    for event in cut.invoked("partition"):
+        side = tuple(event.input["targets"])
+        assert side in zones
+        assert all(set(event.input["grudge"][node]) == set(FIVE) - set(side) for node in side)
+    slow = Rehearsal(parse("zone:slow"), seconds=40)
+    assert {tuple(t) for t in struck(slow, "link")} <= zones
+    alone = Rehearsal(parse("partition:zones"), seconds=10).invoked("partition")[0]
+    assert alone.input["grudge"]["n2"] == ["n1", "n4", "n5"]
+
+
+def test_zones_are_taken_as_they_are_said() -> None:
+    assert zones_of("n1+n5/n3", FIVE) == (("n1", "n5"), ("n3",), ("n2",), ("n4",))
+    with pytest.raises(ValueError, match="there is no node n9"):
+        zones_of("n1+n9", FIVE)
+    with pytest.raises(ValueError, match="stands in two zones"):
+        zones_of("n1+n2/n2", FIVE)
+    assert thirds(("a",)) == (("a",),)
+
+
+def test_the_nemesis_looks_for_a_role_before_each_fault_of_it() -> None:
+    rehearsal = Rehearsal(parse("kill@leader"), seconds=20)
+    names = [event.f for event in rehearsal.invoked()]
+    assert names[:3] == ["roles", "kill", "heal"]
+    assert struck(rehearsal, "kill")
+    assert all(targets == ["n2"] for targets in struck(rehearsal, "kill"))
+    looks = [event for event in rehearsal.events if event.f == "roles"]
+    assert all(event.fault is None for event in looks)
+
+
+def test_targets_around_the_leader() -> None:
+    minority = Rehearsal(parse("partition:one-node@leader-minority"), seconds=40)
+    sides = struck(minority, "partition")
+    assert all("n2" in side and len(side) == 2 for side in sides)
+    assert len({tuple(side) for side in sides}) > 1
+    (followers, *_) = struck(Rehearsal(parse("pause@followers"), seconds=20), "pause")
+    assert followers == ["n1", "n3", "n4", "n5"]
+    star = Rehearsal(parse("partition:star@leader"), seconds=20).invoked("partition")[0]
+    assert star.input["grudge"]["n1"] == ["n3", "n4", "n5"]
+    assert "n2" not in star.input["grudge"]
+
+
+def test_while_nobody_leads_the_fault_waits_and_looks_again() -> None:
+    rehearsal = Rehearsal(parse("kill@leader"), seconds=10, roles={})
+    assert not rehearsal.invoked("kill")
+    assert len(rehearsal.invoked("roles")) > 5
+
+
+def inputs(text: str, f: str, seed: int = 5) -> list[Any]:
+    rehearsal = Rehearsal(parse(text), seconds=40, seed=seed)
+    return [event.input for event in rehearsal.invoked(f)]
+
+
+def test_to_take_one_plan_away_reshuffles_no_other() -> None:
+    alone = inputs("partition", "partition")
+    assert len(alone) > 5
+    for text in ("partition,clock", "link,partition,clock:jump@one", "clock,link:slow,partition"):
+        assert inputs(text, "partition")[: len(alone) - 2] == alone[: len(alone) - 2]
+    assert inputs("partition", "partition", seed=6) != alone
+
+
+def test_two_plans_alike_do_not_do_the_same() -> None:
+    rehearsal = Rehearsal(parse("clock@one,clock@one"), seconds=60)
+    pairs = itertools.pairwise(rehearsal.invoked("clock"))
+    assert not all(a.input == b.input for a, b in pairs)
+
+
+def test_plans_may_take_turns() -> None:
+    options = options_of({"order": "cycle"})
+    rehearsal = Rehearsal(parse("partition,kill,pause", options=options), seconds=60)
+    names = [event.f for event in rehearsal.invoked() if event.f != "heal"]
+    assert names[:6] == ["partition", "kill", "pause"] * 2
+    assert most_open(rehearsal) == 1
+
+
+def disturbed_at_once(events: list[Event]) -> int:
+    most = 0
+    open_faults: dict[int | None, list[str]] = {}
+    for event in events:
+        if event.f == "heal":
+            open_faults.pop(event.fault, None)
+        else:
+            open_faults[event.fault] = event.input["targets"]
+        most = max(most, len({name for names in open_faults.values() for name in names}))
+    return most
+
+
+@pytest.mark.parametrize(("limit", "most"), [("one", 1), ("minority", 2), ("3", 3)])
+def test_no_more_nodes_are_down_or_cut_off_than_the_limit(limit: str, most: int) -> None:
+    options = options_of({"at-most": limit})
+    text = "partition:one-node@one,kill@one,pause@one,kill:rolling@all"
+    free = Rehearsal(parse(text), seconds=60)
+    assert disturbed_at_once(free.invoked()) > 2
+    bound = Rehearsal(parse(text, options=options), seconds=60)
+    assert disturbed_at_once(bound.invoked()) <= most
+    assert {event.f for event in bound.invoked()} >= {"partition", "kill", "heal"}
+
+
+def test_a_target_beyond_the_limit_is_refused_before_a_run() -> None:
+    plan = parse("kill@majority", options=options_of({"at-most": "minority"}))
+    problems = missing_capabilities(plan, "simulated", frozenset(CAPABILITIES), FIVE)
+    assert "`majority` is 3 nodes at least, and at-most=minority is 2" in problems[0]
+
+
+def test_a_budget_ends_a_plan_and_leaves_nothing_open() -> None:
+    options = options_of({"budget": 2})
+    rehearsal = Rehearsal(parse("kill,partition", options=options), seconds=60)
+    assert len(rehearsal.invoked("kill")) == len(rehearsal.invoked("partition")) == 2
+    assert not rehearsal.open
+
+
+def test_the_options_set_when_faults_come() -> None:
+    options = options_of({"lead-in": 3, "fault": "0.5-0.6", "quiet": "5"})
+    rehearsal = Rehearsal(parse("pause", options=options), seconds=20)
+    first, second = rehearsal.invoked("pause")[:2]
+    assert 3 * SECOND <= first.time < 3.2 * SECOND
+    assert 5.5 * SECOND <= second.time - first.time < 6 * SECOND
+
+
+def test_options_that_mean_nothing_are_refused_all_at_once() -> None:
+    with pytest.raises(ValueError, match="faults have no option 'moon'; there are: at-most"):
+        options_of({"moon": 1})
+    given = {"lead-in": "3-2", "order": "odd", "at-most": "some", "tail": -1, "budget": 0}
+    with pytest.raises(ValueError) as raised:
+        options_of(given)
+    lines = str(raised.value).splitlines()
+    assert [line.partition("=")[0] for line in lines] == [
+        "lead-in", "order", "at-most", "tail", "budget"
+    ]  # fmt: skip
+    assert options_of({}) == FaultOptions()
+
+
+def test_the_tail_of_a_drive_is_quiet() -> None:
+    plan = parse("kill,partition,clock")
+    tail = Rehearsal(plan.__class__("tail", plan.nemesis, QuietTail(plan.schedule, 8 * SECOND)))
+    last = max(event.time for event in tail.invoked())
+    assert 6 * SECOND < last < 8.5 * SECOND
+    assert not tail.open
+
+
+def test_a_stop_is_proved_by_the_state_of_the_process() -> None:
+    fault = Fault(1, "stop", {"targets": ["n1", "n2"]})
+    cluster = MemoryCluster()
+    assert Stop().inject(cluster, fault).effect == "applied"
+    assert {cluster.nodes[name].state() for name in ("n1", "n2")} == {"dead"}
+    assert Stop().heal(cluster, fault).effect == "healed"
+    sabotaged = MemoryCluster()
+    sabotaged.broken.add("stop")
+    assert Stop().inject(sabotaged, fault).effect == "ineffective"
+    sabotaged = MemoryCluster()
+    assert Stop().inject(sabotaged, fault).effect == "applied"
+    sabotaged.broken.add("start")
+    assert Stop().heal(sabotaged, fault).effect == "leaked"
+    unwilling = MemoryCluster()
+    unwilling.failing.add("stop")
+    with pytest.raises(EnvironmentFailed):
+        Stop().inject(unwilling, fault)
+
+
+SCRIPT = """\
+nemesis: wait 2                          # then a cut
+nemesis: partition one-node target=leader
+n3: kill
+nemesis: partition {"n1": ["n4", "n5"]}
+nemesis: wait 1
+nemesis: heal kill
+nemesis: pause target=one
+nemesis: heal
+"""
+
+
+def test_a_script_is_carried_out_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "faults.txt"
+    path.write_text(SCRIPT, encoding="utf-8")
+    plan = parse(f"script:{path}")
+    assert plan.nemesis.faults == {"partition", "kill", "pause"}
+    assert plan.roles == {"leader"}
+    rehearsal = Rehearsal(plan, seconds=10)
+    told = [(event.f, (event.input or {}).get("targets")) for event in rehearsal.invoked()]
+    assert [f for f, _ in told] == [
+        "roles", "partition", "kill", "partition", "heal", "pause", "heal", "heal", "heal"
+    ]  # fmt: skip
+    assert told[1][1] == ["n2"]
+    assert told[2][1] == ["n3"]
+    grudges = [event.input["grudge"] for event in rehearsal.invoked("partition")]
+    assert grudges[1] == {"n1": ["n4", "n5"]}
+    healed = [event.input["fault"] for event in rehearsal.invoked("heal")]
+    assert healed == [2, 4, 3, 1], "the kill by name, then the newest first"
+    assert rehearsal.invoked()[0].time >= 2 * SECOND
+    assert not rehearsal.open
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nemesis: wait soon", "`wait` takes seconds"),
+        ("nemesis: kil", "line 1: kil is no fault; valid are none, partition"),
+        ("n1: kill target=n2", "n1 is the target already"),
+        ("nemesis: kill size=3", "size= means nothing here"),
+        (
+            "nemesis: kill rolling",
+            "line 1: `kill:rolling` is more than one fault: write them one by one",
+        ),
+        ("nemesis: kill 3", "only a partition takes a value"),
+        ("nemesis kill", "line 1, column 9: a colon belongs here"),
+        ("n1: kill -> ok", "no answer"),
+    ],
+)
+def test_what_a_script_cannot_mean_is_told_with_its_line(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    path = tmp_path / "faults.txt"
+    path.write_text(f"{text}\n", encoding="utf-8")
+    with pytest.raises(InvalidPlan) as raised:
+        parse(f"script:{path}")
+    assert said in str(raised.value)
+
+
+def test_a_script_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidPlan, match="No such file"):
+        parse(f"script:{tmp_path}/nothing")
