@@ -40,17 +40,24 @@ TRIES = 3
 class Live:
     """A local cluster, asked by hand."""
 
-    def __init__(self, directory: Path, options: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        options: dict[str, Any] | None = None,
+        nodes: tuple[str, ...] = THREE,
+    ) -> None:
         self.directory = directory
+        self.nodes = nodes
         self.cluster = LocalCluster(
             ClusterSpec(
-                nodes=THREE,
+                nodes=nodes,
                 replica_path="systems_under_test.paxos.replica:make_replica",
                 options=options or {},
                 bug=None,
                 engine="sqlite",
                 seed=1,
                 directory=directory,
+                objects=directory / "objects",
             )
         )
         self._clients: dict[str, HttpClient] = {}
@@ -105,9 +112,11 @@ class Live:
 
 
 @contextlib.contextmanager
-def live(directory: Path, options: dict[str, Any] | None = None) -> Iterator[Live]:
+def live(
+    directory: Path, options: dict[str, Any] | None = None, nodes: tuple[str, ...] = THREE
+) -> Iterator[Live]:
     """A cluster with a leader, taken down at the end."""
-    made = Live(directory, options)
+    made = Live(directory, options, nodes)
     with made.cluster, contextlib.closing(made):
         made.leader()
         made.until_written(THREE, 15)
