@@ -10,11 +10,11 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from nemesis.administration import Order, Outcome
+from nemesis.administration import REPAIR, Order, Outcome
 from workloads.client import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from systems_under_test.environments.cluster import Cluster
     from systems_under_test.environments.simulated.cluster import SimulatedCluster
@@ -58,10 +58,10 @@ class Orders:
     def __init__(self, cluster: Cluster, administration: Administration) -> None:
         self._cluster = cluster
         self._administration = administration
-        self._given: dict[int, Giving] = {}
+        self._given: dict[Hashable, Giving] = {}
         self._turn = 0
 
-    def end(self, number: int) -> Outcome | None:
+    def end(self, number: Hashable) -> Outcome | None:
         """Try no more; what became of the order."""
         giving = self._given.pop(number, None)
         if giving is None:
@@ -79,15 +79,17 @@ class Orders:
         for number in list(self._given):
             self.end(number)
 
-    def _note(self, number: int, order: Order) -> Giving:
+    def _note(self, number: Hashable, order: Order) -> Giving:
         """Enter an order; one under the same number is given no more."""
         self.end(number)
         request = self._administration.order(order.change, order.node, order.by)
         giving = self._given[number] = Giving(order, request)
         return giving
 
-    def _next_node(self) -> str | None:
-        """Through whom to try now: the running nodes in turn."""
+    def _next_node(self, order: Order) -> str | None:
+        """Through whom to try now: the running nodes in turn; a repair is the node's own affair."""
+        if order.change == REPAIR:
+            return order.node if self._cluster.nodes[order.node].state() == "running" else None
         nodes = [n for n, node in self._cluster.nodes.items() if node.state() == "running"]
         self._turn += 1
         return nodes[self._turn % len(nodes)] if nodes else None
@@ -100,7 +102,7 @@ class SimulatedOrders(Orders):
         super().__init__(cluster, administration)
         self._simulation = cluster
 
-    def begin(self, number: int, order: Order) -> None:
+    def begin(self, number: Hashable, order: Order) -> None:
         """Begin to give an order; returns at once."""
         self._try(self._note(number, order))
 
@@ -108,7 +110,7 @@ class SimulatedOrders(Orders):
         if not giving.is_open:
             return
         giving.attempts += 1
-        simulation, node = self._simulation, self._next_node()
+        simulation, node = self._simulation, self._next_node(giving.order)
 
         def done(reply: Reply | Failure) -> None:
             giving.answered(reply)
@@ -137,7 +139,7 @@ class LiveOrders(Orders):
         self._ask = ask
         self._threads: list[threading.Thread] = []
 
-    def begin(self, number: int, order: Order) -> None:
+    def begin(self, number: Hashable, order: Order) -> None:
         """Begin to give an order; returns at once."""
         giving = self._note(number, order)
         thread = threading.Thread(target=self._give, args=(giving,), daemon=True)
@@ -153,7 +155,7 @@ class LiveOrders(Orders):
     def _give(self, giving: Giving) -> None:
         while giving.is_open:
             giving.attempts += 1
-            node = self._next_node()
+            node = self._next_node(giving.order)
             if node is not None:
                 giving.answered(self._ask(node, giving.request, TIMEOUT_NS / 1e9))
             if giving.is_open:

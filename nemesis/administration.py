@@ -9,16 +9,21 @@ what became of it is asked later.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from systems_under_test.environments.cluster import Cluster
+
+
+REPAIR: Final = "repair"
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """`join`, `leave`, or `replace` of a node `by` another."""
+    """`join`, `leave`, `replace` of a node `by` another, `repair` of one whose store is damaged."""
 
     change: str
     node: str
@@ -40,11 +45,11 @@ class Outcome:
 class Administrator(Protocol):
     """Gives orders. Each is tried through one node after another, for a bounded time."""
 
-    def begin(self, number: int, order: Order) -> None:
-        """Begin to give an order, under a number of the caller's; returns at once."""
+    def begin(self, number: Hashable, order: Order) -> None:
+        """Begin to give an order, under a name of the caller's; returns at once."""
         ...
 
-    def end(self, number: int) -> Outcome | None:
+    def end(self, number: Hashable) -> Outcome | None:
         """Try no more; what became of the order. None if there was none."""
         ...
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from nemesis.processes import crash, injected, uncrash
+from nemesis.administration import REPAIR, Order, administrator
+from nemesis.processes import crash, injected, struck, uncrash
 
 if TYPE_CHECKING:
     from nemesis.plan import Effect, Fault
@@ -49,7 +50,14 @@ class Damage:
         return injected(proved, cluster.method.get("disk", "disk"), evidence)
 
     def heal(self, cluster: Cluster, fault: Fault) -> Effect:
-        """Start the targets, except those that another open fault wants dead."""
+        """Start the targets, except those that another open fault wants dead.
+
+        Where somebody gives orders to the system, the admin has them start over.
+        """
+        orders = administrator(cluster)
+        if orders is not None:
+            for node in struck(cluster, fault):
+                orders.begin((REPAIR, node.name), Order(REPAIR, node.name))
         return uncrash(cluster, fault, cluster.method.get("disk", "disk"))
 
 

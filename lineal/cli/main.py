@@ -32,6 +32,13 @@ COMMANDS: Final = {
     "doctor": "doctor_command",
     "image": "image_command",
     "cleanup": "cleanup_command",
+    "status": "admin_command",
+    "ring": "admin_command",
+    "join": "admin_command",
+    "leave": "admin_command",
+    "replace": "admin_command",
+    "abort": "admin_command",
+    "repair": "admin_command",
 }
 """The module of each command, in the order of the help."""
 

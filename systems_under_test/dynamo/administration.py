@@ -23,5 +23,7 @@ class DynamoAdministration:
     def order(self, change: str, node: str = "", by: str = "") -> Request:
         """The request for an order."""
         whom = {name: value for name, value in (("node", node), ("by", by)) if value}
+        if change == "repair":  # Each node is told by itself.
+            whom = {}
         query = f"?{urlencode(whom)}" if whom else ""
         return Request("POST", f"/admin/{change}{query}")

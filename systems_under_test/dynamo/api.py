@@ -6,6 +6,7 @@
     DELETE /kv/{key}          a tombstone; needs the context
     GET    /status /ring /dump; / is a page for people
     POST   /admin/join?node=n6 (leave, remove, replace?node=n2&by=n6, abort): the members
+    POST   /admin/repair      start over from the peers, where the store was damaged
 
 An error is a JSON object with a sentence and `definite`: true only where nothing was stored and
 nothing was sent, so that the write surely never happens.
@@ -38,6 +39,7 @@ ORDERS: Final[dict[str, tuple[str, ...]]] = {
     "remove": ("node",),
     "replace": ("node", "by"),
     "abort": (),
+    "repair": (),
 }
 """What an admin may order, and whom each names."""
 NAME_CHARACTERS_MAX: Final = 200
@@ -90,7 +92,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An admin's order: `join`, `leave`, `remove`, `replace` (a node `by` another), `abort`."""
+    """An admin's order: `join`, `leave`, `remove`, `replace` (a node `by` another), `abort`.
+
+    Or `repair`, of the store of this very node.
+    """
 
     verb: str
     node: str = ""

@@ -14,7 +14,7 @@ CHOICES: Final = {
     "engine": ("memory", "sqlite", "lmdb"),
     "partitioning": ("random", "random-equal", "equal"),
     "versioning": ("dotted", "vector-clock"),
-    "on_damage": ("stop", "set-aside"),
+    "on_damage": ("wait", "set-aside", "stop"),
     "client": ("any-node", "partition-aware"),
     "reconciliation": ("application", "last-write-wins"),
 }
@@ -86,9 +86,9 @@ class Configuration:
         True, "Whether tombstones are forgotten once every node has confirmed them."
     )
     on_damage: str = _option(
-        "stop",
-        "What a node does that finds its store damaged: it stays down, or puts it aside, starts "
-        "with nothing and is repaired by its peers.",
+        "wait",
+        "What a node does that finds its store damaged: it puts it aside and waits for the order "
+        "to start over from its peers, does so at once, or stops.",
     )
     client: str = _option(
         "any-node", "Whom clients ask: some node, or by the ring the nodes that keep the key."

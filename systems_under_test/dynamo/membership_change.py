@@ -18,6 +18,7 @@ from systems_under_test.dynamo import views
 from systems_under_test.dynamo.api import Refused, error, page
 from systems_under_test.dynamo.configuration import MS
 from systems_under_test.dynamo.messages import NewerView, Progress, Progressed
+from systems_under_test.dynamo.store_repair import RENEWING
 from systems_under_test.dynamo.views import CONFIRM, STABLE, TRANSFER
 
 if TYPE_CHECKING:
@@ -97,7 +98,9 @@ class MembershipChange:
 
     def arm(self, step: Step) -> None:
         """See to it that the change goes on."""
-        if not self._armed and (self._agreement.is_open or not self._node.view.is_settled):
+        node = self._node
+        due = self._agreement.is_open or node.store.state == RENEWING or not node.view.is_settled
+        if due and not self._armed:
             self._armed = True
             step.set_jittered(STEER, STEER_INTERVAL)
 
@@ -112,9 +115,20 @@ class MembershipChange:
             self._agreement.give_up()
         if self._agreement.is_open:
             self._agreement.again(step)
+        elif self._node.store.state == RENEWING:
+            self._renew(step)
         elif self._is_steward():
             self._steer(step)
         self.arm(step)
+
+    def _renew(self, step: Step) -> None:
+        """Have the members agree that this node comes anew, with nothing.
+
+        Also where it seems to be no member: what it knows of that may be long past.
+        """
+        node = self._node
+        if node.view.phase == STABLE:
+            self._agreement.propose(step, views.renewed(node.view, node.name))
 
     def on_progress(self, step: Step, sender: str) -> None:
         """Say how far this node is."""

@@ -19,6 +19,7 @@ from systems_under_test.dynamo.hinted_handoff import ForgetfulHintStore, HintSto
 from systems_under_test.dynamo.last_write_wins import AHEAD
 from systems_under_test.dynamo.measurements import Measurements
 from systems_under_test.dynamo.membership import stored_view
+from systems_under_test.dynamo.store_repair import StoreCondition
 from systems_under_test.dynamo.version_store import VERSIONS, VersionStore
 from systems_under_test.dynamo.views import first_view
 from systems_under_test.dynamo.watch import Watch
@@ -45,6 +46,7 @@ class Node:
         configuration: Configuration,
         bug: str | None,
         incarnation: int,
+        damage: str = "",
     ) -> None:
         durable = bug != ACK_BEFORE_DURABLE
         self.name = place.node
@@ -52,7 +54,7 @@ class Node:
         self.configuration = configuration
         self.bug = bug
         self.incarnation = incarnation
-        self.damage = ""
+        self.damage = damage
         """What the host found damaged and put aside, so that this life began with nothing."""
         self.view = stored_view(step) or first_view(configuration.first_members(place.nodes))
         step.view = self.view.number
@@ -79,6 +81,7 @@ class Node:
             durable=durable and not configuration.write_buffer_ms,
         )
         self.watch = Watch()
+        self.store = StoreCondition(step, damage, waits=configuration.on_damage == "wait")
         self.measured = Measurements()
         self._requests = incarnation << LIFE_BITS
 

@@ -57,6 +57,11 @@ def _changes(known: Mapping[str, Mapping[str, Any]]) -> list[str]:
         if view["view"] == latest and view["phase"] != "stable":
             reasons.append(f"{name} sees a change of members under way ({view['change']})")
         reasons += [f"{name} waits for {node}, which leaves" for node in view["leaving"]]
+    reasons += [
+        f"{name} is {status['store']['state']}: {status['store']['reason']}"
+        for name, status in known.items()
+        if status["store"]["state"] != "whole"
+    ]
     return reasons + [
         f"{name} hands over what it keeps no more"
         for name, status in known.items()

@@ -15,6 +15,7 @@ from systems_under_test.dynamo import (
     read_coordination,
     relocation,
     status_page,
+    store_repair,
     tombstone_collection,
     transfer,
     write_buffer,
@@ -68,15 +69,16 @@ class DynamoReplica:
 
     @property
     def on_damage(self) -> OnDamage:
-        """What the host is to do about a damaged store: what the admin has decided."""
-        return "set-aside" if self._configuration.on_damage == "set-aside" else "stop"
+        """What the host is to do about a damaged store."""
+        return "stop" if self._configuration.on_damage == "stop" else "set-aside"
 
     def handle(self, event: Input, turn: Turn) -> Sequence[Effect]:
         """Handle one input."""
         if isinstance(event, Started):
             step = Step(turn)
-            node = Node(step, self._place, self._configuration, self._bug, event.incarnation)
-            node.damage = event.damage
+            node = Node(
+                step, self._place, self._configuration, self._bug, event.incarnation, event.damage
+            )
             self._life = Life(node)
             self._life.start(step)
             return step.effects
@@ -132,15 +134,30 @@ class Life:
 
     def start(self, step: Step) -> None:
         """Take up what an earlier life has stored, and begin the work in the background."""
-        self.membership.start(step)
+        store = self.node.store
+        if not store.is_silent:
+            self.membership.start(step)
+            self.node.detector.start(step)
+            self.change.arm(step)
+        if not store.is_apart:
+            self._start_work(step)
+            self.transfer.begin(step)
+            self.relocation.begin(step)
+        step.log("started", incarnation=self.node.incarnation, bug=self.node.bug)
+
+    def _start_work(self, step: Step) -> None:
+        """Begin what goes on in the background."""
         self.handoff.start(step)
-        self.node.detector.start(step)
         self.anti_entropy.start(step)
         self.collection.start(step)
-        self.transfer.begin(step)
-        self.relocation.begin(step)
-        self.change.arm(step)
-        step.log("started", incarnation=self.node.incarnation, bug=self.node.bug)
+
+    def _repair(self, step: Step) -> None:
+        """The admin has this node start over, if its store was damaged."""
+        if self.node.store.is_silent:
+            self.node.store.become(step, store_repair.RENEWING)
+            self.membership.start(step)
+            self.node.detector.start(step)
+            self.change.arm(step)
 
     def _on_view(self, step: Step) -> None:
         """The node has come to another view: every technique begins anew in it."""
@@ -155,8 +172,16 @@ class Life:
 
     def _decided(self, step: Step, view: View) -> None:
         """A view that this node has proposed is decided."""
+        node = self.node
+        since = view.since(node.name)
+        comes_anew = node.store.is_apart and since in (view.number, None)
+        if comes_anew:
+            lacks = since is not None
+            node.store.become(step, store_repair.FILLING if lacks else store_repair.WHOLE)
         self.membership.come_to(step, view)
         self.change.tell(step)
+        if comes_anew:
+            self._start_work(step)
 
     @property
     def open_requests(self) -> int:
@@ -183,10 +208,17 @@ class Life:
     def _carry_out(self, step: Step, client: int, asked: Read | Put | Page | Order) -> None:
         """Begin what a client asks for. Raises Refused."""
         node = self.node
+        repair = isinstance(asked, Order) and asked.verb == "repair"
+        always = repair or isinstance(asked, Page)
+        if not always and not node.store.serves(writes=isinstance(asked, Put)):
+            raise Refused(503, node.store.refusal())
         if isinstance(asked, Read):
             self.reads.begin(step, client, asked)
         elif isinstance(asked, Put):
             self.forwarding.begin(step, client, asked)
+        elif repair:
+            self._repair(step)
+            node.reply(step, client, page({"store": node.store.shown()}))
         elif isinstance(asked, Order):
             self.change.order(step, client, asked)
         else:
@@ -211,6 +243,8 @@ class Life:
             step.log("not-understood", sender=event.sender, reason=str(reason))
             return
         kind, sender = type(message), event.sender
+        if not self.node.store.takes(kind):
+            return
         if kind in m.ANSWERS and self.node.detector.answered(step, sender):
             self.handoff.scan_soon(step, sender)
         if kind not in m.TIMELESS and not self.other_views.is_ours(step, event):
@@ -242,6 +276,8 @@ def _store(life: Life, step: Step, sender: str, message: m.Store) -> None:
 
 
 def _fetch(life: Life, step: Step, sender: str, message: m.Fetch) -> None:
+    if life.node.store.is_filling:
+        return  # What is lacking here would be read as never written.
     blob = life.node.held(step, life.node.ring.place(message.key))
     step.send(sender, m.Fetched(message.request, blob))
 

@@ -245,7 +245,8 @@ class TombstoneCollection:
         )
 
     def _is_at_rest(self) -> bool:
-        return self._node.view.phase == STABLE and self._relocation.is_done
+        node = self._node
+        return node.view.phase == STABLE and self._relocation.is_done and not node.store.is_filling
 
     def _carried(self) -> dict[bytes, list[bytes]]:
         """What the open requests of this node carry, by key."""

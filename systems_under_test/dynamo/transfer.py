@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from systems_under_test.dynamo.bugs import JOIN_SERVES_EARLY
 from systems_under_test.dynamo.messages import Entry, Pull, Pulled
+from systems_under_test.dynamo.store_repair import WHOLE
 from systems_under_test.dynamo.views import TRANSFER
 
 if TYPE_CHECKING:
@@ -74,9 +75,10 @@ class Transfer:
         node = self._node
         self._asked.clear()
         gains = node.lists.gains(node.name) if node.view.phase == TRANSFER else ()
-        self._todo = [Fetching(i) for i in gains]
+        lost = node.lists.held_by(node.name) if node.store.is_filling else ()
+        self._todo = [Fetching(i) for i in dict.fromkeys((*lost, *gains))]
         node.counters.ranges_gained += len(gains)
-        if gains:
+        if self._todo or node.store.is_filling:
             step.set_timer(PULL, 0)
 
     def on_timer(self, step: Step) -> None:
@@ -91,10 +93,14 @@ class Transfer:
         self._ask(step)
         if self._todo:
             step.set_timer(PULL, patience)
+        else:
+            self._fill(step)
 
     def on_pull(self, step: Step, sender: str, message: Pull) -> None:
-        """Give a page of a range."""
+        """Give a page of a range, unless it is not all here."""
         node = self._node
+        if node.store.is_filling:
+            return
         entries: list[Entry] = []
         size = 0
         more = False
@@ -122,9 +128,21 @@ class Transfer:
         else:
             fetching.done.add(sender)
             fetching.source, fetching.after = "", b""
-            if len(fetching.done) >= node.configuration.r:
+            if len(fetching.done) >= min(node.configuration.r, len(self._sources(fetching))):
                 self._todo.remove(fetching)
         self._ask(step)
+        self._fill(step)
+
+    def _fill(self, step: Step) -> None:
+        """A node that started over holds everything again once nothing is left to fetch."""
+        if not self._todo and self._node.store.is_filling:
+            self._node.store.become(step, WHOLE)
+            step.log("store-whole")
+
+    def _sources(self, fetching: Fetching) -> tuple[str, ...]:
+        """Who can give a range: its home in the view that the transfer began in."""
+        home = self._node.lists.home(fetching.range)
+        return tuple(peer for peer in home if peer != self._node.name)
 
     def _ask(self, step: Step) -> None:
         """Ask for pages, as many at a time as are allowed."""
@@ -145,7 +163,7 @@ class Transfer:
         """Go on with the source, or choose another; whether there is one."""
         node = self._node
         if not fetching.source or not node.detector.is_up(fetching.source):
-            home = node.lists.legs[0].home(fetching.range)
-            able = (p for p in home if p not in fetching.done and node.detector.is_up(p))
+            sources = self._sources(fetching)
+            able = (p for p in sources if p not in fetching.done and node.detector.is_up(p))
             fetching.source, fetching.after = next(able, ""), b""
         return bool(fetching.source)

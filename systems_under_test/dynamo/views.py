@@ -134,6 +134,14 @@ def given_up(view: View) -> View:
     return View(view.number + 1, STABLE, view.members, (), left + back)
 
 
+def renewed(view: View, node: str) -> View:
+    """The same members, of whom one comes anew, with nothing. One that is no member stays none."""
+    number = view.number + 1
+    anew = tuple((name, number if name == node else since) for name, since in view.members)
+    left = tuple(member for member in view.leaving if member[0] != node)
+    return View(number, view.phase, anew, view.coming, left)
+
+
 def without(view: View, nodes: Iterable[str]) -> View:
     """The same, and these have left for good."""
     gone = tuple(nodes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +16,9 @@ from systems_under_test.environments.cluster import EnvironmentFailed
 from tests.nemesis.memory_cluster import MemoryCluster
 from tests.nemesis.rehearsal import MemoryStage, Rehearsal
 
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
 SPARES = ("n4", "n5")
 
 
@@ -25,16 +29,16 @@ class Ledger:
     members: set[str]
     accepts: bool = True
     given: list[Order] = field(default_factory=list)
-    open: dict[int, Order] = field(default_factory=dict)
+    open: dict[Hashable, Order] = field(default_factory=dict)
 
-    def begin(self, number: int, order: Order) -> None:
+    def begin(self, number: Hashable, order: Order) -> None:
         self.given.append(order)
         self.open[number] = order
         if self.accepts:
             self.members -= {order.node} if order.change != "join" else set()
             self.members |= {order.node} if order.change == "join" else {order.by} - {""}
 
-    def end(self, number: int) -> Outcome | None:
+    def end(self, number: Hashable) -> Outcome | None:
         order = self.open.pop(number, None)
         return None if order is None else Outcome(self.accepts, 1, "said")
 

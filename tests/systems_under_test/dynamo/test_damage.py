@@ -46,7 +46,8 @@ def test_what_is_put_aside_comes_back_from_the_peers(kind: DamageKind, seed: int
 
 
 def test_until_the_admin_says_so_the_node_stays_down() -> None:
-    assert on_damage(make_replica(Place("n1", NODES), {}, None)) == "stop"
+    stays_down = {"on_damage": "stop"}
+    assert on_damage(make_replica(Place("n1", NODES), stays_down, None)) == "stop"
     assert on_damage(make_replica(Place("n1", NODES), ASIDE, None)) == "set-aside"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from systems_under_test.dynamo.api import ORDERS
 from systems_under_test.dynamo.arrangement import Arrangement
 from systems_under_test.dynamo.configuration import Configuration
 from systems_under_test.dynamo.views import begun, confirming, ended, first_view, given_up
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from workloads.client import Reply
 
 SIX = ("n1", "n2", "n3", "n4", "n5", "n6")
+NODES_HELD = SIX[:5]
 SEVEN = (*SIX, "n7")
 SPARE: dict[str, Any] = {"spares": 1}
 CONFIGURATIONS: list[dict[str, Any]] = [{}, {"quorum": "strict"}, {"n": 2, "r": 1, "w": 1}]
@@ -182,7 +184,7 @@ def test_a_joining_node_that_dies_is_waited_for_or_given_up() -> None:
         ("replace", {"node": "n2", "by": "n1"}, 409, "n1 is a member already"),
         ("join", {}, 400, "join takes ?node=..."),
         ("replace", {"node": "n2"}, 400, "replace takes ?node=...&by=..."),
-        ("dance", {}, 404, "there is no order 'dance': use join, leave, remove, replace, abort"),
+        ("dance", {}, 404, "there is no order 'dance': use " + ", ".join(ORDERS)),
     ],
 )
 def test_an_order_that_cannot_be_is_refused(

@@ -37,8 +37,11 @@ def claims(options: dict[str, Any], *faults: str) -> frozenset[str]:
         ({"engine": "memory", "quorum": "strict"}, (), ALWAYS | AT_REST | ONLINE),
         ({"engine": "memory", "quorum": "strict"}, ("power",), ALWAYS | LIVENESS),
         ({"anti_entropy": "off"}, (), ALWAYS | AT_REST - {"no-convergence"}),
-        ({}, ("damage",), (ALWAYS | KEPT) - {BY_TIME}),
-        ({"on_damage": "set-aside"}, ("damage",), ALWAYS | LIVENESS),
+        ({"on_damage": "stop"}, ("damage",), (ALWAYS | KEPT) - {BY_TIME}),
+        ({}, ("damage",), ALWAYS | LIVENESS),
+        ({}, ("join", "leave"), ALWAYS | AT_REST),
+        ({}, ("replace", "kill"), ALWAYS | LIVENESS),
+        ({"quorum": "strict"}, ("join", "replace", "kill"), ALWAYS | AT_REST | ONLINE),
         ({"versioning": "vector-clock", "quorum": "strict"}, (), VECTOR),
         (LAST_WRITE, ("kill", "partition"), ALWAYS | LIVENESS | {BY_TIME}),
         ({"write_buffer_ms": 100}, ("partition",), ALWAYS | AT_REST),
@@ -98,6 +101,7 @@ def test_open_requests_and_errors_are_unrest() -> None:
     status = {
         "nodes": ["n1"], "open_requests": 2, "hints": {}, "peers": {}, "digests": {},
         "view": {"view": 1, "phase": "stable", "leaving": []}, "transfer": {"relocating": False},
+            "store": {"state": "whole", "reason": ""},
     }  # fmt: skip
     assert unrest({"n1": Reply(200, {}, msgspec.json.encode(status))}) == ["n1 has 2 open requests"]
     assert unrest({"n1": Reply(500)}) == ["n1 answers its status request with 500"]
@@ -110,6 +114,7 @@ def test_nodes_that_do_not_compare_digests_may_differ_at_rest() -> None:
             "digests": {"7": digest}, "options": {"anti_entropy": on},
             "view": {"view": 1, "phase": "stable", "leaving": []},
             "transfer": {"relocating": False},
+            "store": {"state": "whole", "reason": ""},
         }  # fmt: skip
         return Reply(200, {}, msgspec.json.encode(status))
 
