@@ -125,6 +125,7 @@ class TransitionTable:
         rung: str | None = None,
         replay: bool = False,
         stop_at_first: bool = False,
+        threads: int | None = None,
     ) -> list[SearchResult | None]: ...
 
 @final

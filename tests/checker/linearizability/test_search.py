@@ -16,6 +16,7 @@ from checker.linearizability.problem import problem_of
 from checker.linearizability.search import PRUNINGS, RUNGS, budget_of, search
 from checker.models import MODELS, Action, Inconsistent
 from checker.verdict import Budget
+from tests.benchmarks.adversarial import Shape, Wrong, register, sums
 from tests.checker.linearizability.histories import ASKED, random_history
 from tests.checker.linearizability.machines import Silent, Sure, random_machine, random_run
 
@@ -247,6 +248,16 @@ def test_a_spent_budget_is_told(budget: Budget, spent: str) -> None:
     assert result.row is not None
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_when_time_is_over_that_is_told(threads: int) -> None:
+    history = History.from_bytes(sums(28, wrong=2))
+    problem = problem_of(history, MODELS["counter"]())
+    [result] = search(problem, budget_of(Budget(seconds=0.3)), threads=threads)
+    assert result.outcome == "seconds"
+    assert result.row is not None
+    assert result.crashed == 28
+
+
 def crash_heavy(crashed: int, *reads: int) -> History:
     """Compare-and-sets of which nobody knows, then reads of theirs."""
     swaps = [f"p{n}: cas [{n % 5}, {(n * 3 + 1) % 5}]" for n in range(crashed)]
@@ -278,6 +289,43 @@ def test_steps_are_the_same_every_time() -> None:
     assert len(steps) == 1
 
 
+def told(result: SearchResult) -> tuple[Any, ...]:
+    names = ("outcome", "rung", "row", "passed", "returns", "frontier", "widest", "steps")
+    return tuple(getattr(result, name) for name in names)
+
+
+@pytest.mark.parametrize("steps", [100_000, 800_000])
+@pytest.mark.parametrize("wrong", ["nothing", "split", "counted"])
+def test_threads_change_no_answer_and_no_count(steps: int, wrong: Wrong) -> None:
+    shape = Shape(operations=400, crashed=90, wrong=wrong, busy=60)
+    for seed in range(5):
+        problem = problem_of(History.from_bytes(register(shape, seed)), MODELS["cas-register"]())
+        budget = Budget(steps=steps)
+        alone, both = (search(problem, budget_of(budget), threads=n) for n in (1, 2))
+        assert list(map(told, alone)) == list(map(told, both))
+
+
+def test_ways_of_the_relaxed_search_are_followed_one_after_another() -> None:
+    shape = Shape(operations=1000, crashed=150, busy=60)
+    for seed in range(4):
+        history = History.from_bytes(register(shape, seed))
+        [result] = outcomes(history, "cas-register", rung="relaxed")
+        assert result.outcome in ("legal", "undecided")
+
+
+def test_threads_change_nothing_of_a_model_in_python() -> None:
+    for seed in range(3):
+        rng = Random(f"threads {seed}")
+        machine = random_machine(rng)
+        if isinstance(machine, Sure):
+            history = random_run(rng, machine, operations=300)
+            found = [
+                search(problem_of(history, machine), budget_of(Budget(steps=200_000)), threads=n)
+                for n in (1, 2)
+            ]
+            assert list(map(told, found[0])) == list(map(told, found[1]))
+
+
 def test_a_budget_is_shared_by_the_searches_that_take_from_it() -> None:
     problem = problem_of(parse("p0: write 1 -> ok\np0: read -> 1"), MODELS["register"]())
     budget = budget_of(Budget(steps=5))
@@ -293,11 +341,11 @@ def test_a_budget_is_shared_by_the_searches_that_take_from_it() -> None:
 
 
 def test_the_model_is_asked_once_for_a_state_and_an_action() -> None:
-    lines = [f"p0: write {n % 3} -> ok\np0: read -> {n % 3}" for n in range(500)]
-    problem = problem_of(parse("\n".join(lines)), MODELS["register"]())
+    lines = [f"p0: add {n % 3} -> ok\np0: remove {n % 3} -> ok" for n in range(500)]
+    problem = problem_of(parse("\n".join(lines)), MODELS["set"]())
     [result] = search(problem, budget_of(Budget()))
     assert result.outcome == "legal"
-    assert problem.automaton.table.misses <= 4 * 6
+    assert 0 < problem.automaton.table.misses <= 8 * 6
 
 
 def test_refuses_columns_that_do_not_belong_together() -> None:

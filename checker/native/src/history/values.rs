@@ -6,6 +6,7 @@ pub const NULL: u32 = 0;
 const EMPTY: u32 = u32::MAX;
 
 /// Gives equal texts equal numbers, in order of first appearance; null is number 0.
+#[derive(Clone)]
 pub struct Values {
     pub texts: Vec<u8>,
     pub ends: Vec<i64>,

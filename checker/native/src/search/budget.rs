@@ -1,5 +1,7 @@
 //! How much a search may spend. Steps are the same on every machine; time and memory are not.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Why a search ended without an answer.
@@ -31,6 +33,8 @@ pub struct Budget {
     deadline: Option<Instant>,
     memory_max: usize,
     next_look: u64,
+    /// Set by another thread that needs no answer any more.
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl Budget {
@@ -43,7 +47,23 @@ impl Budget {
             deadline: allowed.and_then(|d| Instant::now().checked_add(d)),
             memory_max: memory_mb.map_or(usize::MAX, |mb| mb.saturating_mul(1 << 20)),
             next_look: 0,
+            stop: None,
         }
+    }
+
+    /// Ends when this is set, as if the time were spent.
+    pub fn stop_at(&mut self, stop: Arc<AtomicBool>) {
+        self.stop = Some(stop);
+    }
+
+    /// Whether there are fewer steps left than these, or memory is limited.
+    pub fn is_tight(&self, steps: u64) -> bool {
+        self.left() < steps || self.memory_max != usize::MAX
+    }
+
+    fn is_stopped(&self) -> bool {
+        let stop = self.stop.as_ref();
+        stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 
     /// A part of at most so many steps of what is left.
@@ -67,12 +87,20 @@ impl Budget {
         self.steps_max - self.steps
     }
 
+    /// What is spent altogether, steps or time.
+    pub fn spent(&self) -> Option<Spent> {
+        if self.left() == 0 {
+            return Some(Spent::Steps);
+        }
+        let late = self
+            .deadline
+            .is_some_and(|deadline| Instant::now() >= deadline);
+        (late || self.is_stopped()).then_some(Spent::Seconds)
+    }
+
     /// Whether nothing is left, of steps or of time.
     pub fn is_spent(&self) -> bool {
-        self.left() == 0
-            || self
-                .deadline
-                .is_some_and(|deadline| Instant::now() >= deadline)
+        self.spent().is_some()
     }
 
     /// Counts one step.
@@ -106,6 +134,9 @@ impl Budget {
         self.next_look = self.steps + LOOK_EVERY;
         if memory > self.memory_max {
             return Err(Spent::Memory);
+        }
+        if self.is_stopped() {
+            return Err(Spent::Seconds);
         }
         match self.deadline {
             Some(deadline) if Instant::now() >= deadline => Err(Spent::Seconds),

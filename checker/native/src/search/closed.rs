@@ -74,5 +74,6 @@ pub fn close<S: Stepper>(
     for (action, seen) in seen.iter().enumerate() {
         table.declare(action as u32, seen.flags, seen.target);
     }
+    table.closed_for = table.actions();
     Ok(looked as u64)
 }

@@ -15,11 +15,20 @@ pub struct Walk {
     pub rows: Vec<u32>,
 }
 
+/// A crashed operation on a way: the state it led to, the one it was used in, and by which stamp.
+#[derive(Clone, Copy)]
+pub struct Step {
+    target: u32,
+    state: u32,
+    deadline: i64,
+}
+
 impl<S: Stepper> Engine<S> {
-    /// The uses of crashed operations on some of the ways that the relaxed search found, each from
-    /// the first to the last.
-    pub fn ways(&self) -> Vec<Vec<Use>> {
+    /// The uses of crashed operations on some of the ways that the relaxed search has just found,
+    /// each from the first to the last.
+    pub fn ways(&self, columns: &Columns) -> Vec<Vec<Step>> {
         let layout = &self.space.layout;
+        let deadlines: Vec<i64> = self.deadlines(columns);
         let ends = self.space.frontier.iter(layout).take(WAYS_MAX);
         let ways = ends.map(|config| {
             let mut way = Vec::new();
@@ -27,18 +36,27 @@ impl<S: Stepper> Engine<S> {
             while last != NONE {
                 let one = self.space.uses[last as usize];
                 last = one.before;
-                way.push(one);
+                way.push(self.step_of(&one, &deadlines)?);
             }
             way.reverse();
-            way
+            Some(way)
         });
-        ways.collect()
+        ways.flatten().collect()
+    }
+
+    fn step_of(&self, one: &Use, deadlines: &[i64]) -> Option<Step> {
+        let action = self.space.open.crashed[one.lane as usize].action;
+        Some(Step {
+            target: self.table.target(action)?,
+            state: one.state,
+            deadline: deadlines[one.passed as usize],
+        })
     }
 
     /// The history in which exactly the crashed operations that a way used happened, each by the
     /// return for which it was used; the others never did. If some order explains that, it
     /// explains the whole. None if the crashed operations do not suffice.
-    pub fn walk(&mut self, columns: &Columns, rows: &[u32], way: &[Use]) -> Option<Walk> {
+    pub fn walk(&mut self, columns: &Columns, rows: &[u32], way: &[Step]) -> Option<Walk> {
         let mut left: FastMap<u32, Vec<u32>> = FastMap::default();
         for &row in rows.iter().rev() {
             let at = row as usize;
@@ -46,22 +64,17 @@ impl<S: Stepper> Engine<S> {
                 left.entry(columns.action[at] as u32).or_default().push(row);
             }
         }
-        let deadlines: Vec<i64> = self.deadlines(columns);
         let mut walk = Walk {
             ret: columns.ret.to_vec(),
             rows: Vec::new(),
         };
         for one in way {
-            let target = self
-                .table
-                .target(self.space.open.crashed[one.lane as usize].action)?;
-            let action = self.weakest(&left, target, one.state)?;
+            let action = self.weakest(&left, one.target, one.state)?;
             let row = left.get_mut(&action)?.pop()?;
-            let deadline = deadlines[one.passed as usize];
-            if columns.call[row as usize] > deadline {
+            if columns.call[row as usize] > one.deadline {
                 return None;
             }
-            walk.ret[row as usize] = deadline;
+            walk.ret[row as usize] = one.deadline;
         }
         let happened = |&&row: &&u32| walk.ret[row as usize] != NEVER;
         walk.rows = rows.iter().filter(happened).copied().collect();

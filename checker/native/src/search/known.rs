@@ -70,6 +70,7 @@ pub struct Numbered {
     pub flags: Vec<u8>,
 }
 
+#[derive(Clone)]
 pub struct Known {
     kind: Kind,
     texts: Values,
@@ -106,6 +107,12 @@ impl Known {
     pub fn text(&self, state: u32) -> Option<&[u8]> {
         let held = self.held.get(state as usize);
         held.map(|&held| self.texts.text(held))
+    }
+
+    /// The state that holds this value.
+    pub fn state_holding(&mut self, text: &[u8]) -> u32 {
+        let text = self.texts.number(text);
+        self.state(text)
     }
 
     /// The state that follows, if the action is possible.

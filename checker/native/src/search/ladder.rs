@@ -28,6 +28,8 @@ pub struct Engine<S: Stepper> {
     pub deterministic: bool,
     pub prune: Prune,
     pub initial: u32,
+    /// Whether two threads may be used.
+    pub threads: bool,
 }
 
 /// How a search ended.
@@ -94,9 +96,11 @@ impl Rung {
 #[derive(Clone)]
 pub struct Climb {
     steps: Option<u64>,
-    walk: bool,
-    relax: bool,
-    dive: bool,
+    pub walk: bool,
+    pub relax: bool,
+    pub dive: bool,
+    /// How many rounds were begun.
+    pub rounds: u32,
 }
 
 impl Climb {
@@ -108,6 +112,7 @@ impl Climb {
             walk: wanted(Rung::Exact),
             relax: wanted(Rung::Relaxed),
             dive: wanted(Rung::Dived),
+            rounds: 0,
         }
     }
 }
@@ -136,29 +141,67 @@ impl<S: Stepper> Engine<S> {
             climb.steps.unwrap_or(self.first_steps())
         };
         climb.steps = Some(steps.saturating_mul(ROUND_FACTOR));
+        climb.rounds += 1;
+        if climb.walk && self.may_fork(climb, budget, steps) {
+            return self.forked(columns, rows, climb, budget, steps);
+        }
         let mut last = self.found(Ended::Undecided, Rung::Exact);
         if climb.walk {
             last = self.search(Rung::Exact, budget, steps);
             climb.walk &= last.may_go_on();
         }
-        if !last.decides() && climb.relax && !budget.is_spent() {
+        if !last.decides() {
+            if let Some(found) = self.others(columns, rows, climb, budget, steps) {
+                if found.decides() || !climb.walk {
+                    last = found;
+                }
+            }
+        }
+        self.ended(last, climb, budget)
+    }
+
+    /// The end of a round: whether there is another, and if the budget is what ended it, which part
+    /// of it. A way of searching may have used up its own steps when the time was over.
+    pub fn ended(
+        &self,
+        mut last: Found<S::Error>,
+        climb: &Climb,
+        budget: &Budget,
+    ) -> (Found<S::Error>, bool) {
+        if last.decides() {
+            return (last, false);
+        }
+        if let Some(spent) = budget.spent() {
+            last.ended = Ended::Spent(spent);
+            return (last, false);
+        }
+        (last, climb.walk || climb.relax || climb.dive)
+    }
+
+    /// The ways other than the walk over everything. Answers what the one that decides found, or
+    /// the last; None if none was tried.
+    pub fn others(
+        &mut self,
+        columns: &Columns,
+        rows: &[u32],
+        climb: &mut Climb,
+        budget: &mut Budget,
+        steps: u64,
+    ) -> Option<Found<S::Error>> {
+        if climb.relax && !budget.is_spent() {
             let (found, more) = self.relaxed(columns, rows, budget, steps);
             climb.relax = more;
             if found.decides() {
-                return (found, false);
-            }
-            self.compile(columns, rows, None);
-        }
-        if !last.decides() && climb.dive && !budget.is_spent() {
-            let found = self.search(Rung::Dived, budget, steps);
-            climb.dive &= found.may_go_on();
-            if found.decides() || !climb.walk {
-                last = found;
+                return Some(found);
             }
         }
-        let more = climb.walk || climb.relax || climb.dive;
-        let again = !last.decides() && more && !budget.is_spent();
-        (last, again)
+        if !climb.dive || budget.is_spent() {
+            return None;
+        }
+        self.compile(columns, rows, None);
+        let found = self.search(Rung::Dived, budget, steps);
+        climb.dive &= found.may_go_on();
+        Some(found)
     }
 
     fn rules(&self) -> Rules {
@@ -195,7 +238,7 @@ impl<S: Stepper> Engine<S> {
         FIRST_STEPS + each * self.schedule.events.len() as u64
     }
 
-    fn search(&mut self, rung: Rung, budget: &mut Budget, steps: u64) -> Found<S::Error> {
+    pub fn search(&mut self, rung: Rung, budget: &mut Budget, steps: u64) -> Found<S::Error> {
         let mut part = budget.part(Some(steps));
         let mut search = Search {
             table: &mut self.table,
@@ -235,7 +278,7 @@ impl<S: Stepper> Engine<S> {
         found
     }
 
-    fn found(&self, ended: Ended<S::Error>, rung: Rung) -> Found<S::Error> {
+    pub fn found(&self, ended: Ended<S::Error>, rung: Rung) -> Found<S::Error> {
         Found {
             ended,
             rung,
@@ -280,7 +323,7 @@ impl<S: Stepper> Engine<S> {
             let more = found.may_go_on();
             return (found, more);
         }
-        for way in self.ways() {
+        for way in self.ways(columns) {
             let Some(walk) = self.walk(columns, rows, &way) else {
                 continue;
             };
@@ -333,7 +376,7 @@ impl<E> Found<E> {
     }
 
     /// Whether the same way may decide with more steps.
-    fn may_go_on(&self) -> bool {
+    pub fn may_go_on(&self) -> bool {
         matches!(self.ended, Ended::Spent(Spent::Steps))
     }
 }

@@ -16,6 +16,7 @@ mod closure;
 mod columns;
 mod dive;
 mod follow;
+mod fork;
 mod frontier;
 mod known;
 mod ladder;
@@ -157,8 +158,8 @@ type NumberedByCore<'py> = (
 #[pyclass(module = "checker._core")]
 struct TransitionTable {
     engine: Engine<Model>,
-    /// How many actions there were when the whole model was looked at.
-    closed_for: usize,
+    /// How many actions there were when it was tried to look at the whole model.
+    tried_for: usize,
 }
 
 #[pymethods]
@@ -180,10 +181,11 @@ impl TransitionTable {
             deterministic,
             prune: Prune::default(),
             initial: 0,
+            threads: false,
         };
         TransitionTable {
             engine,
-            closed_for: 0,
+            tried_for: 0,
         }
     }
 
@@ -256,12 +258,15 @@ impl TransitionTable {
     /// How often the model was asked.
     #[getter]
     fn misses(&self) -> u64 {
-        self.engine.table.misses
+        match self.engine.stepper {
+            Model::Asked(_) => self.engine.table.misses,
+            Model::Known(_) => 0,
+        }
     }
 
     /// Searches each group of rows for a linearization from the initial state.
     #[pyo3(signature = (call, ret, process, action, rows, ends, initial, *, prune, budget,
-                        steps=None, rung=None, replay=false, stop_at_first=false))]
+                        steps=None, rung=None, replay=false, stop_at_first=false, threads=None))]
     #[allow(clippy::too_many_arguments)]
     fn search(
         &mut self,
@@ -279,7 +284,10 @@ impl TransitionTable {
         rung: Option<&str>,
         replay: bool,
         stop_at_first: bool,
+        threads: Option<usize>,
     ) -> PyResult<Vec<Option<SearchResult>>> {
+        let there_are = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.engine.threads = threads.unwrap_or_else(there_are) > 1;
         let prune = Prune::of(&prune)
             .map_err(|name| PyValueError::new_err(format!("there is no pruning {name:?}")))?;
         let only = rung.map(rung_of).transpose()?;
@@ -339,10 +347,10 @@ impl TransitionTable {
         let actions = engine.table.actions();
         let asked = matches!(engine.stepper, Model::Asked(_));
         let wanted = engine.prune.closure && engine.deterministic && asked;
-        if !wanted || self.closed_for == actions || most < 2 * actions {
+        if !wanted || self.tried_for == actions || most < 2 * actions {
             return Ok(());
         }
-        self.closed_for = actions;
+        self.tried_for = actions;
         let most = most.min(budget.left() as usize / 4);
         match closed::close(&mut engine.table, &mut engine.stepper, engine.initial, most) {
             Ok(looked) => {

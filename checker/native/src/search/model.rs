@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 
 use super::known::Known;
-use super::table::Stepper;
+use super::table::{Stepper, Table};
 
 pub enum Model {
     /// `step(state, action)` answers a number, -1 for a refusal, a tuple of numbers, or None if the
@@ -52,6 +52,26 @@ impl Stepper for Model {
         match self {
             Model::Asked(_) => 0,
             Model::Known(known) => known.memory(),
+        }
+    }
+
+    fn steps_alone(&self, table: &Table) -> bool {
+        matches!(self, Model::Known(_)) || table.closed_for == table.actions()
+    }
+
+    fn twin(&self) -> Self {
+        match self {
+            Model::Asked(step) => Python::attach(|py| Model::Asked(step.clone_ref(py))),
+            Model::Known(known) => Model::Known(known.clone()),
+        }
+    }
+
+    fn adopt(&mut self, twin: &Self, state: u32) -> u32 {
+        match (self, twin) {
+            (Model::Known(known), Model::Known(twin)) => twin
+                .text(state)
+                .map_or(state, |text| known.state_holding(text)),
+            _ => state,
         }
     }
 

@@ -24,8 +24,8 @@ pub const NOWHERE: u32 = SEVERAL - 1;
 const DENSE_MAX: usize = 1 << 22;
 
 /// Answers what may follow an action in a state: empty if the model refuses, None if it failed.
-pub trait Stepper {
-    type Error;
+pub trait Stepper: Send {
+    type Error: Send;
     fn step(&mut self, state: u32, action: u32) -> Result<Option<Vec<u32>>, Self::Error>;
     /// Called every few thousand steps: whoever waits may interrupt.
     fn pause(&mut self) -> Result<(), Self::Error>;
@@ -36,6 +36,13 @@ pub trait Stepper {
     fn foresees(&self) -> bool;
     /// Bytes in use.
     fn memory(&self) -> usize;
+    /// Whether it can be used in another thread: the core steps it, or all that can be asked is in
+    /// the table.
+    fn steps_alone(&self, table: &Table) -> bool;
+    /// Another that steps in the same way.
+    fn twin(&self) -> Self;
+    /// The number here of a state of the twin's.
+    fn adopt(&mut self, twin: &Self, state: u32) -> u32;
 }
 
 /// A model that does not keep what it declared, or failed altogether.
@@ -82,6 +89,7 @@ pub fn mix(n: u64) -> u64 {
 
 pub type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<Mixer>>;
 
+#[derive(Clone)]
 pub struct Table {
     flags: Vec<u8>,
     target: Vec<u32>,
@@ -90,6 +98,8 @@ pub struct Table {
     several: Vec<Box<[u32]>>,
     states: usize,
     targets_known: usize,
+    /// How many actions there were when every transition was looked at.
+    pub closed_for: usize,
     pub misses: u64,
 }
 
@@ -102,6 +112,7 @@ impl Table {
             several: Vec::new(),
             states: 0,
             targets_known: 0,
+            closed_for: 0,
             misses: 0,
             flags,
         }
