@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,9 @@ from tests.systems_under_test.paxos.invariants import Observer
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+SEEDS_IN_SOAK = int(os.environ.get("LINEAL_SEEDS", "500")) // 5
 
 
 class ObservedPaxos(Paxos):
@@ -67,6 +71,21 @@ def test_the_invariants_hold_at_every_step(
     assert observer.compared > 100
     assert len(observer.chosen) > 100
     assert len(observer.digests) > 50
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=lambda c: f"{c[0]}-{c[2]}")
+def test_the_invariants_hold_at_every_step_of_many_runs(
+    configuration: tuple[str, tuple[str, ...], dict[str, Any], str],
+    observer: Observer,
+    tmp_path: Path,
+) -> None:
+    workload, nodes, options, faults = configuration
+    for seed in range(2, 2 + SEEDS_IN_SOAK):
+        observer.__init__()  # type: ignore[misc]
+        observe(tmp_path, seed, workload=workload, nodes=nodes, options=options, faults=faults)
+        assert observer.violations == [], seed
 
 
 SEEN_BY = {
