@@ -166,8 +166,11 @@ class Observer:
         holders = []
         for name, replica in self._lives.items():
             place = self.cluster.nodes[name]
-            leadership = replica.node.leadership if replica.node is not None else None
-            if place.life is None or leadership is None:
+            node, life = replica.node, place.life
+            if node is None or life is None or node.incarnation != life.incarnation:
+                continue  # Dead, or started anew and not yet asked anything.
+            leadership = node.leadership
+            if leadership is None:
                 continue
             mono = place.clock.read(self.cluster.now).mono
             if leadership.has_lease(_At(mono)):  # type: ignore[arg-type]
