@@ -28,7 +28,8 @@ class Terms:
     """How objects are to be judged.
 
     `rules` names those that held them for illegal, if any did. `elements` and `replay` are those of
-    `Dispatch`. `explain`: whether a violation is a finding. Without `all_keys` one is enough.
+    `Dispatch`. `explain`: whether a violation is a finding. Without `all_keys` one is enough. An
+    object that takes more than about `steps` is left for another time.
     """
 
     prune: frozenset[str]
@@ -37,6 +38,7 @@ class Terms:
     replay: bool = False
     explain: bool = True
     all_keys: bool = False
+    steps: int | None = None
 
     def algorithm(self, rung: str) -> str:
         """What judged an object, by the rung of its search."""
@@ -52,7 +54,8 @@ class Judged:
     """What was found out about some objects.
 
     `violations` is the number of illegal ones, of which the first are explained. `asked` is how
-    often the model was asked; `hardest` tells of the objects that took most steps.
+    often the model was asked; `hardest` tells of the objects that took most steps. `left` are
+    objects that took too many for now, by the index of the first operation of each.
     """
 
     explanations: list[Explanation] = field(default_factory=list)
@@ -63,6 +66,7 @@ class Judged:
     steps: int = 0
     asked: int = 0
     hardest: list[dict[str, Any]] = field(default_factory=list)
+    left: list[int] = field(default_factory=list)
 
     def add(self, other: Judged) -> None:
         """Join what was found out about others."""
@@ -74,6 +78,7 @@ class Judged:
         self.steps += other.steps
         self.asked += other.asked
         self.hardest = _hardest([*self.hardest, *other.hardest])
+        self.left += other.left
 
 
 def judge(problem: Problem, terms: Terms, budget: SearchBudget) -> Judged:
@@ -84,6 +89,7 @@ def judge(problem: Problem, terms: Terms, budget: SearchBudget) -> Judged:
         budget,
         prune=terms.prune,
         replay=terms.replay,
+        steps=None if terms.steps is None else terms.steps * len(problem.objects),
         stop_at_first=not terms.all_keys and terms.rules is None,
     )
     judged = Judged(asked=problem.automaton.table.misses - before)
@@ -91,12 +97,22 @@ def judge(problem: Problem, terms: Terms, budget: SearchBudget) -> Judged:
         if result is None:
             judged.outcomes[NOT_JUDGED] += 1
             continue
-        judged.outcomes[result.outcome] += 1
         judged.steps += result.steps
+        if result.outcome == "steps" and terms.steps is not None:
+            judged.left.append(first_index(problem, number))
+            continue
+        judged.outcomes[result.outcome] += 1
         judged.algorithms.add(terms.algorithm(result.rung))
         _judge_one(problem, number, result, terms, budget, judged)
     judged.hardest = _hardest(_told(problem, n, r, terms) for n, r in enumerate(results) if r)
     return judged
+
+
+def first_index(problem: Problem, number: int) -> int:
+    """The index of an object's first operation, by which it is known in any process."""
+    history = problem.history
+    row = problem.objects.group(number)[0]
+    return int(history.lines.index[history.columns.invocation[row]])
 
 
 def _judge_one(

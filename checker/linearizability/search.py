@@ -75,10 +75,14 @@ def search_some(
     prune: Iterable[str] = PRUNINGS,
     rung: str | None = None,
     replay: bool = False,
+    steps: int | None = None,
     stop_at_first: bool = False,
     threads: int | None = None,
 ) -> list[SearchResult | None]:
-    """The same; with `stop_at_first` there is none of objects left when one was found illegal."""
+    """The same, with at most so many steps of the budget.
+
+    With `stop_at_first` there is no result for objects that are left when one was found illegal.
+    """
     columns = problem.history.columns
     automaton = problem.automaton
     results = automaton.table.search(
@@ -93,6 +97,7 @@ def search_some(
         budget=budget,
         rung=rung,
         replay=replay,
+        steps=steps,
         stop_at_first=stop_at_first,
         threads=threads,
     )

@@ -9,11 +9,11 @@ that travels carries the operations of its objects.
 from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from checker.linearizability import elements
-from checker.linearizability.judging import NOT_JUDGED, Judged, judge
+from checker.linearizability.judging import NOT_JUDGED, Judged, first_index, judge
 from checker.linearizability.problem import problem_of
 from checker.linearizability.search import budget_of
 from checker.models.set import Set
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from checker.verdict import Budget
 
 SHARES_MAX: Final = 32
+FIRST_STEPS: Final = 1_000_000
+"""So many steps an object may take in the first round; in each of the next so many times more."""
+ROUND_FACTOR: Final = 8
 LOOK_EVERY_S: Final = 0.5
 """How often, while shares are out, it is looked whether the budget is spent."""
 
@@ -97,20 +100,45 @@ def judge_shared(
 ) -> Judged:
     """Judge all objects of a problem, the largest first; `make` makes an equal problem.
 
-    `spent` is the budget that the whole check draws from: when it is spent, what is left is not
-    judged. Raises what a share raises.
+    They are judged in rounds of growing length, as one after another would be: so that objects
+    that come to no end never keep one that is found illegal soon from its turn. `spent` is the
+    budget that the whole check draws from: when it is spent, what is left is not judged. Raises
+    what a share raises.
     """
-    shares = _shares(problem)
-    problems = [problem]
-    futures = {
-        executor.submit(Share(numbers, problem, make, problems, terms, budget, spent)): place
-        for place, numbers in enumerate(shares)
-    }
+    whole, problems = Judged(), [problem]
+    numbers = {first_index(problem, n): n for n in range(len(problem.objects))}
+    todo, steps = list(numbers.values()), FIRST_STEPS
+    while todo:
+        in_round = replace(terms, steps=steps)
+        shares = [
+            Share(some, problem, make, problems, in_round, budget, spent)
+            for some in _shares(problem, todo)
+        ]
+        judged, missing = _round(executor, shares)
+        whole.add(judged)
+        todo = missing + [numbers[index] for index in judged.left]
+        enough = whole.violations and not terms.all_keys
+        if missing or enough or spent.spent() is not None:
+            break
+        steps *= ROUND_FACTOR
+    if todo:
+        whole.outcomes[NOT_JUDGED] += len(todo)
+        if not whole.violations:
+            whole.doubts.append(f"the budget was spent before {len(todo)} objects were judged")
+    return whole
+
+
+def _round(executor: Executor, shares: list[Share]) -> tuple[Judged, list[int]]:
+    """Judge shares until all are, one is found illegal and that is enough, or the budget is spent.
+
+    Answers also the objects of shares that were not judged.
+    """
+    futures = {executor.submit(share): place for place, share in enumerate(shares)}
     found: dict[int, Judged] = {}
     try:
-        for future in _completed(futures, spent):
+        for future in _completed(futures, shares[0].spent):
             judged = found[futures[future]] = future.result()
-            if judged.violations and not terms.all_keys:
+            if judged.violations and not shares[0].terms.all_keys:
                 break
     finally:
         for future in futures:
@@ -118,12 +146,9 @@ def judge_shared(
     whole = Judged()
     for place in sorted(found):
         whole.add(found[place])
-    left = sum(len(shares[place]) for place in range(len(shares)) if place not in found)
-    if left:
-        whole.outcomes[NOT_JUDGED] += left
-        if not whole.violations:
-            whole.doubts.append(f"the budget was spent before {left} objects were judged")
-    return whole
+    return whole, [
+        n for place, share in enumerate(shares) if place not in found for n in share.numbers
+    ]
 
 
 def _completed(futures: dict[Future[Judged], int], spent: SearchBudget) -> Iterator[Future[Judged]]:
@@ -135,13 +160,13 @@ def _completed(futures: dict[Future[Judged], int], spent: SearchBudget) -> Itera
             return
 
 
-def _shares(problem: Problem) -> list[list[int]]:
-    """Numbers of objects, the largest first, in shares of about equal size."""
-    sizes = [len(problem.objects.group(number)) for number in range(len(problem.objects))]
-    enough = max(1, sum(sizes) // SHARES_MAX)
+def _shares(problem: Problem, numbers: Sequence[int]) -> list[list[int]]:
+    """These objects, the largest first, in shares of about equal size."""
+    sizes = {number: len(problem.objects.group(number)) for number in numbers}
+    enough = max(1, sum(sizes.values()) // SHARES_MAX)
     shares: list[list[int]] = []
     room = 0
-    for number in sorted(range(len(sizes)), key=lambda number: (-sizes[number], number)):
+    for number in sorted(sizes, key=lambda number: (-sizes[number], number)):
         if room <= 0:
             shares.append([])
             room = enough

@@ -12,6 +12,7 @@ import pytest
 
 from checker.history.columns import History
 from checker.history.notation import parse
+from checker.linearizability import sharing
 from checker.linearizability.automaton import WrongDeclaration
 from checker.linearizability.checker import check, check_each
 from checker.models import MODELS, Action, Inconsistent
@@ -149,3 +150,35 @@ def test_many_histories_are_judged_in_their_order(processes: Executor) -> None:
     alone = [check(history, model).status for history in histories]
     assert [v.status for v in check_each(histories, model, executor=processes)] == alone
     assert len(set(alone)) > 1
+
+
+def test_objects_without_an_end_do_not_keep_a_wrong_one_from_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sharing, "FIRST_STEPS", 2_000)
+    lines = []
+    for key, first in (("hard", 10), ("harder", 60)):
+        clients = range(first, first + 40)
+        lines += [f"p{n}: enqueue {key} {n}" for n in clients]
+        lines += [f"p{n}: -> ok" for n in clients]
+        lines.append(f"p{first}: dequeue {key} -> 7")
+    history = parse("\n".join([*lines, "p9: enqueue easy 1 -> ok", "p9: dequeue easy -> 2"]))
+    model = MODELS["queue"]()
+    with ThreadPoolExecutor(2) as threads:
+        verdict = check(history, model, algorithm="frontier", executor=threads)
+    assert verdict.status == "invalid"
+    assert 'of key "easy"' in verdict.findings[0].sentence
+    assert verdict.observed["outcomes"] == {"illegal": 1, "not judged": 2}
+
+
+def test_what_is_left_is_judged_in_another_round(
+    processes: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "FIRST_STEPS", 1)
+    for seed in (3, 4):
+        history = many_keys(seed, "counter", 10, wrong_share=0.3 if seed % 2 else 0)
+        alone = check(history, MODELS["counter"](), all_keys=True)
+        for executor in (Inline(), processes):
+            shared = check(history, MODELS["counter"](), all_keys=True, executor=executor)
+            assert shared.status == alone.status
+            assert shared.observed["outcomes"] == alone.observed["outcomes"]
