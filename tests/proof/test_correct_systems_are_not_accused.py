@@ -151,3 +151,37 @@ def test_what_exposes_a_bug_accuses_nobody_who_does_not_have_it(
             nodes=tuple(f"n{i + 1}" for i in range(many)),
         )
         assert judgement.status != "invalid", judgement.explain()
+
+
+DAMAGES = [
+    ("register", "disk:flip", {}),
+    ("list-append", "disk:lost,kill", {}),
+    ("register", "disk:truncate,partition", {}),
+    ("bank", "disk:flip,link:lossy", {"archive": "on", "checkpoint_slots": 10}),
+]
+
+
+@pytest.mark.parametrize(("workload", "faults", "options"), DAMAGES, ids=lambda it: str(it)[:30])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_paxos_store_with_damaged_disks_is_linearizable(
+    workload: str, faults: str, options: dict[str, object], seed: int, tmp_path: Path
+) -> None:
+    judgement = simulate("paxos", seed, tmp_path, faults=faults, workload=workload, options=options)
+    assert "linearizable" in judgement.promises.claims
+    assert judgement.status == "valid", judgement.explain()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("workload", "faults", "options"), DAMAGES, ids=lambda it: str(it)[:30])
+def test_a_paxos_store_with_damaged_disks_is_never_accused(
+    workload: str, faults: str, options: dict[str, object], tmp_path: Path
+) -> None:
+    accused = {}
+    for seed in SEEDS_IN_SOAK:
+        judgement = simulate(
+            "paxos", seed, tmp_path, faults=faults, workload=workload, options=options
+        )
+        if judgement.status == "invalid":
+            accused[seed] = judgement.explain()
+    assert accused == {}

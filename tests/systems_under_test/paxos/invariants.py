@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from systems_under_test.environments.simulated.cluster import SimulatedCluster
     from systems_under_test.paxos.node import Node
     from systems_under_test.paxos.replica import PaxosReplica
-    from systems_under_test.replica import Effect, Input, Place, Storage, Turn
+    from systems_under_test.replica import Effect, Input, OnDamage, Place, Storage, Turn
 
 _json = msgspec.json.Decoder().decode
 
@@ -209,6 +209,11 @@ class Observed:
         self._place = place
         self._replica = replica
         self._observer = observer
+
+    @property
+    def on_damage(self) -> OnDamage:
+        """The replica's own."""
+        return self._replica.on_damage
 
     def handle(self, event: Input, turn: Turn) -> Sequence[Effect]:
         """The replica's own effects."""

@@ -33,6 +33,8 @@ CONFIGURATIONS: list[tuple[str, tuple[str, ...], dict[str, Any], str]] = [
     ("list-append", THREE, {"handover_every_ms": 700, "checkpoint_slots": 5}, "all"),
     ("register", FIVE, {"log_replicas": 2, "replace_after_ms": 500}, "kill,partition"),
     ("register", THREE, {"engine": "memory"}, "kill"),
+    ("list-append", THREE, {"archive": "on", "checkpoint_slots": 5}, "disk:flip,partition"),
+    ("register", THREE, {}, "disk:lost,kill"),
 ]
 
 
