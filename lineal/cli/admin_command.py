@@ -88,14 +88,14 @@ def address(text: str) -> tuple[str, int]:
 
 def status_(args: argparse.Namespace) -> int:
     """Print the status."""
-    content = _get(args.address, "/status")
+    content = get(args.address, "/status")
     print(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
     return exit_status.VALID
 
 
 def ring_(args: argparse.Namespace) -> int:
     """Print the view and the ranges."""
-    content = _get(args.address, "/ring")
+    content = get(args.address, "/ring")
     _say(content["view"])
     print(f"{'end':32}  home, then stand-ins")
     for one in content["ranges"]:
@@ -122,43 +122,44 @@ def replace_(args: argparse.Namespace) -> int:
 
 def abort_(args: argparse.Namespace) -> int:
     """Order the change under way to be given up."""
-    _say(_answered(_call(args.address, Request("POST", "/admin/abort"))))
+    _say(answered(call(args.address, Request("POST", "/admin/abort"))))
     return exit_status.VALID
 
 
 def repair_(args: argparse.Namespace) -> int:
     """Order a node to start over, and wait until it is whole."""
-    _answered(_call(args.address, Request("POST", "/admin/repair")))
+    answered(call(args.address, Request("POST", "/admin/repair")))
 
     def is_whole() -> bool:
-        return bool(_get(args.address, "/status")["store"]["state"] == "whole")
+        return bool(get(args.address, "/status")["store"]["state"] == "whole")
 
-    return _await(is_whole, args.wait, "the node has fetched all that it keeps")
+    return await_that(is_whole, args.wait, "the node has fetched all that it keeps")
 
 
 def _change(where: tuple[str, int], target: str, wait_s: float) -> int:
     """Order a change, again while another is under way, and wait until nothing of it is left."""
     deadline = time.monotonic() + wait_s
-    reply = _call(where, Request("POST", target))
+    reply = call(where, Request("POST", target))
     while reply.status == CONFLICT and time.monotonic() < deadline and _is_busy(where):
         time.sleep(POLL_S)
-        reply = _call(where, Request("POST", target))
-    _say(_answered(reply))
+        reply = call(where, Request("POST", target))
+    _say(answered(reply))
 
     def is_over() -> bool:
         return not _is_busy(where)
 
-    done = _await(is_over, max(POLL_S, deadline - time.monotonic()), "the change is over")
-    _say(_get(where, "/status")["view"])
+    done = await_that(is_over, max(POLL_S, deadline - time.monotonic()), "the change is over")
+    _say(get(where, "/status")["view"])
     return done
 
 
 def _is_busy(where: tuple[str, int]) -> bool:
-    view = _get(where, "/status")["view"]
+    view = get(where, "/status")["view"]
     return view["phase"] != "stable" or bool(view["leaving"])
 
 
-def _await(is_so: Callable[[], bool], wait_s: float, what: str) -> int:
+def await_that(is_so: Callable[[], bool], wait_s: float, what: str) -> int:
+    """Wait until something is so, and say it; the exit status."""
     deadline = time.monotonic() + wait_s
     while not is_so():
         if time.monotonic() > deadline:
@@ -169,11 +170,13 @@ def _await(is_so: Callable[[], bool], wait_s: float, what: str) -> int:
     return exit_status.VALID
 
 
-def _get(where: tuple[str, int], target: str) -> Any:
-    return _answered(_call(where, Request("GET", target)))
+def get(where: tuple[str, int], target: str) -> Any:
+    """The content of a page. Raises UsageProblem, EnvironmentFailed."""
+    return answered(call(where, Request("GET", target)))
 
 
-def _call(where: tuple[str, int], request: Request) -> Reply:
+def call(where: tuple[str, int], request: Request) -> Reply:
+    """The reply of a node. Raises EnvironmentFailed where there is none."""
     from systems_under_test.environments.cluster import EnvironmentFailed
     from systems_under_test.environments.http_client import HttpClient
 
@@ -184,7 +187,7 @@ def _call(where: tuple[str, int], request: Request) -> Reply:
     return reply
 
 
-def _answered(reply: Reply) -> Any:
+def answered(reply: Reply) -> Any:
     """The content of a reply that must be 200."""
     from systems_under_test.environments.cluster import EnvironmentFailed
 

@@ -39,6 +39,9 @@ COMMANDS: Final = {
     "replace": "admin_command",
     "abort": "admin_command",
     "repair": "admin_command",
+    "backup": "archive_command",
+    "restore": "archive_command",
+    "scrub": "archive_command",
 }
 """The module of each command, in the order of the help."""
 
