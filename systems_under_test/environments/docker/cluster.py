@@ -19,10 +19,12 @@ from systems_under_test.environments.docker.datagrams import passed_datagrams
 from systems_under_test.environments.docker.engine import Engine
 from systems_under_test.environments.docker.options import CONTAINER, LOOP, PROXY, DockerOptions
 from systems_under_test.environments.docker.partitions import reset_connections
+from systems_under_test.environments.docker.wheels import cache_directory
 from systems_under_test.environments.local.guarded import Guardian
 from systems_under_test.environments.local.launch import child_environment
 from systems_under_test.environments.local.loop_thread import LoopThread
 from systems_under_test.foreign import ForeignCluster
+from systems_under_test.preload.wall_clock import library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -68,6 +70,7 @@ class DockerCluster:
             raise ValueError("; ".join(problems))
         self._spec = spec
         self._options = options.resolved(needs)
+        self._moves_clocks = spec.foreign is not None and "clock" in needs
         self._tell = tell
         self._guardian: Guardian | None = None
         self._loop: LoopThread | None = None
@@ -119,6 +122,8 @@ class DockerCluster:
         }
         if self._spec.foreign is None:
             methods |= {"clock": "host", "disk": "host", "power": "log cut to what was synced"}
+        elif self._moves_clocks:
+            methods["clock"] = "preload"
         if options.disk == LOOP:
             methods["power"] = "copy of the disk"
         if options.links == PROXY:
@@ -147,6 +152,8 @@ class DockerCluster:
             loop = self._loop = LoopThread("docker-cluster")
             engine = self._engine = Engine()
             site = self._site = Site(run=self.run_id, spec=spec, options=self._options)
+            if self._moves_clocks:
+                site.preload = library(cache_directory())
             build(
                 site,
                 engine,

@@ -72,6 +72,7 @@ class Site:
     programs: dict[str, Programs] = field(default_factory=dict)
     """Of a foreign system, by node."""
     disks: list[LoopDisk] = field(default_factory=list)
+    preload: Path | None = None
     cutting: str = ""
     """The method by which links are cut."""
     proxied: ProxiedLinks | None = None
@@ -245,6 +246,7 @@ def _node(
         token=token,
         peers=peers,
         disk=disk,
+        preload=site.preload,
         began_again=site.began_again,
     )
     supervised = Supervised(name, container.control, token)

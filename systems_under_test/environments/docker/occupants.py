@@ -7,10 +7,11 @@ has clocks that can be set, counters, and messages of its own to try a link with
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from systems_under_test.environments.cluster import ClockReading, EnvironmentFailed, NodeState
+from systems_under_test.environments.docker.foreign_clock import ForeignClock
 from systems_under_test.environments.docker.places import ANYWHERE, CLIENT_PORT, INSIDE, PEER_PORT
 from systems_under_test.environments.local.disk import FILE
 from systems_under_test.environments.local.launch import LOG, node_command
@@ -130,6 +131,12 @@ class Programs:
     """Its ports -> those of loopback on this machine."""
     neighbours: dict[str, Programs]
     """All of the cluster by name, this one too; complete once the cluster is made."""
+    clock: ForeignClock | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.place.preload is not None:
+            directory, library = self.place.directory, self.place.preload
+            self.clock = ForeignClock(self.name, directory, self.supervised, library)
 
     @property
     def name(self) -> str:
@@ -175,11 +182,12 @@ class Programs:
     ) -> None:
         """Start a program under a name. Runs: no change."""
         (self.place.directory / DATA).mkdir(parents=True, exist_ok=True)
+        moved = {} if self.clock is None else self.clock.environment_for(command[0])
         self.supervised.ask(
             "daemon",
             name=name,
             command=list(command),
-            environment=dict(environment or {}),
+            environment={**moved, **(environment or {})},
             log=str(INSIDE / f"{name}.log"),
             directory=str(INSIDE / DATA),
         )
@@ -210,17 +218,21 @@ class Programs:
         return True
 
     def let_go(self) -> None:
-        """Nothing is held."""
+        """Nothing is held between lives."""
 
     def set_clock(
         self, state: NodeState, *, wall_offset_ns: int | None, rate_ppm: int | None
     ) -> None:
-        """Not carried."""
-        raise self._not_carried()
+        """Set the wall clock that its programs see."""
+        if self.clock is None:
+            raise self._not_carried()
+        self.clock.set(wall_offset_ns=wall_offset_ns, rate_ppm=rate_ppm)
 
     def read_clock(self) -> ClockReading:
-        """Not carried."""
-        raise self._not_carried()
+        """The wall clock as a program there reads it."""
+        if self.clock is None:
+            raise self._not_carried()
+        return self.clock.read()
 
     def counters(self) -> Mapping[str, Any]:
         """It counts nothing that we know of."""

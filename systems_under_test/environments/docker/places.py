@@ -33,5 +33,7 @@ class Place:
     token: str
     peers: Mapping[str, tuple[str, int]]
     disk: LoopDisk | None
+    preload: Path | None
+    """The library that moves the wall clocks of foreign programs, where faults need that."""
     began_again: Callable[[str], None]
     """Called when its container has been started anew, before the node in it is."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import time
 import urllib.request
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from nemesis.clock import Clock as ClockNemesis
+from nemesis.plan import Fault
 from systems_under_test.environments.cluster import ClusterSpec, EnvironmentFailed
 from systems_under_test.environments.docker.cluster import DockerCluster
 from systems_under_test.foreign import Adopted, ForeignCluster, ForeignNode, Image, is_foreign
@@ -171,3 +175,105 @@ def test_what_a_system_does_not_have_is_answered_for_it() -> None:
     assert not shelf.roles(ForeignCluster({}))
     assert shelf.image == Image()
     assert shelf.unrest(ForeignCluster({})) == []
+
+
+def clocks_of(directory: Path, system: Any = None) -> DockerCluster:
+    adopted = Adopted(system or Shelf())
+    spec = ClusterSpec(
+        nodes=("n1", "n2"),
+        replica_path=adopted.path,
+        options={},
+        bug=None,
+        engine="memory",
+        seed=1,
+        directory=directory,
+        foreign=adopted,
+    )
+    return DockerCluster(spec, needs={"clock"})
+
+
+class Clock(Shelf):
+    """Writes its time into a file that it serves, again and again."""
+
+    name = "clock"
+
+    def start(self, node: ForeignNode, cluster: ForeignCluster) -> None:
+        node.write("names", "-")
+        node.daemon("server", ["python3", "-c", SERVE])
+        node.daemon("ticker", ["python3", "-c", TICKS])
+
+
+TICKS = (
+    "import os, time\n"
+    "while True:\n"
+    "    open('time.new', 'w').write(str(time.time()))\n"
+    "    os.replace('time.new', 'time')\n"
+    "    time.sleep(0.02)\n"
+)
+
+
+def ahead_s(cluster: DockerCluster, node: str) -> float:
+    return float(fetch(cluster.foreign.nodes[node], "time") or 0) - time.time()
+
+
+@docker
+@live
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler here")
+def test_the_wall_clocks_of_its_programs_are_moved_and_nobody_elses(tmp_path: Path) -> None:
+    require_docker()
+    nemesis = ClockNemesis()
+    fault = Fault(1, "clock", {"targets": ["n1"], "wall_offset_ns": 3600 * 10**9})
+    with clocks_of(tmp_path, Clock()) as cluster:
+        assert cluster.method["clock"] == "preload"
+        until(lambda: abs(ahead_s(cluster, "n1")) < 60, within_s=10.0)
+        injection = nemesis.inject(cluster, fault)
+        assert injection.effect == "applied", injection
+        until(lambda: 3500 < ahead_s(cluster, "n1") < 3700, within_s=10.0)
+        assert abs(ahead_s(cluster, "n2")) < 60
+        cluster.nodes["n1"].kill()
+        cluster.nodes["n1"].start()
+        until(lambda: 3500 < ahead_s(cluster, "n1") < 3700, within_s=10.0)
+        assert nemesis.heal(cluster, fault).effect == "healed"
+        until(lambda: abs(ahead_s(cluster, "n1")) < 60, within_s=10.0)
+
+
+class Silent(Shelf):
+    """Never asks for the time."""
+
+    name = "silent"
+
+    def start(self, node: ForeignNode, cluster: ForeignCluster) -> None:
+        node.daemon("idler", ["sh", "-c", "read line < /dev/zero"])
+
+    def ready(self, node: ForeignNode) -> bool:
+        return True
+
+
+class Fixed(Shelf):
+    """Starts a program that no library can be loaded into."""
+
+    name = "fixed"
+
+    def start(self, node: ForeignNode, cluster: ForeignCluster) -> None:
+        node.daemon("cache", ["/sbin/ldconfig"])
+
+
+@docker
+@live
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler here")
+def test_a_clock_that_nobody_asks_is_not_moved_and_says_so(tmp_path: Path) -> None:
+    require_docker()
+    fault = Fault(1, "clock", {"targets": ["n1"], "wall_offset_ns": 3600 * 10**9})
+    with clocks_of(tmp_path, Silent()) as cluster:
+        assert ClockNemesis().inject(cluster, fault).effect == "ineffective"
+
+
+@docker
+@live
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler here")
+def test_a_program_whose_clock_cannot_be_moved_is_told_before_anything_is_asked(
+    tmp_path: Path,
+) -> None:
+    require_docker()
+    with pytest.raises(EnvironmentFailed, match="no clock faults: /sbin/ldconfig is statically"):
+        clocks_of(tmp_path, Fixed()).up()
