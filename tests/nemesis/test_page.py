@@ -11,6 +11,8 @@ import pytest
 from nemesis.plan import Fault, FaultPlan
 from nemesis.plans import NEMESES, parse
 from nemesis.targets import WORDS
+from systems_under_test.environments.cluster import ClusterSpec
+from systems_under_test.environments.local.cluster import LocalCluster
 from tests.nemesis.memory_cluster import MemoryCluster
 from tests.nemesis.rehearsal import Rehearsal
 from tests.nemesis.test_simulated import SimulatedStage
@@ -25,6 +27,23 @@ def names_of_the_page() -> dict[str, Any]:
     for example in EXAMPLES:
         exec(compile(example, "docs/nemesis.md", "exec"), names)
     return names
+
+
+def test_the_page_says_how_the_local_environment_carries_each_family(tmp_path: Path) -> None:
+    spec = ClusterSpec(
+        nodes=("n1",),
+        replica_path="m:f",
+        options={},
+        bug=None,
+        engine="sqlite",
+        seed=1,
+        directory=tmp_path,
+    )
+    (table,) = re.findall(r"^\| family \| `simulated`.*?\n\n", PAGE, re.MULTILINE | re.DOTALL)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    local = {row[0]: row[2] for row in rows if row[2:]}
+    assert LocalCluster(spec).method.items() == {(f, how) for f, how in local.items() if how}
+    assert {row[0] for row in rows if row and not row[2]} == {"resources"}
 
 
 def test_a_nemesis_of_ones_own_takes_at_most_20_lines() -> None:

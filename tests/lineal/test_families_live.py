@@ -1,0 +1,141 @@
+"""Every family of faults in whole runs of the correct systems, and named bugs that they find."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lineal import registry
+from lineal.cli.main import main
+from lineal.definition import Test
+from lineal.running import run
+from nemesis.families import partition, pause
+from nemesis.schedule import SECOND, Timing
+from tests.systems_under_test.docker.containers import require_docker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nemesis.plan import FaultPlan
+
+pytestmark = pytest.mark.live
+
+FIVE = ("n1", "n2", "n3", "n4", "n5")
+HOURS = Timing(lead_in_ns=(0, 0), fault_ns=(7_200 * SECOND, 7_200 * SECOND))
+"""For faults that last as long as the run."""
+SOON = Timing(
+    lead_in_ns=(SECOND, SECOND),
+    fault_ns=(2 * SECOND, 3 * SECOND),
+    quiet_ns=(2 * SECOND, 2 * SECOND),
+)
+SEEDS_MAX = 6
+"""A bug that shows itself in most runs shows itself in one of so many."""
+
+
+def clean(runs: Path, environment: str, system: str, nemesis: str, *, seconds: int = 12) -> None:
+    """Run the correct system: the fault was seen to take effect, and nobody was accused."""
+    flags = ["--environment", environment, "--nemesis", nemesis, "--seed", "3", "--rate", "80"]
+    status = main(["run", system, *flags, "--time-limit", str(seconds), "--runs", str(runs)])
+    directory = runs / "latest"
+    verdict = json.loads((directory / "verdict.json").read_text())
+    effects = effects_in(directory)
+    assert status == 0, (verdict["verdict"], verdict["checkers"])
+    injected = {effect for f, effect in effects if f not in ("heal", "recovered", "quiescent")}
+    healed = {effect for f, effect in effects if f == "heal"}
+    assert "applied" in injected, effects
+    assert "healed" in healed
+    assert "leaked" not in healed
+
+
+def effects_in(directory: Path) -> set[tuple[str, str]]:
+    lines = (directory / "history.jsonl").read_text().splitlines()
+    events: list[dict[str, Any]] = [json.loads(line) for line in lines if '"nemesis"' in line]
+    return {
+        (event["f"], event["output"]["effect"])
+        for event in events
+        if event["process"] == "nemesis" and "effect" in (event.get("output") or {})
+    }
+
+
+@pytest.mark.parametrize(
+    ("system", "nemesis"),
+    [
+        ("dynamo", "clock"),
+        ("paxos", "link:slow-out"),
+        ("dynamo", "disk:full"),
+        ("paxos", "power@all"),
+    ],
+)
+def test_local_processes_are_clean_under(tmp_path: Path, system: str, nemesis: str) -> None:
+    clean(tmp_path, "local", system, nemesis)
+
+
+MORE = ("clock:strobe", "link", "link:rate", "disk:slow", "disk:errors", "disk:read-errors")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("nemesis", [*MORE, "clock", "link:slow-peer", "disk:full", "power"])
+@pytest.mark.parametrize("system", ["dynamo", "paxos"])
+def test_local_processes_are_clean_under_the_others(
+    tmp_path: Path, system: str, nemesis: str
+) -> None:
+    clean(tmp_path, "local", system, nemesis, seconds=15)
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("system", "nemesis"), [("dynamo", "resources:cpu"), ("paxos", "disk:full")]
+)
+def test_containers_are_clean_under(tmp_path: Path, system: str, nemesis: str) -> None:
+    require_docker()
+    clean(tmp_path, "docker", system, nemesis)
+
+
+@pytest.mark.docker
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    "nemesis", [*MORE, "clock", "disk:full", "power", "resources:cpu", "resources:memory"]
+)
+@pytest.mark.parametrize("system", ["dynamo", "paxos"])
+def test_containers_are_clean_under_the_others(tmp_path: Path, system: str, nemesis: str) -> None:
+    require_docker()
+    clean(tmp_path, "docker", system, nemesis, seconds=15)
+
+
+def found_within(
+    runs: Path, faults: FaultPlan, bug: str, options: dict[str, Any], *, rate: float, seconds: int
+) -> set[str]:
+    """The kinds of findings of the first run, over some seeds, in which a bug shows itself."""
+    for seed in range(1, SEEDS_MAX + 1):
+        test = Test(
+            system=registry.system("paxos"),
+            nodes=FIVE,
+            environment="docker",
+            faults=faults,
+            bug=bug,
+            options=options,
+            seed=seed,
+            rate=rate,
+            concurrency=20,
+            time_limit_s=seconds,
+        )
+        outcome = run(test, runs=runs, report=False)
+        kinds: set[str] = {
+            f.kind for _, verdict in outcome.judgement.checks for f in verdict.findings
+        }
+        if kinds:
+            return kinds
+    return set()
+
+
+@pytest.mark.docker
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_reads_of_a_deposed_leader_are_found_in_containers(tmp_path: Path) -> None:
+    require_docker()
+    faults = partition("one-node", timing=SOON) + pause("one")
+    options = {"step_down": "off", "request_timeout_ms": 300, "keys": 1}
+    found = found_within(tmp_path, faults, "deposed-leader-reads", options, rate=100.0, seconds=25)
+    assert "not-linearizable" in found
