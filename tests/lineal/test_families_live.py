@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from lineal.cli.main import main
 from lineal.definition import Test
 from lineal.running import run
 from nemesis.families import partition, pause
+from nemesis.plans import parse
 from nemesis.schedule import SECOND, Timing
 from tests.systems_under_test.docker.containers import require_docker
 
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.live
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
-HOURS = Timing(lead_in_ns=(0, 0), fault_ns=(7_200 * SECOND, 7_200 * SECOND))
-"""For faults that last as long as the run."""
 SOON = Timing(
     lead_in_ns=(SECOND, SECOND),
     fault_ns=(2 * SECOND, 3 * SECOND),
@@ -35,13 +35,18 @@ SEEDS_MAX = 6
 
 
 def clean(runs: Path, environment: str, system: str, nemesis: str, *, seconds: int = 12) -> None:
-    """Run the correct system: the fault was seen to take effect, and nobody was accused."""
+    """Run the correct system: the fault was seen to take effect, and nobody was accused.
+
+    On a busy machine too little may come through for a verdict; nothing else may keep it back.
+    """
     flags = ["--environment", environment, "--nemesis", nemesis, "--seed", "3", "--rate", "80"]
     status = main(["run", system, *flags, "--time-limit", str(seconds), "--runs", str(runs)])
     directory = runs / "latest"
     verdict = json.loads((directory / "verdict.json").read_text())
     effects = effects_in(directory)
-    assert status == 0, (verdict["verdict"], verdict["checkers"])
+    causes = [checker["cause"] for checker in verdict["checkers"] if checker["cause"]]
+    assert status in (0, 2), (verdict["verdict"], verdict["checkers"])
+    assert all(cause.startswith("too little observed") for cause in causes), causes
     injected = {effect for f, effect in effects if f not in ("heal", "recovered", "quiescent")}
     healed = {effect for f, effect in effects if f == "heal"}
     assert "applied" in injected, effects
@@ -65,7 +70,7 @@ def effects_in(directory: Path) -> set[tuple[str, str]]:
         ("dynamo", "clock"),
         ("paxos", "link:slow-out"),
         ("dynamo", "disk:full"),
-        ("paxos", "power@all"),
+        ("paxos", "power"),
     ],
 )
 def test_local_processes_are_clean_under(tmp_path: Path, system: str, nemesis: str) -> None:
@@ -139,3 +144,67 @@ def test_reads_of_a_deposed_leader_are_found_in_containers(tmp_path: Path) -> No
     options = {"step_down": "off", "request_timeout_ms": 300, "keys": 1}
     found = found_within(tmp_path, faults, "deposed-leader-reads", options, rate=100.0, seconds=25)
     assert "not-linearizable" in found
+
+
+SLOW_LEADER = """\
+nemesis: clock slow target=leader
+nemesis: wait 1
+nemesis: partition one-node target=leader
+nemesis: wait 6
+nemesis: heal
+nemesis: wait 2
+"""
+ROUNDS = 4
+
+
+def slow_leaders(tmp_path: Path) -> FaultPlan:
+    """The leader's clock is slow, then it is cut off. One clock at a time is off by a fifth."""
+    script = tmp_path / "slow-leader.txt"
+    script.write_text("nemesis: wait 1\n" + SLOW_LEADER * ROUNDS)
+    return replace(parse(f"script:{script}"), clock_drift_ppm=200_000)
+
+
+LEASES = {"lease_ms": 4_000, "handover_every_ms": 60_000, "request_timeout_ms": 200, "keys": 1}
+
+
+@pytest.mark.docker
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_a_lease_that_ignores_drift_is_found_in_containers(tmp_path: Path) -> None:
+    require_docker()
+    found = found_within(
+        tmp_path,
+        slow_leaders(tmp_path),
+        "lease-ignores-drift",
+        LEASES,
+        rate=60.0,
+        seconds=38,
+    )
+    assert "not-linearizable" in found
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+def test_a_lease_that_heeds_drift_is_clean_under_the_same(tmp_path: Path) -> None:
+    test = Test(
+        system=registry.system("paxos"),
+        nodes=FIVE,
+        environment="local",
+        faults=slow_leaders(tmp_path),
+        options=LEASES,
+        seed=1,
+        rate=60.0,
+        concurrency=20,
+        time_limit_s=38,
+    )
+    judgement = run(test, runs=tmp_path, report=False).judgement
+    assert judgement.status == "valid", judgement
+
+
+@pytest.mark.docker
+@pytest.mark.soak
+def test_a_clock_that_is_ahead_is_found_where_the_last_write_wins(tmp_path: Path) -> None:
+    require_docker()
+    words = ["--bug", "lww", "--option", "reconciliation=last-write-wins", "--seed", "3"]
+    flags = ["--environment", "docker", "--time-limit", "12", "--rate", "80"]
+    assert main(["run", "dynamo", *words, *flags, "--runs", str(tmp_path)]) == 1

@@ -11,6 +11,8 @@ from nemesis.families import DISKS
 from nemesis.plan import Fault
 from nemesis.plans import parse
 from systems_under_test.environments.cluster import CAPABILITIES, DiskQuality
+from systems_under_test.environments.docker.disks import LoopDisk, cannot
+from systems_under_test.environments.docker.options import DockerOptions
 from systems_under_test.environments.local.cluster import LocalCluster
 from systems_under_test.environments.local.disk import NodeDisk
 from tests.systems_under_test.docker.containers import containers, require_docker
@@ -182,3 +184,35 @@ def test_z_damage_keeps_a_node_down_and_that_is_nobodys_crash(cluster: Live) -> 
         "data/store.pages",
     ):
         (cluster.nodes["n1"].log.parent / name).unlink(missing_ok=True)
+
+
+@pytest.mark.docker
+@pytest.mark.skipif(cannot() is not None, reason=str(cannot()))
+def test_a_disk_of_its_own_is_full_by_the_kernels_word(tmp_path: Path) -> None:
+    require_docker()
+    with containers(tmp_path, DockerOptions(disk="loop"), nodes=("n1",)) as cluster:
+        fault = disk("full")
+        injection = PLAN.nemesis.inject(cluster, fault)
+        assert injection.effect == "applied", injection
+        assert injection.method == "host; full by a file that takes the space"
+        write_until_dead(cluster)
+        assert cluster.unprovoked_deaths() == []
+        assert "full" in cluster.nodes["n1"].log.read_text()
+        cluster.nodes["n1"].start()  # Nor can it start, for want of space.
+        until(lambda: cluster.nodes["n1"].state() == "dead", within_s=10.0)
+        assert cluster.unprovoked_deaths() == []
+        healing = PLAN.nemesis.heal(cluster, fault)
+        assert healing.effect == "healed", healing
+        assert healing.evidence["n1"]["meanwhile"]["refused_full"] >= 1
+        until(lambda: counts(cluster), within_s=15.0)
+
+
+@pytest.mark.docker
+@pytest.mark.skipif(cannot() is not None, reason=str(cannot()))
+def test_a_disk_of_its_own_that_is_not_filled_is_not_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_docker()
+    monkeypatch.setattr(LoopDisk, "fill", lambda disk: None)
+    with containers(tmp_path, DockerOptions(disk="loop"), nodes=("n1",)) as cluster:
+        assert PLAN.nemesis.inject(cluster, disk("full")).effect == "ineffective"

@@ -126,6 +126,8 @@ class DockerCluster:
             methods["clock"] = "preload"
         if options.disk == LOOP:
             methods["power"] = "copy of the disk"
+            if "disk" in methods:
+                methods["disk"] = "host; full by a file that takes the space"
         if options.links == PROXY:
             methods["link"] = PROXY
         return methods

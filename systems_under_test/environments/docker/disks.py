@@ -27,6 +27,11 @@ DISK_BYTES: Final = 64 * 2**20
 PAGE_BYTES: Final = 4_096
 COPIES_MAX: Final = 50
 RUN_S_MAX: Final = 30.0
+BALLAST: Final = "ballast"
+"""The file that takes what is free on a disk that is to be full."""
+SPARE_BYTES_MAX: Final = 64 * 1024
+"""So little may be left of a full disk: the node itself may have freed some pages."""
+TRIES_MAX: Final = 64
 OLD_DATA: Final = "data.copied"
 
 _IN_FLIGHT: Final = 8
@@ -52,6 +57,35 @@ class LoopDisk:
             file.truncate(DISK_BYTES)
         run_tool("mkfs.ext4", "-q", "-F", "-m", "0", str(self._image))
         self._mount(self._image, self._mounted)
+
+    def fill(self) -> None:
+        """Leave no space: the kernel refuses every further write. Raises EnvironmentFailed."""
+        try:
+            with (self._mounted / BALLAST).open("ab") as file:
+                share = 1
+                for _ in range(TRIES_MAX):
+                    free = self._free_bytes() // share
+                    if not free:
+                        break
+                    try:
+                        size = os.fstat(file.fileno()).st_size
+                        os.posix_fallocate(file.fileno(), size, free)
+                    except OSError:
+                        share *= 2  # Files have blocks that say where their blocks are.
+        except OSError as error:
+            raise EnvironmentFailed(f"{self._mounted} cannot be filled: {error}") from error
+
+    def free(self) -> None:
+        """Give the space back."""
+        (self._mounted / BALLAST).unlink(missing_ok=True)
+
+    def is_full(self) -> bool:
+        """Whether it was filled and there is still no space, as its file system says."""
+        return (self._mounted / BALLAST).exists() and self._free_bytes() <= SPARE_BYTES_MAX
+
+    def _free_bytes(self) -> int:
+        seen = os.statvfs(self._mounted)
+        return seen.f_bavail * seen.f_frsize
 
     def lose_power(self) -> None:
         """Go back to what had reached the disk. Nobody may have the files open."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.environments.cluster import (
@@ -59,6 +60,7 @@ class DockerNode:
         self._started = False
         self._killed = False
         self._death_told = False
+        self._refusal_noted = 0
 
     @property
     def name(self) -> str:
@@ -125,7 +127,9 @@ class DockerNode:
                 self._greet()
                 self._place.began_again(self.name)
             self._incarnation = self._occupant.next_incarnation(self._incarnation)
-            self._disk.begin_life()
+            self._note_refusal()
+            loop = self._place.disk
+            self._disk.begin_life(full=loop is not None and loop.is_full())
             self._started, self._killed, self._death_told = True, False, False
             self._occupant.start()
 
@@ -236,12 +240,28 @@ class DockerNode:
         return self._occupant.read_clock()
 
     def set_disk(self, quality: DiskQuality) -> None:
-        """Change how its disk behaves, in this life and the next ones."""
-        self._disk.set(quality)
+        """Change how its disk behaves, in this life and the next ones.
+
+        A disk of its own is filled by a file, so that the kernel refuses what is written.
+        """
+        loop = self._place.disk
+        if loop is None:
+            self._disk.set(quality)
+            return
+        with self._lock:
+            self._note_refusal()
+            if quality.full:
+                loop.fill()
+            else:
+                loop.free()
+            self._disk.set(replace(quality, full=False), full=quality.full)
 
     def disk_quality(self) -> DiskQuality:
         """How its disk behaves now."""
-        return self._disk.quality()
+        loop = self._place.disk
+        if loop is None:
+            return self._disk.quality()
+        return replace(self._disk.quality(), full=loop.is_full())
 
     def disk_counters(self) -> Mapping[str, int]:
         """What its disk did in all its lives; of a mounted disk `lost` counts pages."""
@@ -288,6 +308,15 @@ class DockerNode:
             said = self.container.said().decode("utf-8", "replace")[-2000:]
             raise EnvironmentFailed(f"{error}; its container says: {said or 'nothing'}") from error
         self._pid_of_container = self.container.pid()
+
+    def _note_refusal(self) -> None:
+        """Count a life that ended because the kernel found no space; once for each life."""
+        loop = self._place.disk
+        if loop is None or self._refusal_noted == self._incarnation or not loop.is_full():
+            return
+        if self.state() == "dead" and self._disk.killed_by(self._exit_status()):
+            self._refusal_noted = self._incarnation
+            self._disk.count_refusal()
 
     def _kill_container(self) -> None:
         self.container.kill()

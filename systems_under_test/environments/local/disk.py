@@ -51,13 +51,13 @@ class NodeDisk:
         except OSError as error:
             raise EnvironmentFailed(f"node {node}: {directory}: {error}") from error
 
-    def begin_life(self) -> None:
-        """The node is being started."""
-        self._spoilt = self.quality() != DiskQuality()
+    def begin_life(self, *, full: bool = False) -> None:
+        """The node is being started; `full`: on a disk that somebody else has filled."""
+        self._spoilt = full or self.quality() != DiskQuality()
 
-    def set(self, quality: DiskQuality) -> None:
-        """Behave so from now on."""
-        self._spoilt = self._spoilt or quality != DiskQuality()
+    def set(self, quality: DiskQuality, *, full: bool = False) -> None:
+        """Behave so from now on; `full`: somebody else sees to it that there is no space."""
+        self._spoilt = self._spoilt or full or quality != DiskQuality()
         for name, value in asdict(quality).items():
             self._block[name] = int(value)
 
@@ -102,6 +102,10 @@ class NodeDisk:
     def close(self) -> None:
         """Let go of the block's file."""
         self._block.close()
+
+    def count_refusal(self) -> None:
+        """The kernel has refused a write, as the node's end shows."""
+        self._block.add("refused_full")
 
     def killed_by(self, status: int | None) -> bool:
         """Whether a process that ended so died of what was done to its disk."""
