@@ -196,6 +196,19 @@ class Test:
         of_system = getattr(self.system, "zones", None)
         return (of_system and of_system(self.system_options, self.nodes)) or thirds(self.nodes)
 
+    @cached_property
+    def asked_faults(self) -> dict[str, frozenset[str]]:
+        """Each nemesis that was asked for, with the faults of which it injects any."""
+        if isinstance(self.faults, FaultPlan):
+            return {self.plan.name: self.plan.nemesis.faults} if self.plan.nemesis.faults else {}
+        items = [item.strip() for item in self.faults.split(",")]
+        asked = {}
+        for item in items:
+            faults = parse(item, capabilities=self.capabilities, spares=self.spares).nemesis.faults
+            if faults:
+                asked[item] = faults
+        return asked
+
     @property
     def faults_end_ns(self) -> int:
         """When the last faults are healed, so that the end of the drive is quiet."""

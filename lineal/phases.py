@@ -89,6 +89,10 @@ class Phases:
         if self.live is not None and self.live.violation is not None:
             self._note("stopped", {"not_linearizable": self.live.violation})
         self.note_deaths()
+        injected = self.world.desk.injected
+        missed = [name for name, faults in test.asked_faults.items() if not faults & injected]
+        if missed:
+            self._note("not-injected", {"nemeses": missed})
 
     def heal(self) -> None:
         """Heal every fault that is open, newest first, and start what died of itself."""

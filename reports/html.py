@@ -18,7 +18,7 @@ import msgspec
 from checker.claims import CLAIMS
 from checker.findings import KINDS
 from reports import faults, numbers, over_time, timeline
-from reports.terminal import headline, ineffective
+from reports.terminal import headline, ineffective, never_injected
 from reports.words import answered, asked, count, cut, grouped, moment, span, struck, whole
 
 if TYPE_CHECKING:
@@ -148,6 +148,10 @@ def _warnings(history: History, judgement: Judgement) -> list[str]:
         f"{f} was injected {count(times, 'time')} and never took effect: this run says nothing"
         f" about how the system bears it."
         for f, times in sorted(ineffective(judgement).items())
+    ]
+    warnings += [
+        f"{name} was asked for and injected nothing: this run says nothing about it."
+        for name in never_injected(judgement)
     ]
     leaked = [w for w in history.faults if w.end is None]
     if leaked:

@@ -31,6 +31,8 @@ def _lines(judgement: Judgement, meta: Mapping[str, Any], path: Path) -> Iterato
         yield f"not promised here: {', '.join(claims)} ({reason})"
     for f, times in ineffective(judgement).items():
         yield f"warning: {f} was injected {count(times, 'time')} and never took effect"
+    for name in never_injected(judgement):
+        yield f"warning: {name} was asked for and injected nothing; is the time limit too short?"
     cause = "" if judgement.cause is None else f": {judgement.cause}"
     yield f"verdict: {judgement.status}{cause}"
     yield from _findings(judgement)
@@ -83,6 +85,15 @@ def ineffective(judgement: Judgement) -> dict[str, int]:
         seen = verdict.observed.get("ineffective_faults")
         if isinstance(seen, dict):
             found.update(seen)
+    return found
+
+
+def never_injected(judgement: Judgement) -> list[str]:
+    """Nemeses that were asked for and injected nothing."""
+    found: list[str] = []
+    for _, verdict in judgement.checks:
+        seen = verdict.observed.get("never_injected")
+        found += [str(name) for name in seen] if isinstance(seen, list) else []
     return found
 
 

@@ -53,6 +53,8 @@ class Recovery:
         observed = {**_spans(history), "deaths": len(dead)}
         if ineffective := ineffective_faults(history):
             observed["ineffective_faults"] = ineffective
+        if missed := never_injected(history):
+            observed["never_injected"] = missed
         return evidence.verdict(observed)
 
 
@@ -70,6 +72,15 @@ def ineffective_faults(history: History) -> dict[str, int]:
         for f, found in sorted(effects.items())
         if all(effect == "ineffective" for effect in found)
     }
+
+
+def never_injected(history: History) -> list[str]:
+    """The nemeses that a run was asked for and that injected nothing: it was too short, perhaps."""
+    found: list[str] = []
+    for event in history.nemesis("not-injected"):
+        nemeses = _output(event).get("nemeses")
+        found += [str(name) for name in nemeses] if isinstance(nemeses, list) else []
+    return found
 
 
 def _restless(event: Event, history: History) -> Explanation:

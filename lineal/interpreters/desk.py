@@ -62,6 +62,8 @@ class Desk:
         self.zones = zones
         self.busy: dict[Thread, Begun] = {}
         self.faults: dict[int, Invocation] = {}
+        self.injected: set[str] = set()
+        """The names of all faults that were ever asked for."""
         self._clients = clients
         self._rng = rng
         self._pure = pure
@@ -188,4 +190,5 @@ class Desk:
             return int(number)
         self._faults_begun += 1
         self.faults[self._faults_begun] = proposal
+        self.injected.add(proposal.f)
         return self._faults_begun

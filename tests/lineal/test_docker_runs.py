@@ -58,6 +58,41 @@ def test_a_correct_store_is_not_accused_under(tmp_path: Path, nemesis: str) -> N
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("system", ["dynamo", "paxos"])
+@pytest.mark.parametrize(
+    ("nemesis", "injected"),
+    [
+        ("kill:rolling", {"kill"}),
+        ("kill:crash-loop", {"kill"}),
+        ("stop,partition:flapping", {"stop", "partition"}),
+        ("partition:swizzle", {"partition"}),
+        ("zone:lost", {"kill"}),
+        ("zone:cut", {"partition"}),
+    ],
+)
+def test_courses_and_zones_accuse_nobody(
+    tmp_path: Path, system: str, nemesis: str, injected: set[str]
+) -> None:
+    words = (system, "--nodes", "5", "--nemesis", nemesis)
+    status, verdict, events = run(tmp_path, *words, seconds=10)
+    assert (status, verdict["verdict"]) == (0, "valid")
+    for f in injected:
+        assert "applied" in effects(events, f)
+    assert effects(events, "heal") <= {"healed", "ineffective"}
+
+
+@pytest.mark.soak
+def test_a_leader_is_cut_off_alone(tmp_path: Path) -> None:
+    words = ("paxos", "--nodes", "5", "--nemesis", "partition:one-node@leader")
+    status, verdict, events = run(tmp_path, *words, seconds=10)
+    assert (status, verdict["verdict"]) == (0, "valid")
+    looks = [e["output"]["roles"] for e in events if e["f"] == "roles" and e["type"] == "info"]
+    cut = [e["input"]["targets"] for e in events if e["f"] == "partition" and e["type"] == "invoke"]
+    assert cut
+    assert all([*look["leader"]] in cut for look in looks if look)
+
+
+@pytest.mark.soak
 def test_an_acknowledgement_before_durability_is_found_by_power_losses(tmp_path: Path) -> None:
     if reason := cannot():
         pytest.skip(reason)

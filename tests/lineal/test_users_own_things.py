@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from typing import TYPE_CHECKING
 
@@ -149,3 +150,19 @@ def test_a_bug_that_cannot_show_is_warned_of(
     said = capsys.readouterr().err
     assert "shows under faults: --nemesis" in said
     assert "needs --option anti-entropy=" in said
+
+
+def test_a_nemesis_that_injected_nothing_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "atomic", "--environment", "simulated", "--nemesis", "kill,pause"]
+    words += ["--nemesis-option", "lead-in=9", "--time-limit", "3", "--runs", str(tmp_path)]
+    assert main([*words, "--seed", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "warning: kill was asked for and injected nothing" in said
+    assert "warning: pause was asked for and injected nothing" in said
+    (directory,) = tmp_path.glob("atomic-register/*-1")
+    assert "kill was asked for and injected nothing" in (directory / "report.html").read_text()
+    assert '"never_injected": ["kill", "pause"]' in json.dumps(
+        json.loads((directory / "verdict.json").read_text()), sort_keys=True
+    )
