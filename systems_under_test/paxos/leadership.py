@@ -159,7 +159,7 @@ class Leadership:
         peer.answered = True
         peer.life = message.life
         if peer.replica != message.replica:
-            peer.replica, peer.held = message.replica, 0
+            peer.replica, peer.held, peer.checkpoint = message.replica, 0, 0
             self.echoed.pop(sender, None)
         peer.held = max(peer.held, message.held)
         peer.checkpoint = max(peer.checkpoint, message.checkpoint)
