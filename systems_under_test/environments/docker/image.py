@@ -30,6 +30,7 @@ from systems_under_test.environments.docker.wheels import (
     ImagePython,
     cache_directory,
     digest,
+    optional_wheels,
     unpack,
     wheels_for,
 )
@@ -78,6 +79,7 @@ def ensure_image(
             base_id = str(client.images.get(base).id)
         python = _python_of(client, base, base_id)
         wheels = wheels_for(closure.packages, python)
+        wheels += optional_wheels(closure.optional, python, tell)
         parts = [dockerfile, base_id.encode(), *(digest(wheel).encode() for wheel in wheels)]
         for place, source in sorted(closure.files.items()):
             parts += [place.encode(), source.read_bytes()]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from systems_under_test.environments.cluster import EnvironmentFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 DOWNLOAD_S_MAX: Final = 300
 GLIBC_MINORS: Final = range(17, 41)
@@ -54,6 +54,19 @@ def wheels_for(packages: Iterable[str], python: ImagePython) -> list[Path]:
             raise EnvironmentFailed(
                 f"a node imports {package}, which belongs to no installed distribution"
             ) from error
+    return wheels
+
+
+def optional_wheels(
+    packages: Iterable[str], python: ImagePython, tell: Callable[[str], None]
+) -> list[Path]:
+    """The same of packages that a node can do without; what is missing is told."""
+    wheels: list[Path] = []
+    for package in sorted(packages):
+        try:
+            wheels += wheels_for([package], python)
+        except EnvironmentFailed as error:
+            tell(f"{package} is left out of the image: {error}")
     return wheels
 
 

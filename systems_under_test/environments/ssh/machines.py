@@ -99,7 +99,7 @@ def attend_all(
 def look_at(session: Session, options: SshOptions, closure: Closure) -> RemotePython:
     """The Python of a machine. Raises EnvironmentFailed if it cannot run a node."""
     _, said, complained = session.run(
-        asking_python(options.python, tuple(sorted(closure.packages)))
+        asking_python(options.python, tuple(sorted(closure.packages | closure.optional)))
     )
     try:
         return python_of(said)

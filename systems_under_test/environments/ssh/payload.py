@@ -125,8 +125,8 @@ def pack(closure: Closure, python: RemotePython) -> bytes:
     with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=6) as archive:
         for place, source in sorted(closure.files.items()):
             _add(archive, place, source.read_bytes())
-        for package in sorted(closure.packages):
-            for wheel in _wheels(package, python):
+        for package in sorted(closure.packages | closure.optional):
+            for wheel in _wheels(package, python, optional=package in closure.optional):
                 with zipfile.ZipFile(wheel) as zipped:
                     for name in zipped.namelist():
                         if not name.endswith("/"):
@@ -140,8 +140,11 @@ def _add(archive: tarfile.TarFile, place: str, data: bytes) -> None:
     archive.addfile(entry, io.BytesIO(data))
 
 
-def _wheels(package: str, python: RemotePython) -> list[Path]:
-    """None if it is there in our own version; another version there is better than none at all."""
+def _wheels(package: str, python: RemotePython, *, optional: bool) -> list[Path]:
+    """None if it is there in our own version; another version there is better than none at all.
+
+    Raises EnvironmentFailed where a node cannot do without.
+    """
     there = python.has.get(package)
     try:
         ours = version(package)
@@ -153,6 +156,9 @@ def _wheels(package: str, python: RemotePython) -> list[Path]:
     try:
         return wheels_for([package], ImagePython(python.version, python.machine, glibc_minor))
     except EnvironmentFailed as error:
+        if there is None and optional:
+            logger.warning("%s is not sent: %s", package, error)
+            return []
         if there is None:
             name = python.path.rpartition("/")[2]
             raise EnvironmentFailed(

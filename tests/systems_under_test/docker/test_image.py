@@ -28,8 +28,30 @@ def test_a_node_imports_nothing_of_the_checker() -> None:
     tops = {place.partition("/")[0] for place in found.files}
     assert tops == {"systems_under_test"}
     assert found.packages == {"msgspec"}
+    assert found.optional == {"lmdb"}
     assert "systems_under_test/host/sqlite.py" in found.files, "imports inside functions count"
     assert "systems_under_test/dynamo/codec.py" not in found.files
+
+
+def test_what_is_imported_under_a_guard_may_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "guarded_store"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "fast.py").write_text("import nobody_has_this\nimport msgspec\n")
+    (package / "replica.py").write_text(
+        "import guarded_store\n"
+        "try:\n    from guarded_store import fast\n"
+        "except ModuleNotFoundError:\n    fast = None\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = closure_of(["guarded_store.replica"])
+    assert (found.packages, found.optional) == (set(), {"msgspec"})
+    assert "guarded_store/fast.py" in found.files
+    (package / "replica.py").write_text("import guarded_store.fast\n")
+    with pytest.raises(EnvironmentFailed, match="no module nobody_has_this"):
+        closure_of(["guarded_store.replica"])
 
 
 def test_imports_for_a_type_checker_alone_are_none(

@@ -134,6 +134,7 @@ def test_a_node_is_sent_what_it_imports_and_no_more() -> None:
     assert "systems_under_test/host/node.py" in closure.files
     assert not [place for place in closure.files if place.startswith(("checker", "lineal"))]
     assert closure.packages == {"msgspec"}
+    assert closure.optional == {"lmdb"}
 
 
 def test_commands_are_quoted_for_any_shell() -> None:
@@ -156,8 +157,9 @@ def test_a_machine_without_a_fit_python_is_told_so() -> None:
 def test_packages_are_sent_only_where_they_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     closure = node_closure("systems_under_test.atomic.replica:make_replica")
 
-    def names(has: str | None) -> set[str]:
-        python = RemotePython("/usr/bin/python3", (3, 11), "x86_64", "2.36", {"msgspec": has})
+    def names(has: str | None, lmdb: str | None = version("lmdb")) -> set[str]:
+        there = {"msgspec": has, "lmdb": lmdb}
+        python = RemotePython("/usr/bin/python3", (3, 11), "x86_64", "2.36", there)
         with tarfile.open(fileobj=io.BytesIO(pack(closure, python))) as archive:
             return {name.partition("/")[0] for name in archive.getnames()}
 
@@ -168,5 +170,6 @@ def test_packages_are_sent_only_where_they_are_missing(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(payload, "wheels_for", no_wheels)
     assert names("0.19.0") == {"systems_under_test"}
+    assert names(version("msgspec"), lmdb=None) == {"systems_under_test"}
     with pytest.raises(EnvironmentFailed, match=r"msgspec is missing there.*-m pip install"):
         names(None)
