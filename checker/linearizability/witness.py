@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 OPERATIONS_MAX: Final = 20_000
 """A longer history before the culprit is not made smaller."""
-TWIN_STEPS: Final = 20_000
+TWIN_STEPS: Final = 8_000
+"""Some 50 ms: what is small takes a few hundred, and what is not is not worth waiting for."""
 ORDERS_STEPS: Final = 5_000
 
 
