@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from lineal import registry
-from lineal.bench import dynamo, live, own_writes, simulated
+from lineal.bench import admission, dynamo, live, own_writes, simulated
 from lineal.bench.systems import BENCHMARKS
 from lineal.cli import values
 from systems_under_test.dynamo import balance
@@ -25,6 +25,7 @@ examples:
   lineal bench ring               load balance of Dynamo's partitioning strategies
   lineal bench dynamo             five local nodes under 50 clients, and the simulation
   lineal bench sessions           how often clients of a simulated Dynamo find their own last write
+  lineal bench admission          latency while members of a Dynamo come and go
   lineal bench paxos              writes and strong reads of three local nodes, and the simulation
   lineal bench paxos --seconds 20
 """
@@ -42,7 +43,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument(
         "what",
-        choices=("ring", "sessions", "dynamo", *BENCHMARKS),
+        choices=("ring", "sessions", "admission", "dynamo", *BENCHMARKS),
         help="ring: mean load by greatest load; sessions: reads of own writes; or a system",
     )
     parser.add_argument(
@@ -57,6 +58,7 @@ def bench(args: argparse.Namespace) -> int:
         "ring": balance.table,
         "sessions": own_writes.table,
         "dynamo": lambda: dynamo.table(args.seconds),
+        "admission": lambda: admission.table(args.seconds),
     }
     made = tables.get(args.what, lambda: system_table(args.what, args.seconds))
     for line in made():

@@ -68,8 +68,8 @@ class AntiEntropy:
     def on_timer(self, step: Step) -> None:
         """Compare with every peer that this node asks and that seems to be up."""
         node = self._node
-        for peer in self._asks:
-            if node.detector.is_up(peer):
+        for peer in step.rng.shuffled(self._asks):
+            if node.detector.is_up(peer) and node.admission.admits(step):
                 node.detector.asked(step, peer)
                 digests = tuple((i, node.versions.digest(step, i)) for i in self._shared[peer])
                 step.send(peer, Digests(digests))

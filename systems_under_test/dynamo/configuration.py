@@ -19,7 +19,13 @@ CHOICES: Final = {
     "reconciliation": ("application", "last-write-wins"),
 }
 SWITCHES: Final = ("read_repair", "anti_entropy", "tombstone_collection", "fastest_reader")
-MAYBE_ZERO: Final = ("extended", "spares", "write_buffer_ms", "durable_copies")
+MAYBE_ZERO: Final = (
+    "extended",
+    "spares",
+    "write_buffer_ms",
+    "durable_copies",
+    "background_latency_ms",
+)
 CAPACITY_MAX: Final = 64
 TOKENS_MAX: Final = 4096
 MILLISECONDS_MAX: Final = 3_600_000
@@ -106,6 +112,11 @@ class Configuration:
     handoff_interval_ms: int = _option(500, "How often hints are scanned and handed off.", "ms")
     anti_entropy_interval_ms: int = _option(
         1000, "How often digests are compared with each node that shares ranges.", "ms"
+    )
+    background_latency_ms: int = _option(
+        50,
+        "Work in the background yields while requests take longer than this; 0: it never does.",
+        "ms",
     )
     collection_interval_ms: int = _option(
         2000, "How often each node begins to collect tombstones.", "ms"

@@ -44,6 +44,7 @@ class Counters(msgspec.Struct):
     keys_transferred: int = 0
     keys_relocated: int = 0
     keys_given_up: int = 0
+    background_deferred: int = 0
     messages_not_understood: int = 0
 
 
@@ -82,6 +83,7 @@ SENTENCES: Final = {
     "keys_transferred": "keys that they have brought up to date here",
     "keys_relocated": "keys that it keeps no more, made into hints for those who do",
     "keys_given_up": "keys forgotten because it was removed, or came anew",
+    "background_deferred": "steps of background work put off because requests were slow",
     "messages_not_understood": "messages of another protocol, or malformed; dropped",
 }
 """What each counter counts."""

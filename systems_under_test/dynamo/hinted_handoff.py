@@ -173,6 +173,8 @@ class HintedHandoff:
             self._node.detector.missed(step, owner, under_way[1])
             if not self._node.detector.is_up(owner):
                 return
+        if not self._node.admission.admits(step):
+            return
         entries = self._batch(step, owner)
         if not entries:
             return

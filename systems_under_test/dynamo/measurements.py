@@ -35,11 +35,13 @@ class Measurements:
         elif isinstance(request, Put):
             self._open[client] = self.writes, step.mono
 
-    def answered(self, step: Step, client: int) -> None:
-        """It has its answer, whatever that is."""
+    def answered(self, step: Step, client: int) -> int | None:
+        """It has its answer, whatever that is; after how many nanoseconds, where that counts."""
         latencies, asked_at = self._open.pop(client, (None, 0))
-        if latencies is not None:
-            latencies.add(step.mono - asked_at)
+        if latencies is None:
+            return None
+        latencies.add(step.mono - asked_at)
+        return step.mono - asked_at
 
     def read(self, versions: int) -> None:
         """A read returned so many versions."""

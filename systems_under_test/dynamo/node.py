@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from systems_under_test.dynamo.admission import Admission
 from systems_under_test.dynamo.api import CONTEXT_HEADER, shown_key
 from systems_under_test.dynamo.arrangement import Arrangement
 from systems_under_test.dynamo.bugs import (
@@ -60,6 +61,7 @@ class Node:
         step.view = self.view.number
         self.lists = Arrangement(self.view, configuration)
         self.counters = Counters()
+        self.admission = Admission(configuration, self.counters)
         self.detector = FailureDetection(configuration, self.counters)
         self.buffer = WriteBuffer(VERSIONS, configuration, self.counters)
         self.versions = VersionStore(
@@ -107,7 +109,9 @@ class Node:
 
     def reply(self, step: Step, client: int, response: Response) -> None:
         """Answer a client of this node."""
-        self.measured.answered(step, client)
+        latency = self.measured.answered(step, client)
+        if latency is not None:
+            self.admission.observe(latency)
         headers = {"content-type": response.content_type}
         if response.context is not None:
             headers[CONTEXT_HEADER] = response.context

@@ -15,6 +15,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from systems_under_test.dynamo.admission import INTERVAL
 from systems_under_test.dynamo.configuration import MS
 from systems_under_test.dynamo.views import STABLE
 
@@ -59,6 +60,9 @@ class Relocation:
     def on_timer(self, step: Step) -> None:
         """Look at a batch of keys."""
         if not self._rooms:
+            return
+        if not self._node.admission.admits(step):
+            step.set_timer(RELOCATE, INTERVAL)
             return
         room = self._rooms[0]
         batch = self._batch(step, room)

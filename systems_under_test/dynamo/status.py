@@ -36,6 +36,7 @@ def status(life: Life, step: Step) -> dict[str, Any]:
         "lives": {name: latest for name, latest, _ in life.membership.lives},
         "view": shown_view(node.view),
         "store": node.store.shown(),
+        "background_slices": node.admission.slices,
         "transfer": {
             "ranges_left": life.transfer.ranges_left,
             "relocating": not life.relocation.is_done,

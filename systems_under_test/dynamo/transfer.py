@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from systems_under_test.dynamo.admission import INTERVAL
 from systems_under_test.dynamo.bugs import JOIN_SERVES_EARLY
 from systems_under_test.dynamo.messages import Entry, Pull, Pulled
 from systems_under_test.dynamo.store_repair import WHOLE
@@ -90,9 +91,9 @@ class Transfer:
                 del self._asked[request]
                 node.detector.missed(step, asked.source, asked.asked_at)
                 asked.fetching.source = ""
-        self._ask(step)
+        all_asked = self._ask(step)
         if self._todo:
-            step.set_timer(PULL, patience)
+            step.set_timer(PULL, patience if all_asked else INTERVAL)
         else:
             self._fill(step)
 
@@ -100,6 +101,9 @@ class Transfer:
         """Give a page of a range, unless it is not all here."""
         node = self._node
         if node.store.is_filling:
+            return
+        if not node.admission.admits(step):
+            step.send(sender, Pulled(message.request, (), more=True))
             return
         entries: list[Entry] = []
         size = 0
@@ -123,6 +127,9 @@ class Transfer:
             node.counters.keys_transferred += node.versions.merge(
                 step, node.ring.placed(stored), blob
             )
+        if message.more and not message.entries:  # The source has no slice for it now.
+            step.set_timer(PULL, INTERVAL)
+            return
         if message.more:
             fetching.after = message.entries[-1][0]
         else:
@@ -130,7 +137,8 @@ class Transfer:
             fetching.source, fetching.after = "", b""
             if len(fetching.done) >= min(node.configuration.r, len(self._sources(fetching))):
                 self._todo.remove(fetching)
-        self._ask(step)
+        if not self._ask(step):
+            step.set_timer(PULL, INTERVAL)
         self._fill(step)
 
     def _fill(self, step: Step) -> None:
@@ -144,20 +152,23 @@ class Transfer:
         home = self._node.lists.home(fetching.range)
         return tuple(peer for peer in home if peer != self._node.name)
 
-    def _ask(self, step: Step) -> None:
-        """Ask for pages, as many at a time as are allowed."""
+    def _ask(self, step: Step) -> bool:
+        """Ask for pages, as many at a time as are allowed; False if there was no slice for one."""
         node = self._node
         busy = {id(asked.fetching) for asked in self._asked.values()}
         for fetching in self._todo:
             if len(self._asked) >= PULLS_MAX:
-                return
+                return True
             if id(fetching) in busy or not self._choose(fetching):
                 continue
+            if not node.admission.admits(step):
+                return False
             request = node.new_request()
             self._asked[request] = Asked(fetching, fetching.source, step.mono)
             node.detector.asked(step, fetching.source)
             node.counters.pages_pulled += 1
             step.send(fetching.source, Pull(request, fetching.range, fetching.after))
+        return True
 
     def _choose(self, fetching: Fetching) -> bool:
         """Go on with the source, or choose another; whether there is one."""
