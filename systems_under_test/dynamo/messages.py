@@ -75,6 +75,12 @@ class Fetched(Message, frozen=True, tag="fetched"):
     blob: bytes | None
 
 
+class Lacking(Message, frozen=True, tag="lacking"):
+    """I do not hold everything yet, so I have no say in this read."""
+
+    request: int
+
+
 class Forward(Message, frozen=True, tag="forward"):
     """Coordinate this client's write in my place. `name` is the client's own request id."""
 
@@ -197,11 +203,12 @@ class Pull(Message, frozen=True, tag="pull"):
 
 
 class Pulled(Message, frozen=True, tag="pulled"):
-    """This; `more` if that was not all."""
+    """This; `more` if that was not all, `whole` if I hold everything that I should."""
 
     request: int
     entries: tuple[Entry, ...]
     more: bool
+    whole: bool
 
 
 class Digests(Message, frozen=True, tag="digests"):
@@ -272,6 +279,7 @@ AnyMessage = (
     | Stored
     | Fetch
     | Fetched
+    | Lacking
     | Forward
     | Forwarded
     | Handoff
@@ -306,6 +314,7 @@ ANSWERS: Final = frozenset(
     {
         Stored,
         Fetched,
+        Lacking,
         Forwarded,
         HandedOff,
         Pong,

@@ -109,6 +109,16 @@ class ReadCoordination:
             reading.answers[sender] = blob
             self._advance(step, reading)
 
+    def on_lacking(self, step: Step, sender: str, request: int) -> None:
+        """A node has no say, because it starts over: go on without it."""
+        reading = self.open.get(request)
+        if reading is None or sender not in reading.asked:
+            return
+        reading.asked.remove(sender)
+        if not reading.answered and not reading.read.everyone:
+            self._ask_stand_in(step, reading)
+        self._advance(step, reading)
+
     def on_patience(self, step: Step) -> None:
         """Leave out who has not answered; ask stand-ins unless the client has its answer."""
         node = self._node

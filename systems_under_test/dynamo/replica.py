@@ -277,7 +277,9 @@ def _store(life: Life, step: Step, sender: str, message: m.Store) -> None:
 
 def _fetch(life: Life, step: Step, sender: str, message: m.Fetch) -> None:
     if life.node.store.is_filling:
-        return  # What is lacking here would be read as never written.
+        # What is lacking here would be read as never written.
+        step.send(sender, m.Lacking(message.request))
+        return
     blob = life.node.held(step, life.node.ring.place(message.key))
     step.send(sender, m.Fetched(message.request, blob))
 
@@ -299,6 +301,7 @@ _RECEIVE: dict[type, Callable[[Life, Step, str, Any], None]] = {
     m.Fetched: lambda life, step, sender, it: life.reads.on_fetched(
         step, sender, it.request, it.blob
     ),
+    m.Lacking: lambda life, step, sender, it: life.reads.on_lacking(step, sender, it.request),
     m.Forward: lambda life, step, sender, it: life.forwarding.on_forward(step, sender, it),
     m.Forwarded: lambda life, step, sender, it: life.forwarding.on_forwarded(step, it),
     m.Handoff: _handoff,

@@ -10,11 +10,11 @@ to its peers, until the admin orders `POST /admin/repair`, after every restart t
   (a new `since`). It does not vote: a majority of the others does. From then on no acknowledgement
   of its earlier lives counts, since requests begin anew in a new view.
 * `filling`: it takes writes, and fetches every range that it keeps from R other nodes of its home
-  (`transfer.py`); it answers no read and gives nobody a range. What was acknowledged by W nodes
-  lies on W-1 others at least, and any R of the N-1 others meet these.
+  (`transfer.py`); it has no say in reads. What was acknowledged by W nodes lies on W-1 others at
+  least, and any R of the N-1 others meet these.
 * `whole`: as before. Its dots are new ones: its incarnation has gone on.
 
-One node of a home at a time: what only damaged nodes held is lost.
+What only damaged nodes held is lost.
 
 Source: DeCandia et al., SOSP 2007, 4.7 (replicas are brought up to date from their peers).
 """

@@ -6,6 +6,9 @@ of no earlier view any more, and what was acknowledged before lies on at least o
 (`views.py` has the argument). One or two of them may lack a write; the union does not. Meanwhile
 new writes come to the old home and the new one alike.
 
+A source that starts over itself (`store_repair.py`) gives what it has, and counts only where all
+others have given too: two nodes that start over must not wait for one another.
+
 It may begin again at any time, as after a crash: merging twice is merging once. A source that does
 not answer is left out, and another one asked.
 
@@ -40,6 +43,8 @@ class Fetching:
 
     range: int
     done: set[str] = field(default_factory=set)
+    whole: int = 0
+    """How many of those that are done hold everything that they should."""
     source: str = ""
     after: bytes = b""
 
@@ -98,12 +103,11 @@ class Transfer:
             self._fill(step)
 
     def on_pull(self, step: Step, sender: str, message: Pull) -> None:
-        """Give a page of a range, unless it is not all here."""
+        """Give a page of a range."""
         node = self._node
-        if node.store.is_filling:
-            return
+        whole = not node.store.is_filling
         if not node.admission.admits(step):
-            step.send(sender, Pulled(message.request, (), more=True))
+            step.send(sender, Pulled(message.request, (), more=True, whole=whole))
             return
         entries: list[Entry] = []
         size = 0
@@ -114,7 +118,7 @@ class Transfer:
                 more = True
                 break
             entries.append((stored, blob))
-        step.send(sender, Pulled(message.request, tuple(entries), more))
+        step.send(sender, Pulled(message.request, tuple(entries), more, whole))
 
     def on_pulled(self, step: Step, sender: str, message: Pulled) -> None:
         """Merge a page; ask for the next, of this range or of another."""
@@ -134,8 +138,9 @@ class Transfer:
             fetching.after = message.entries[-1][0]
         else:
             fetching.done.add(sender)
+            fetching.whole += message.whole
             fetching.source, fetching.after = "", b""
-            if len(fetching.done) >= min(node.configuration.r, len(self._sources(fetching))):
+            if fetching.whole >= node.configuration.r or self._has_all(fetching):
                 self._todo.remove(fetching)
         if not self._ask(step):
             step.set_timer(PULL, INTERVAL)
@@ -146,6 +151,10 @@ class Transfer:
         if not self._todo and self._node.store.is_filling:
             self._node.store.become(step, WHOLE)
             step.log("store-whole")
+
+    def _has_all(self, fetching: Fetching) -> bool:
+        """Whether all others have given what they hold: there is no more to be had."""
+        return fetching.done.issuperset(self._sources(fetching))
 
     def _sources(self, fetching: Fetching) -> tuple[str, ...]:
         """Who can give a range: its home in the view that the transfer began in."""

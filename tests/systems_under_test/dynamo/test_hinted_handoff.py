@@ -122,7 +122,7 @@ def test_batches_are_bounded() -> None:
         node.message("n9", Store(5, name, BLOB, owner))
     delivered = 0
     for _ in range(len(mine) // BATCH_ENTRIES_MAX + 1):
-        ((_, message),) = sent(node.fire(SCAN))
+        ((_, message),) = sent(node.fire(SCAN, after_ms=100))
         assert isinstance(message, Handoff)
         assert len(message.entries) <= BATCH_ENTRIES_MAX
         delivered += len(message.entries)
