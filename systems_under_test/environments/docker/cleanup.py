@@ -14,7 +14,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import docker
 import docker.errors
@@ -29,11 +29,16 @@ from systems_under_test.environments.docker.engine import (
     owner_lives,
 )
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PASSES_MAX: Final = 40
 PASS_S: Final = 0.1
 PASSES_EMPTY: Final = 2
 """What the harness had asked of the engine when it died may be made after our first look."""
 TABLE_PREFIX: Final = "lineal_"
+ABOUT: Final = "docker.json"
+"""What a run writes of itself, beside the folders of its nodes."""
 
 
 @dataclass(slots=True)
@@ -87,13 +92,23 @@ def leftovers() -> list[Leftover]:
             )
     finally:
         client.close()
-    # Tables and mounts name no owner: they come after the run's network and go before it.
+    # Tables name no owner: they come after the run's network and go before it.
     for table in _tables():
         note(table.removeprefix(TABLE_PREFIX), lives=False, thing=f"nft table {table}")
     for device, file in loops():
         if file.name.startswith(image_prefix("")[:-1]):
-            note(file.name.split("-")[1], lives=False, thing=f"mounted disk {device} {file}")
+            lives = _owner_lives_by(file.parent.parent / ABOUT)
+            note(file.name.split("-")[1], lives=lives, thing=f"mounted disk {device} {file}")
     return sorted(found.values(), key=lambda leftover: leftover.run)
+
+
+def _owner_lives_by(about: Path) -> bool:
+    """What a run wrote of itself: its disks are given up last, when nothing else of it is left."""
+    try:
+        said = json.loads(about.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return owner_lives(str(said.get("owner", "")))
 
 
 def remove_leftovers() -> tuple[list[Leftover], list[Leftover]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.environments.cluster import EnvironmentFailed
-from systems_under_test.environments.docker.cleanup import remove_run
+from systems_under_test.environments.docker.cleanup import ABOUT, remove_run
 from systems_under_test.environments.docker.container import Container, Recipe, own_user
 from systems_under_test.environments.docker.disks import LoopDisk, cannot
 from systems_under_test.environments.docker.engine import LABEL, OWNER_LABEL, in_words, owner
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 SIDECAR_NAME: Final = "sidecar"
 SIDECAR_CAPABILITIES: Final = ("NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE")
 EVENTS: Final = "events.jsonl"
-ABOUT: Final = "docker.json"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -350,6 +349,7 @@ def _write_about(site: Site, image: str, bridge: Bridge) -> None:
     """What whoever reads the run later wants to know of its containers."""
     about: dict[str, Any] = {
         "run": site.run,
+        "owner": owner(),
         "image": image,
         "network": bridge.name,
         "partition": site.cutting,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from systems_under_test.environments.docker import cleanup
 from systems_under_test.environments.docker.cleanup import leftovers, remove_leftovers
 from systems_under_test.environments.docker.engine import owner, owner_lives
 from tests.systems_under_test.docker.containers import containers, left_of, require_docker
@@ -114,6 +115,24 @@ def test_cleanup_takes_what_harness_and_guardian_left_and_spares_the_living(
         assert left_of(run) == []
         assert living.nodes["n1"].state() == "running"
     assert left_of(living.run_id) == []
+
+
+def test_a_mounted_disk_is_spared_while_its_owner_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end of a run its disks are given up when its containers and network are gone."""
+    (tmp_path / "n1").mkdir()
+    image = tmp_path / "n1" / "lineal-0123456789-n1.img"
+    monkeypatch.setattr(cleanup, "loops", lambda: [("loop99", image)])
+
+    def lives() -> bool:
+        return {leftover.run: leftover.lives for leftover in leftovers()}["0123456789"]
+
+    assert not lives(), "nobody says that it is theirs"
+    (tmp_path / "docker.json").write_text(json.dumps({"owner": owner()}))
+    assert lives()
+    (tmp_path / "docker.json").write_text(json.dumps({"owner": f"another-boot {owner()}"}))
+    assert not lives()
 
 
 def test_two_runs_side_by_side_do_not_collide(tmp_path: Path) -> None:
