@@ -80,7 +80,10 @@ def _truncate(directory: Path, rng: Rng) -> dict[str, Any]:
 
 
 def _flip(directory: Path, rng: Rng) -> dict[str, Any]:
-    """Flip one bit of one stored record."""
+    """Flip one bit of one stored record: of any file or table, then of any record in it.
+
+    Drawn among all records at once, the few that matter most would hardly ever be hit.
+    """
     files = [path for path in sorted(directory.glob("*.records")) if path.stat().st_size]
     with closing(sqlite3.connect(directory / DATABASE)) as db:
         rows = db.execute("SELECT name, key, value FROM entries ORDER BY name, key").fetchall()
@@ -89,7 +92,9 @@ def _flip(directory: Path, rng: Rng) -> dict[str, Any]:
         at, bit = rng.below(path.stat().st_size), rng.below(8)
         _flip_at(path, at, bit)
         return {"file": path.name, "record": None, "byte": at, "bit": bit}
-    for table, key, value in rng.shuffled(rows)[:PLACES_MAX]:
+    tables = rng.shuffled(sorted({row[0] for row in rows}))
+    drawn = [row for table in tables for row in rng.shuffled([r for r in rows if r[0] == table])]
+    for table, key, value in drawn[:PLACES_MAX]:
         found = _flip_value(directory / DATABASE, table, key, value, rng)
         if found is not None:
             record = f"{table}/{key.decode('utf-8', 'backslashreplace')}"

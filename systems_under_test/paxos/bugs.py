@@ -136,11 +136,12 @@ _BUGS: Final = (
         faults="disk:flip@minority",
         needs={"handover_every_ms": 500},
         workload="list-append",
+        environments=("simulated",),
     ),
     _bug(
         names.AMNESIAC_VOTES,
         "A replica that lost its disk votes on under its old id.",
-        faults="disk:lost,partition",
+        faults="disk:lost@majority",
     ),
     _bug(
         names.LOG_REPLICA_COUNTS_EARLY,
