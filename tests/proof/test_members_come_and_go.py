@@ -1,0 +1,66 @@
+"""Soundness while members change: strict quorums keep every claim online, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lineal.cli.main import main
+from tests.proof.sweeping import simulate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FAULTS = [
+    "membership",
+    "membership,partition,kill",
+    "membership:join,partition,pause",
+    "membership,all",
+]
+OPTIONS: list[dict[str, Any]] = [
+    {"quorum": "strict"},
+    {},
+    {"quorum": "strict", "read_repair": "off"},
+    {"quorum": "strict", "r": 1, "w": 3, "deletes": 0},
+    {"quorum": "strict", "partitioning": "equal"},
+]
+SEEDS_IN_CHECK = range(5)
+SEEDS_IN_SOAK = range(5, int(os.environ.get("LINEAL_SEEDS", "150")))
+LIVE = ["run", "dynamo", "--workload", "membership", "--nemesis", "membership", "--nodes", "6"]
+
+
+def swept(faults: str, seed: int, runs: Path) -> dict[str, Any]:
+    """A simulated run that must be valid; what it observed of the members."""
+    spares = 1 + seed % 2
+    judgement = simulate(
+        "dynamo",
+        seed,
+        runs,
+        faults=faults,
+        workload="membership",
+        options={**OPTIONS[seed % len(OPTIONS)], "spares": spares},
+        nodes=tuple(f"n{i}" for i in range(1, 6 + spares)),
+    )
+    assert judgement.status == "valid", judgement.explain()
+    return dict(dict(judgement.checks)["members"].observed)
+
+
+@pytest.mark.parametrize("seed", SEEDS_IN_CHECK)
+@pytest.mark.parametrize("faults", FAULTS)
+def test_no_finding_while_members_change(faults: str, seed: int, tmp_path: Path) -> None:
+    assert swept(faults, seed, tmp_path)["took_effect"] > 0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", SEEDS_IN_SOAK)
+@pytest.mark.parametrize("faults", FAULTS)
+def test_no_finding_over_many_seeds(faults: str, seed: int, tmp_path: Path) -> None:
+    swept(faults, seed, tmp_path)
+
+
+@pytest.mark.live
+def test_members_change_under_real_processes(tmp_path: Path) -> None:
+    words = [*LIVE, "--option", "spares=1", "--option", "quorum=strict", "--time-limit", "12"]
+    assert main([*words, "--seed", "1", "--runs", str(tmp_path)]) == 0
