@@ -141,7 +141,7 @@ _BUGS: Final = (
     _bug(
         names.AMNESIAC_VOTES,
         "A replica that lost its disk votes on under its old id.",
-        faults="disk:lost@majority",
+        faults="disk:lost@majority,partition",
     ),
     _bug(
         names.LOG_REPLICA_COUNTS_EARLY,
