@@ -31,6 +31,10 @@ class WrongDeclaration(ValueError):
     """A model that declares what it does not keep. The message says what, where, and what to do."""
 
 
+class ModelFailed(RuntimeError):
+    """A model that raised when it was asked what it declares. The message says of what."""
+
+
 class Automaton:
     """The part of a model's state space that a search has come upon.
 
@@ -42,7 +46,7 @@ class Automaton:
         self.model: Final[Any] = model
         self.states: Final[list[Specification]] = [model]
         self.actions: Final[list[Action]] = []
-        self.failures: Final[dict[tuple[int, int], Exception]] = {}
+        self.failures: Final[dict[tuple[int, int], BaseException]] = {}
         self._state_numbers: Final[dict[Hashable, int]] = {identity(model): 0}
         self._action_numbers: Final[dict[tuple[str, ...], int]] = {}
         self._flags: Final = bytearray()
@@ -56,8 +60,17 @@ class Automaton:
     def number(self, action: Action) -> int:
         """The number of an action; actions that the model holds for equal share one.
 
-        Raises Unfit if the model says so at once.
+        Raises Unfit if the model says so at once, ModelFailed if it raises anything else.
         """
+        try:
+            return self._number(action)
+        except Unfit:
+            raise
+        except (Exception, SystemExit) as error:
+            where = f"{action} in the state {self.model}"
+            raise ModelFailed(f"the model failed at {where}: {_told(error)}") from error
+
+    def _number(self, action: Action) -> int:
         canonical = getattr(self.model, "canonical", None)
         if canonical is not None:
             action = canonical(action)
@@ -109,7 +122,7 @@ class Automaton:
             self._asked += 1
         except (Unfit, WrongDeclaration):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.failures[state, action] = error
             return None
         return numbers[0] if len(numbers) == 1 else numbers or REFUSED
@@ -161,7 +174,7 @@ class Automaton:
         """The failure of the model in words."""
         error = self.failures[state, action]
         where = f"{self.actions[action]} in the state {self.states[state]}"
-        return f"the model failed at {where}: {type(error).__name__}: {error}"
+        return f"the model failed at {where}: {_told(error)}"
 
     def wrong(self, state: int, action: int, declaration: str) -> WrongDeclaration:
         """The error of a declaration that is not kept."""
@@ -174,3 +187,7 @@ class Automaton:
             f"the model declares by `{declaration}` that {self.actions[action]} {what} the state"
             f" {self.states[state]}: mend `{declaration}` or `step`"
         )
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

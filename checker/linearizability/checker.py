@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from checker.claims import CLAIMS
 from checker.evidence import Evidence
 from checker.history.layout import FAIL, INFO
+from checker.linearizability.automaton import ModelFailed
 from checker.linearizability.dispatch import ALGORITHMS, dispatch
 from checker.linearizability.judging import NOT_JUDGED, Judged, Terms, judge
 from checker.linearizability.search import PRUNINGS, budget_of
-from checker.verdict import Budget, CheckContext
+from checker.verdict import Budget, CheckContext, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from checker.history.columns import History
     from checker.linearizability.dispatch import Dispatch
     from checker.models.model import Specification
-    from checker.verdict import Verdict
 
 CLAIM: Final = "linearizable"
 TOO_LITTLE: Final = "too little observed: nothing was answered that could have been wrong"
@@ -61,7 +61,10 @@ class Linearizable:
         Raises Unfit for operations that the model cannot take, WrongDeclaration for a model that
         declares what it does not keep, Inapplicable for an algorithm that does not apply.
         """
-        dispatched = dispatch(history, self.model, self.algorithm)
+        try:
+            dispatched = dispatch(history, self.model, self.algorithm)
+        except ModelFailed as error:
+            return Verdict.unknown(str(error))
         evidence = Evidence(history, context.claims)
         if not _can_fail(dispatched):
             evidence.doubt(TOO_LITTLE, CLAIM)

@@ -42,10 +42,17 @@ RUNGS: Final[dict[str, str]] = {
 """The ways to search. They are tried in rounds of growing length, until one decides."""
 
 
+ENOUGH: Final = 10**9
+"""More seconds and megabytes than anybody has; its square is more steps than anybody takes."""
+
+
 def budget_of(budget: Budget) -> SearchBudget:
     """What the searches of one check may spend together. Its clock starts now."""
+    steps, seconds, memory = budget.steps, budget.seconds, budget.memory_mb
     return _core.SearchBudget(
-        steps=budget.steps, seconds=budget.seconds, memory_mb=budget.memory_mb
+        steps=None if steps is None else min(steps, ENOUGH**2),
+        seconds=None if seconds is None else min(seconds, ENOUGH),
+        memory_mb=None if memory is None else min(memory, ENOUGH),
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from checker._core import SearchResult
     from checker.history.events import Operation
     from checker.linearizability.problem import Problem
-    from checker.linearizability.witness import Witness
+    from checker.linearizability.witness import Configuration, Witness
 
 REASONS_MAX: Final = 4
 TOLD_MAX: Final = 6
@@ -42,14 +42,10 @@ def explanation(found: Witness, key: Any, *, by_rules: bool) -> Explanation:
 
 def _details(found: Witness) -> Iterator[str]:
     """What was possible before the culprit, the longest orders, and what would have to differ."""
-    for configuration in found.configurations[:TOLD_MAX]:
-        early = (
-            f" with {listed(map(_named, configuration.done))} done" if configuration.done else ""
-        )
-        yield f"before it: {configuration.state}{early}; {configuration.reason}"
-    left = len(found.configurations) - TOLD_MAX
-    if left > 0:
-        yield f"before it: {left} more"
+    before = list(dict.fromkeys(map(_before, found.configurations)))
+    yield from before[:TOLD_MAX]
+    if len(before) > TOLD_MAX:
+        yield f"before it: {len(before) - TOLD_MAX} more"
     for order in found.orders:
         way = ", ".join(map(_named, order.operations)) or "nothing"
         reasons = "; ".join(f"not {_named(op)}: {reason}" for op, reason in order.stuck[:TOLD_MAX])
@@ -60,6 +56,12 @@ def _details(found: Witness) -> Iterator[str]:
     free = [op for op in found.relaxed if op.ret is None and op.outcome == "ok"]
     if free:
         yield f"it does not matter whether {listed(map(_named, free))} came to an end"
+
+
+def _before(configuration: Configuration) -> str:
+    """Those that differ only in crashed operations still to come read alike."""
+    early = f" with {listed(map(_named, configuration.done))} done" if configuration.done else ""
+    return f"before it: {configuration.state}{early}; {configuration.reason}"
 
 
 def _needed(relaxed: Sequence[Operation]) -> Iterator[tuple[Operation, Operation]]:

@@ -41,6 +41,8 @@ def _identity(value: Any) -> Any:
     if kind is frozenset:
         plain = _PLAIN.issuperset(map(type, value))
         return kind, value if plain else frozenset(map(_identity, value))
+    if isinstance(value, tuple):  # a NamedTuple holds R(1) and R(True) for equal
+        return kind, *map(_identity, value)
     names = _compared(kind)
     if names is None:
         return kind, value
@@ -49,7 +51,7 @@ def _identity(value: Any) -> Any:
 
 @cache
 def _compared(kind: Any) -> tuple[str, ...] | None:
-    """The fields by which values of a dataclass are compared; None for what is none."""
+    """The fields by which values of a dataclass or msgspec.Struct are compared, None for others."""
     if not is_dataclass(kind):
-        return None
+        return getattr(kind, "__struct_fields__", None)
     return tuple(field.name for field in fields(kind) if field.compare)

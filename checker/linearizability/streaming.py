@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from checker._core import SearchStream
 from checker.history.layout import NEVER
 from checker.history.values import int32, int64
-from checker.linearizability.automaton import Automaton, WrongDeclaration
+from checker.linearizability.automaton import Automaton, ModelFailed, WrongDeclaration
 from checker.linearizability.problem import comparable
 from checker.linearizability.search import budget_of
 from checker.models.model import Action, Unfit, text
@@ -105,7 +105,7 @@ class Stream:
         if self.state == "possible" and isinstance(event.process, int) and counts:
             try:
                 self._take(event, event.process)
-            except (Unfit, WrongDeclaration) as error:
+            except (Unfit, WrongDeclaration, ModelFailed) as error:
                 self._give_up(str(error))
         return self.state
 
@@ -117,7 +117,7 @@ class Stream:
                     self._end(asked, None)
                 self._open.clear()
                 self._judge_before(NEVER)
-            except (Unfit, WrongDeclaration) as error:
+            except (Unfit, WrongDeclaration, ModelFailed) as error:
                 self._give_up(str(error))
         return self.state
 

@@ -84,6 +84,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="N",
         help="judge keys in N processes (default: a large history in threads); for slow models",
     )
+    parser.add_argument(
+        "--step-budget",
+        type=values.count,
+        metavar="N",
+        help="of the search, on each file: the same verdict on every machine",
+    )
     parser.add_argument("--time-budget", type=values.positive, metavar="S")
     parser.add_argument("--memory-budget", type=values.count, metavar="MB")
     parser.add_argument(
@@ -128,7 +134,7 @@ def _check_files(judge: Checker, args: argparse.Namespace) -> int:
     from checker.history.importers.reading import reading_for
     from checker.verdict import Budget
 
-    budget = Budget(seconds=args.time_budget, memory_mb=args.memory_budget)
+    budget = Budget(steps=args.step_budget, seconds=args.time_budget, memory_mb=args.memory_budget)
     reading = reading_for(
         args.model,
         args.initial,

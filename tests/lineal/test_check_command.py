@@ -151,6 +151,16 @@ def test_a_large_history_is_judged_in_threads(
     assert "invalid" in capsys.readouterr().out
 
 
+def test_a_budget_in_steps_is_spent(edn: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [f'"process":{n},"type":"invoke","f":"add","input":{2**n}' for n in range(30)]
+    lines += ['"process":30,"type":"invoke","f":"read"']
+    lines += [f'"process":30,"type":"ok","f":"read","output":{2**30}']
+    numbered = (f'{{"index":{n},"time":{n},{line}}}\n' for n, line in enumerate(lines))
+    edn.write_text("".join(numbered), encoding="utf-8")
+    assert lineal(edn, "--model", "counter", "--step-budget", 1000) == exit_status.UNKNOWN
+    assert "ran out of steps at operation 30: 0 of 1 returns passed" in capsys.readouterr().out
+
+
 def test_the_suffix_does_not_matter(edn: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, text in (("a.log", EDN), ("b.txt", JSON_LINES), ("c.edn", LOG)):
         edn.with_name(name).write_text(text, encoding="utf-8")

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+import msgspec
 import pytest
 
 from checker.history.notation import parse
 from checker.linearizability.automaton import ASKED_TWICE_EVERY, WrongDeclaration
 from checker.linearizability.checker import check
+from checker.linearizability.streaming import Stream
 from checker.models import Inconsistent
+from checker.models.model import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,3 +78,55 @@ class Drifting:
 def test_a_model_that_is_changed_by_being_asked_is_an_error() -> None:
     with pytest.raises(WrongDeclaration, match="changed by being asked"):
         check(parse("p0: write 1 -> ok"), Drifting())
+
+
+class Named(NamedTuple):
+    """Python holds Named(1) and Named(True) for equal."""
+
+    value: Any = None
+
+    def step(self, op: Action) -> Named | Inconsistent:
+        held = op.f == "write" or text(self.value) == op.answered
+        after = Named(op.input) if op.f == "write" else self
+        return after if held else Inconsistent(f"{text(self.value)} was there")
+
+
+class Struct(msgspec.Struct, frozen=True):
+    """So it does of these."""
+
+    value: Any = None
+
+    def step(self, op: Action) -> Struct | Inconsistent:
+        after = Named(self.value).step(op)
+        return after if isinstance(after, Inconsistent) else Struct(after.value)
+
+
+@pytest.mark.parametrize("model", [Named(), Struct()])
+def test_states_that_differ_in_type_alone_are_told_apart(model: Named | Struct) -> None:
+    right = "p0: write 1 -> ok\np0: write true -> ok\np0: read -> true"
+    assert check(parse(right), model).status == "valid"
+    assert check(parse(right.replace("-> true", "-> 1")), model).status == "invalid"
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """Cannot say what it declares."""
+
+    def step(self, op: Action) -> Undecided:
+        raise SystemExit(0)
+
+    def pure(self, op: Action) -> bool:
+        if op.f == "write":
+            raise ZeroDivisionError("of what?")
+        return False
+
+
+def test_whatever_a_model_raises_is_unknown_with_operation_and_state() -> None:
+    wrong = parse("p0: write 1 -> ok\np0: read -> 1")
+    told = "the model failed at write 1 in the state Undecided(): ZeroDivisionError: of what?"
+    assert check(wrong, Undecided()).cause == told
+    stream = Stream(Undecided())
+    assert [stream.feed(event) for event in wrong.events()][-1] == "given up"
+    assert stream.cause == told
+    leaving = check(parse("p0: read -> 1"), Undecided())
+    assert leaving.cause == "the model failed at read -> 1 in the state Undecided(): SystemExit: 0"

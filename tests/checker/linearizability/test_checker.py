@@ -283,3 +283,13 @@ def test_observes_how_hard_it_was() -> None:
     assert observed["crashed"] == 1
     assert observed["objects"] == 2
     assert [entry["key"] for entry in observed["hardest"]] == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [Budget(steps=10**30), Budget(seconds=1e300), Budget(memory_mb=10**30)],
+)
+def test_a_budget_that_is_more_than_enough_is_enough(budget: Budget) -> None:
+    history = parse("p0: write 1 -> ok\np0: read -> 1")
+    answer = check(history, MODELS["register"](), budget=budget, algorithm="frontier")
+    assert answer.status == "valid"

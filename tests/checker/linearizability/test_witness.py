@@ -180,3 +180,19 @@ def test_open_operations_that_were_done_early_are_named() -> None:
         " stood at 2"
     )
     assert "it does not matter whether" in finding.details[-1]
+
+
+def test_what_reads_alike_is_told_once() -> None:
+    history = parse(
+        """
+        p0: write 1 -> ok
+        p2: cas [1,3]
+        p3: cas [2,3]
+        p4: cas [1,2]
+        p1: read -> 3
+        p1: read -> 9
+        """
+    )
+    [finding] = check(history, MODELS["cas-register"]()).findings
+    before = [line for line in finding.details if line.startswith("before it")]
+    assert before == ["before it: the register holding 3; 9 was read, but the register held 3"]
