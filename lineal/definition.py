@@ -145,6 +145,7 @@ class Test:
         """The fault plan; UsageProblem where its description is wrong."""
         if isinstance(self.faults, FaultPlan):
             return self.faults
+        registry.reach_own_modules()
         try:
             options = fault_options_of(self.fault_options)
             return parse(
@@ -259,7 +260,10 @@ class Test:
                 f"unknown option {hyphenated(name)!r}; there are: {valid}" for name in unknown
             ]
             return found
-        found += problems.of_sharing(self) + problems.of_containers(self)
+        of_options = self.system.problems(self.system_options, self.nodes)
+        found += of_options + problems.of_sharing(self) + problems.of_containers(self)
+        if of_options:  # What is left to ask takes options that can be read.
+            return found
         found += problems.of_storage(self)
         found += self._problems_of_faults()
         if self.administration is None and self.plan.nemesis.faults & CHANGES.keys():
@@ -269,7 +273,7 @@ class Test:
             from lineal.live_check import problems_of
 
             found += problems_of(self)
-        return found + self.system.problems(self.system_options, self.nodes)
+        return list(dict.fromkeys(found))
 
     def _parameter_names(self) -> list[str]:
         return list(inspect.signature(self.offer.workload).parameters)

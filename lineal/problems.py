@@ -19,7 +19,8 @@ def of_machines(test: Test) -> list[str]:
             for name in test.nodes
             if not name.isidentifier()
         ] + [
-            f"the environment {test.environment} has no option {key!r}"
+            f"the environment {test.environment} has no option {key!r}: it takes none; "
+            "docker and ssh take some"
             for key in test.environment_options
             if test.environment != "docker"
         ]

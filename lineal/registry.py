@@ -35,18 +35,28 @@ class UsageProblem(Exception):
         super().__init__("\n".join(self.problems))
 
 
-def unknown_name(what: str, name: str, valid: Iterable[str]) -> UsageProblem:
+def unknown_name(
+    what: str, name: str, valid: Iterable[str], *, or_path: bool = False
+) -> UsageProblem:
     """The one-line complaint about a name, with the names that there are."""
-    return UsageProblem([f"unknown {what} {name!r}; there are: {', '.join(sorted(valid))}"])
+    own = ", or one of your own as package.module:attribute" if or_path else ""
+    return UsageProblem([f"unknown {what} {name!r}; there are: {', '.join(sorted(valid))}{own}"])
+
+
+def reach_own_modules() -> None:
+    """Let modules of the user's be imported from the folder where the command was started.
+
+    The folder comes last, since a user's `html.py` must not hide the standard library's.
+    """
+    if "" not in sys.path:
+        sys.path.append("")
 
 
 def load(path: str) -> Any:
     """The object at `package.module:attribute`; UsageProblem if it cannot be imported."""
     module_name, _, attribute = path.partition(":")
-    if module_name.partition(".")[0] not in PACKAGES and "" not in sys.path:
-        # A user's own module, beside which the command was started. Last, since a user's
-        # `html.py` must not hide the standard library's.
-        sys.path.append("")
+    if module_name.partition(".")[0] not in PACKAGES:
+        reach_own_modules()
     try:
         found: Any = importlib.import_module(module_name)
         for part in attribute.split("."):
@@ -62,7 +72,7 @@ def system(name: str) -> Any:
     from systems_under_test.foreign import Adopted, is_foreign
 
     if ":" not in name and name not in SYSTEMS:
-        raise unknown_name("system", name, SYSTEMS)
+        raise unknown_name("system", name, SYSTEMS, or_path=True)
     found = load(SYSTEMS.get(name, name))
     if isinstance(found, type):
         found = found()

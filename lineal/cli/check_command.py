@@ -187,7 +187,7 @@ def _checker(name: str, args: argparse.Namespace) -> Checker:
         raise UsageProblem([f"{options} are for a --model, and there is none"])
     path = name if ":" in name else CHECKERS.get(name)
     if path is None:
-        raise registry.unknown_name("checker", name, CHECKERS)
+        raise registry.unknown_name("checker", name, CHECKERS, or_path=True)
     made: Checker = registry.load(path)()
     return made
 
@@ -199,7 +199,7 @@ def _model(name: str, args: argparse.Namespace) -> Checker:
     from checker.models import MODELS
 
     if ":" not in name and name not in MODELS:
-        raise registry.unknown_name("model", name, MODELS)
+        raise registry.unknown_name("model", name, MODELS, or_path=True)
     if args.algorithm not in (None, *ALGORITHMS):
         raise registry.unknown_name("algorithm", args.algorithm, ALGORITHMS)
     model = MODELS[name] if name in MODELS else registry.load(name)

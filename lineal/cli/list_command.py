@@ -94,15 +94,25 @@ def _sentence(thing: Any) -> str:
     return (thing.__doc__ or "").strip().partition("\n")[0]
 
 
+def _exposed_by(bug: dict[str, Any], default_workload: str) -> str:
+    """What else `lineal run` must be told for a bug to show: it adds nodes and options itself."""
+    words = [] if bug["workload"] == default_workload else [f"--workload {bug['workload']}"]
+    words += [] if bug["faults"] == "none" else [f"--nemesis {bug['faults']}"]
+    return f" (shows with {' '.join(words)})" if words else ""
+
+
 def _print(found: dict[str, Any]) -> None:
     for name, system in found["systems"].items():
-        print(f"system {name}: {system['nodes']} nodes; workloads {', '.join(system['workloads'])}")
+        nodes = "1 node" if system["nodes"] == 1 else f"{system['nodes']} nodes"
+        workloads = ", ".join(system["workloads"])
+        default = f" (default {system['default_workload']})" if len(system["workloads"]) > 1 else ""
+        print(f"system {name}: {nodes} by default; workloads {workloads}{default}")
         for option, sentence in system["options"].items():
             print(f"    --option {option}: {sentence}")
         for bug, about in system["bugs"].items():
-            print(
-                f"    --bug {bug}: {about['sentence']} -> {about['finding'] or about['found_by']}"
-            )
+            finding = about["finding"] or about["found_by"]
+            exposed = _exposed_by(about, system["default_workload"])
+            print(f"    --bug {bug}: {about['sentence']} -> {finding}{exposed}")
     for name, about in found["environments"].items():
         print(f"environment {name}: {about['sentence']}")
     for name, about in found["nemeses"].items():

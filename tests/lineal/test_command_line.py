@@ -30,6 +30,9 @@ def lineal(*words: str) -> int:
     ("words", "said"),
     [
         (["run", "dynamoo"], "unknown system 'dynamoo'; there are: atomic, dynamo"),
+        (["run", "dynamo", "--option", "r=two"], "r must be a whole number, not 'two'"),
+        (["run", "paxos", "--live-check", "--option", "lease-ms=x"], "must be a whole number"),
+        (["run", "dynamo", "--environment-option", "a=1"], "has no option 'a': it takes none"),
         (["run", "atomic", "--workload", "cart"], "unknown workload of atomic 'cart'"),
         (["run", "atomic", "--nemesis", "partitoin"], "partition"),
         (["run", "atomic", "--bug", "nope"], "stale-read"),
@@ -187,7 +190,9 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert "lost-update" in shown["findings"]
     assert "partition" in shown["nemeses"]
     assert lineal("list") == 0
-    assert "system dynamo" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "system dynamo: 5 nodes by default; workloads cart" in said
+    assert "-> not-linearizable (shows with --nemesis kill)" in said
 
 
 @pytest.mark.live

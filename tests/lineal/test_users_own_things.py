@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -110,6 +112,15 @@ def test_a_nemesis_that_raises_leaves_its_event_and_the_history(own: str, tmp_pa
     assert any('"trip"' in line and "tripped" in line for line in lines)
     check = ["check", "runs/latest/history.jsonl", "--model", "cas-register"]
     assert main(check) == exit_status.VALID
+
+
+def test_a_nemesis_beside_which_the_command_was_started_is_found(own: str, tmp_path: Path) -> None:
+    """As the installed command is started: no folder of the user's is on the path of imports."""
+    words = ["run", "atomic", "--nemesis", f"{own}:clumsy", *SHORT]
+    command = [sys.executable, "-P", "-m", "lineal", *words]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == exit_status.FAILED
+    assert "tripped" in ended.stderr
 
 
 def test_a_damaged_run_directory_is_said(own: str, tmp_path: Path) -> None:

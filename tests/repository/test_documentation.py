@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+from lineal.cli.list_command import everything
 from lineal.cli.main import parser
 
 ROOT = Path(__file__).parents[2]
@@ -56,3 +58,17 @@ def test_commands_of_a_page_are_understood(page: Path) -> None:
 
 def test_readme_shows_commands() -> None:
     assert commands(ROOT / "README.md")
+
+
+def test_readme_names_what_there_is() -> None:
+    """Every system with its workloads, every environment, every command, every page of `docs`."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    there_is = everything()
+    names = {*there_is["systems"], *there_is["environments"]}
+    names.update(*(system["workloads"] for system in there_is["systems"].values()))
+    assert [name for name in sorted(names) if f"`{name}`" not in readme] == []
+    (shown,) = (a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
+    names = {name for name in shown.choices if f"lineal {name} " not in readme}
+    assert [name for name in sorted(names) if f"`{name}`" not in readme] == []
+    pages = [ids(page) for page in (ROOT / "docs").rglob("*.md")]
+    assert [page for page in pages if f"({page})" not in readme] == []
