@@ -15,6 +15,7 @@ import msgspec
 
 from lineal import registry
 from lineal.cli import exit_status, values
+from lineal.cli.budget_flags import add_budget_flags
 from lineal.registry import UsageProblem
 
 if TYPE_CHECKING:
@@ -90,8 +91,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="N",
         help="of the search, on each file: the same verdict on every machine",
     )
-    parser.add_argument("--time-budget", type=values.positive, metavar="S")
-    parser.add_argument("--memory-budget", type=values.count, metavar="MB")
+    add_budget_flags(parser)
     parser.add_argument(
         "--drop-partial-line", action="store_true", help="ignore a half-written last line"
     )

@@ -100,7 +100,11 @@ def main(arguments: list[str] | None = None) -> int:
     if shadowed:
         return _complain(shadowed, exit_status.USAGE)
     arguments = sys.argv[1:] if arguments is None else arguments
-    args = parser(arguments[0] if arguments else None).parse_args(arguments)
+    command = arguments[0] if arguments else None
+    args, unknown = parser(command).parse_known_args(arguments)
+    if unknown:
+        said = f"unknown to {command}: {' '.join(unknown)}; see `lineal {command} --help`"
+        return _complain([said], exit_status.USAGE)
     return guarded(lambda: int(args.command(args)))
 
 

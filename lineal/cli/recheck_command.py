@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineal import registry
-from lineal.cli import exit_status, values
+from lineal.cli import exit_status
+from lineal.cli.budget_flags import add_budget_flags
 from lineal.registry import UsageProblem
 
 if TYPE_CHECKING:
@@ -27,9 +28,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     recheck.add_argument("run", type=Path, metavar="RUN", help="a run directory")
-    recheck.add_argument("--time-budget", type=values.positive, metavar="S")
-    recheck.add_argument("--memory-budget", type=values.count, metavar="MB")
-    recheck.add_argument("--json", action="store_true")
+    add_budget_flags(recheck)
+    recheck.add_argument("--json", action="store_true", help="print the verdict as one JSON object")
     recheck.set_defaults(command=main_recheck)
     report = commands.add_parser(
         "report",

@@ -11,6 +11,7 @@ import msgspec
 
 from lineal import registry
 from lineal.cli import exit_status, values
+from lineal.cli.budget_flags import add_budget_flags
 from lineal.cli.progress import Progress
 from lineal.definition import hyphenated
 from lineal.registry import UsageProblem
@@ -51,7 +52,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("system", metavar="SYSTEM", help="a name of `lineal list`, or module:name")
     add_test_flags(parser)
     parser.add_argument("--seed", type=int, help="an integer from 0 (default: random, printed)")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (runs)"
+    )
     parser.add_argument("--json", action="store_true", help="print the verdict as one JSON object")
     parser.set_defaults(command=main)
 
@@ -99,8 +102,7 @@ def add_test_flags(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="an option of the system or its workload; may be repeated",
     )
-    parser.add_argument("--time-budget", type=values.positive, metavar="S", help="for checking")
-    parser.add_argument("--memory-budget", type=values.count, metavar="MB", help="for checking")
+    add_budget_flags(parser)
 
 
 def make_test(args: argparse.Namespace, seed: int, **fixed: Any) -> Test:

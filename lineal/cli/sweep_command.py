@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
@@ -27,16 +28,21 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "sweep",
         help="simulate many seeds",
-        description="Run a test in the simulation for many seeds; failing runs are kept.",
+        description="Run a test in the simulation for many seeds; keep runs that are not valid.\n"
+        "With --bug the workload and the nemesis are those that expose it, if none are given.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("system", metavar="SYSTEM", help="a name of `lineal list`, or module:name")
     add_test_flags(parser)
-    parser.add_argument("--seeds", type=values.count, default=20, metavar="N")
-    parser.add_argument("--first-seed", type=int, default=0, metavar="SEED")
+    parser.add_argument("--seeds", type=values.count, default=20, metavar="N", help="how many (20)")
+    parser.add_argument(
+        "--first-seed", type=int, default=0, metavar="SEED", help="the seed to begin with (0)"
+    )
     parser.add_argument("--until-first", action="store_true", help="stop at the first violation")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (runs)"
+    )
     parser.set_defaults(command=main)
 
 
@@ -56,6 +62,7 @@ def main(args: argparse.Namespace) -> int:
         statuses.append(_run_seed(args, seed, moved))
         if args.until_first and statuses[-1] == exit_status.INVALID:
             break
+    _tell_counts(statuses, args.nemesis or "none")
     _tell_coverage(moved)
     return exit_status.worst(statuses)
 
@@ -69,6 +76,14 @@ def _expose_bug(args: argparse.Namespace) -> None:
     if bug is not None:
         args.nemesis = args.nemesis or bug.faults
         args.workload = args.workload or bug.workload
+
+
+def _tell_counts(statuses: list[int], nemesis: str) -> None:
+    """How the runs ended, in numbers."""
+    names = {status: name for name, status in exit_status.OF_STATUS.items()}
+    counts = Counter(names.get(status, "failed") for status in statuses)
+    ended = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+    print(f"seeds under nemesis {nemesis}: {ended}")
 
 
 def _tell_coverage(counters: list[dict[str, int]]) -> None:

@@ -46,6 +46,7 @@ def lineal(*words: str) -> int:
         (["check", __file__, "--checker", "nothing"], "siblings"),
         (["check", __file__], "--model"),
         (["recheck", "/nowhere/at/all"], "/nowhere/at/all"),
+        (["list", "dynamo"], "unknown to list: dynamo; see `lineal list --help`"),
         ([], "COMMAND"),
         (["fly"], "fly"),
     ],

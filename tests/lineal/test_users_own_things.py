@@ -83,7 +83,9 @@ def test_a_definition_runs_and_its_command_repeats_it(
 
 def test_a_definition_can_be_swept(own: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sweep", f"{own}:few", "--seeds", "2", "--runs", "runs"]) == exit_status.VALID
-    assert capsys.readouterr().out.count("valid") == 2
+    said = capsys.readouterr().out
+    assert said.count(": valid\n") == 2
+    assert "seeds under nemesis none: 2 valid\n" in said
 
 
 @pytest.mark.parametrize(
