@@ -311,7 +311,8 @@ def _why(path: str, error: OSError) -> str:
 
 
 def _print(result: dict[str, Any], stream: TextIO) -> None:
-    cause = f" ({result['cause']})" if result["cause"] else ""
+    told = (result["cause"] or "").removeprefix(f"{result['file']} is malformed: ")
+    cause = f" ({told})" if told else ""
     size = f", {result['operations']} operations" if result["operations"] else ""
     print(f"{result['file']}: {result['verdict']}{cause}{size}", file=stream)
     if result["read"]:

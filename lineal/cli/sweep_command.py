@@ -105,6 +105,13 @@ def _run_seed(args: argparse.Namespace, seed: int, moved: list[dict[str, int]]) 
             places = [_keep(path, args.runs, test.name) for path in Path(scratch).glob("*/*-*")]
             print(f"seed {seed}: the harness failed: {error}  {places[0] if places else ''}")
             return exit_status.FAILED
+        except KeyboardInterrupt as interrupt:
+            # It names a place in the scratch folder, which goes away.
+            interrupt.__notes__ = [
+                f"the history so far is kept: `lineal recheck {_keep(path, args.runs, test.name)}`"
+                for path in Path(scratch).glob("*/*-*")
+            ]
+            raise
         moved.append(outcome.directory.read_counters()["total"])
         judgement = outcome.judgement
         kept = ""

@@ -88,6 +88,19 @@ def test_a_definition_can_be_swept(own: str, capsys: pytest.CaptureFixture[str])
     assert "seeds under nemesis none: 2 valid\n" in said
 
 
+def test_a_sweep_that_is_interrupted_keeps_the_run_that_it_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lineal.running._drive", interrupted)
+    words = ["sweep", "atomic", "--seeds", "2", "--runs", str(tmp_path)]
+    assert main(words) == exit_status.INTERRUPTED
+    (kept,) = tmp_path.glob("sweep-atomic-register/*-0")
+    assert f"kept: `lineal recheck {kept}`" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
