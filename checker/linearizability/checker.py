@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
+    from checker._core import SearchBudget
     from checker.history.columns import History
     from checker.linearizability.dispatch import Dispatch
     from checker.models.model import Specification
@@ -61,8 +62,9 @@ class Linearizable:
         Raises Unfit for operations that the model cannot take, WrongDeclaration for a model that
         declares what it does not keep, Inapplicable for an algorithm that does not apply.
         """
+        spent = budget_of(context.budget)
         try:
-            dispatched = dispatch(history, self.model, self.algorithm)
+            dispatched = dispatch(history, self.model, self.algorithm, spent)
         except ModelFailed as error:
             return Verdict.unknown(str(error))
         evidence = Evidence(history, context.claims)
@@ -75,7 +77,7 @@ class Linearizable:
             explain=evidence.claimed(CLAIM),
             all_keys=self.all_keys,
         )
-        judged = self._judge(dispatched, terms, context.budget)
+        judged = self._judge(dispatched, terms, context.budget, spent)
         for doubt in judged.doubts:
             evidence.doubt(doubt, CLAIM)
         explanations = iter(judged.explanations)
@@ -83,9 +85,10 @@ class Linearizable:
             evidence.add("not-linearizable", explanations.__next__, claim=CLAIM)
         return evidence.verdict(_observed(history, dispatched, judged))
 
-    def _judge(self, dispatched: Dispatch, terms: Terms, budget: Budget) -> Judged:
+    def _judge(
+        self, dispatched: Dispatch, terms: Terms, budget: Budget, spent: SearchBudget
+    ) -> Judged:
         """Judge what rules hold for illegal, then the rest, if that matters then."""
-        spent = budget_of(budget)
         problem = dispatched.problem
         judged = Judged()
         rest = [n for n in range(len(problem.objects)) if n not in dispatched.by_rules]

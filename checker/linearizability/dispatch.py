@@ -17,6 +17,7 @@ from checker.wording import of_key
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from checker._core import SearchBudget
     from checker.history.columns import History
     from checker.linearizability.problem import Problem
     from checker.models.model import Specification
@@ -58,14 +59,19 @@ class Dispatch:
     replay: bool = True
 
 
-def dispatch(history: History, model: Specification, algorithm: str | None = None) -> Dispatch:
+def dispatch(
+    history: History,
+    model: Specification,
+    algorithm: str | None = None,
+    spent: SearchBudget | None = None,
+) -> Dispatch:
     """Decide what can be decided at once, and how the rest is to be.
 
     Raises Inapplicable if an algorithm is asked for that does not apply to every object, Unfit for
     operations that the model cannot take.
     """
     if algorithm in ("replay", "frontier"):
-        make = partial(problem_of, history, model)
+        make = partial(problem_of, history, model, spent=spent)
         problem = make()
         if algorithm == "replay":
             _refuse_overlap(problem)
@@ -81,7 +87,7 @@ def dispatch(history: History, model: Specification, algorithm: str | None = Non
         make = partial(elements.problem_of, history, model)
         return Dispatch(make(), make, elements=True)
     _refuse(algorithm == "elements", "elements", why)
-    make = partial(problem_of, history, model)
+    make = partial(problem_of, history, model, spent=spent)
     return Dispatch(make(), make)
 
 

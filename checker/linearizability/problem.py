@@ -16,6 +16,7 @@ from checker.models.model import Action, Unfit, text
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
+    from checker._core import SearchBudget
     from checker.history.columns import History
     from checker.linearizability.objects import Objects
     from checker.models.model import Specification
@@ -60,12 +61,17 @@ class Numbered:
 
 
 def problem_of(
-    history: History, model: Specification, *, outcome: memoryview | None = None
+    history: History,
+    model: Specification,
+    *,
+    outcome: memoryview | None = None,
+    spent: SearchBudget | None = None,
 ) -> Problem:
     """Number the actions of a history and group its operations by object.
 
     `outcome` stands in for the history's own, where only some operations are meant. Raises Unfit,
-    naming every operation that the model cannot take.
+    naming every operation that the model cannot take; when the budget is `spent` the rest is seen
+    only if a search comes upon it.
     """
     outcome = history.columns.outcome if outcome is None else outcome
     keyless = getattr(model, "keyless", False)
@@ -75,7 +81,7 @@ def problem_of(
         if read is not None:
             return Problem(history, model, known, read[0], by_key(history, outcome), read[1])
     automaton = Automaton(model)
-    numbered = number_actions(history, automaton, outcome)
+    numbered = number_actions(history, automaton, outcome, spent=spent)
     partition = getattr(model, "partition", None)
     if partition is None:
         objects = by_key(history, outcome)
@@ -85,7 +91,12 @@ def problem_of(
 
 
 def number_actions(
-    history: History, automaton: Automaton, outcome: memoryview, *, inputless: bool = False
+    history: History,
+    automaton: Automaton,
+    outcome: memoryview,
+    *,
+    inputless: bool = False,
+    spent: SearchBudget | None = None,
 ) -> Numbered:
     """Number the actions of a history. Raises Unfit, naming every operation that does not fit.
 
@@ -98,7 +109,7 @@ def number_actions(
     given = nothing if inputless else columns.input
     raw, first = _core.number_actions(columns.f, key, given, columns.output, outcome, FAIL, INFO)
     actions = [_action(history, row, keyless) for row in first]
-    mapping = _numbered(automaton, actions, [history[row].index for row in first])
+    mapping = _numbered(automaton, actions, [history[row].index for row in first], spent)
     numbers = _core.renumber(memoryview(raw).cast("i"), mapping)
     return Numbered(
         memoryview(raw).cast("i"),
@@ -119,7 +130,12 @@ def _action(history: History, row: int, keyless: bool) -> Action:
     )
 
 
-def _numbered(automaton: Automaton, actions: Sequence[Action], indices: Sequence[int]) -> list[int]:
+def _numbered(
+    automaton: Automaton,
+    actions: Sequence[Action],
+    indices: Sequence[int],
+    spent: SearchBudget | None,
+) -> list[int]:
     numbers: list[int] = []
     problems: list[str] = []
     for action, index in zip(actions, indices, strict=True):
@@ -127,7 +143,8 @@ def _numbered(automaton: Automaton, actions: Sequence[Action], indices: Sequence
             number = automaton.number(action)
             # An operation that the model does not have shows in the initial state. What else may
             # go wrong there counts only if a search comes upon it.
-            automaton.try_first(number)
+            if spent is None or spent.spent() is None:
+                automaton.try_first(number)
         except Unfit as unfit:
             problems.append(f"operation {index}: {unfit}")
             number = -1

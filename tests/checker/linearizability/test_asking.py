@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import count
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import msgspec
@@ -16,6 +17,7 @@ from checker.linearizability.checker import check
 from checker.linearizability.streaming import Stream
 from checker.models import Inconsistent
 from checker.models.model import text
+from checker.verdict import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,3 +132,28 @@ def test_whatever_a_model_raises_is_unknown_with_operation_and_state() -> None:
     assert stream.cause == told
     leaving = check(parse("p0: read -> 1"), Undecided())
     assert leaving.cause == "the model failed at read -> 1 in the state Undecided(): SystemExit: 0"
+
+
+@dataclass(frozen=True)
+class Slow:
+    """A register that thinks."""
+
+    value: Any = None
+
+    def step(self, op: Action) -> Slow | Inconsistent:
+        sleep(0.01)
+        if op.f == "write":
+            return Slow(op.input)
+        return self if op.output == self.value else Inconsistent("it did not hold that")
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_slow_model_is_asked_no_longer_than_the_budget(overlap: bool) -> None:
+    lines = [f"p0: write {n} -> ok\np0: read -> {n}" for n in range(1_000)]
+    history = parse("\n".join(["p1: write 7", *lines] if overlap else lines))
+    began = monotonic()
+    answer = check(history, Slow(), budget=Budget(seconds=0.5))
+    assert monotonic() - began < 10, "all questions take 20 s at least"
+    assert answer.status == "unknown"
+    assert answer.cause is not None
+    assert "ran out of seconds" in answer.cause

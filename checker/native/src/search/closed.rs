@@ -4,6 +4,7 @@
 //! space can be walked in less time than the search takes anyway, the rest is seen: which actions
 //! are always possible, which always lead to one state, which change nothing.
 
+use super::budget::Budget;
 use super::table::{FastMap, Miss, Stepper, Table, BLIND, PURE, SETTLES};
 
 /// More transitions are never looked at.
@@ -38,6 +39,7 @@ pub fn close<S: Stepper>(
     stepper: &mut S,
     initial: u32,
     most: usize,
+    budget: &Budget,
 ) -> Result<u64, Miss<S::Error>> {
     let actions = table.actions() as u32;
     let most = most.min(TRANSITIONS_MAX);
@@ -54,7 +56,7 @@ pub fn close<S: Stepper>(
     while let Some(&state) = states.get(place) {
         place += 1;
         for action in 0..actions {
-            if looked == most {
+            if looked == most || budget.is_spent() {
                 return Ok(looked as u64);
             }
             looked += 1;

@@ -379,12 +379,15 @@ impl<S: Stepper> Search<'_, S> {
         if self.budget.due() {
             self.look()?;
         }
-        self.table
-            .next(state, action, self.stepper)
-            .map_err(|miss| match miss {
-                Miss::Failed(error) => Stop::Failed(error),
-                Miss::Broken(broken) => Stop::Broken(broken),
-            })
+        let before = self.table.misses;
+        let next = self.table.next(state, action, self.stepper);
+        if self.table.misses != before && !self.stepper.steps_alone(self.table) {
+            self.budget.asked();
+        }
+        next.map_err(|miss| match miss {
+            Miss::Failed(error) => Stop::Failed(error),
+            Miss::Broken(broken) => Stop::Broken(broken),
+        })
     }
 
     /// What follows, as far as it makes a difference: see `reach`.

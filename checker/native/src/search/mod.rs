@@ -352,7 +352,8 @@ impl TransitionTable {
         }
         self.tried_for = actions;
         let most = most.min(budget.left() as usize / 4);
-        match closed::close(&mut engine.table, &mut engine.stepper, engine.initial, most) {
+        let (table, stepper) = (&mut engine.table, &mut engine.stepper);
+        match closed::close(table, stepper, engine.initial, most, budget) {
             Ok(looked) => {
                 // It was at most a quarter of what was left.
                 let _ = budget.take(looked);

@@ -86,7 +86,12 @@ impl<S: Stepper> Engine<S> {
             self.stepper.pause().map_err(Ended::Failed)?;
             budget.look(self.table.memory()).map_err(spent)?;
         }
-        match self.table.next(state, action, &mut self.stepper) {
+        let before = self.table.misses;
+        let next = self.table.next(state, action, &mut self.stepper);
+        if self.table.misses != before && !self.stepper.steps_alone(&self.table) {
+            budget.asked();
+        }
+        match next {
             Ok(next) => Ok(self.table.states(&next).to_vec()),
             Err(Miss::Failed(error)) => Err(Ended::Failed(error)),
             Err(Miss::Broken(broken)) => Err(Ended::Broken(broken)),
