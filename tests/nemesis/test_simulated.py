@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lineal.definition import CAPABILITIES_BY_ENVIRONMENT
 from nemesis.plans import NEMESES, missing_capabilities, parse
 from systems_under_test.environments.cluster import ClusterSpec
 from systems_under_test.environments.simulated.cluster import SimulatedCluster
@@ -15,7 +16,7 @@ NODES = ("n1", "n2", "n3", "n4", "n5")
 TEXTS = [
     f"{name}:{variant}" if variant else name
     for name in NEMESES
-    if name not in ("none", "all", "membership")
+    if name not in ("none", "all", "membership", "resources")
     for variant in (NEMESES[name].variants or [""])
     if variant != "any"
 ]
@@ -43,6 +44,14 @@ class SimulatedStage:
         deadline = self.cluster.now + SECOND
         self.cluster.submit(self._rng.choice(NODES), request, deadline, lambda reply: None)
         self.cluster.run_until(time)
+
+
+@pytest.mark.parametrize("variant", ["cpu", "memory"])
+def test_there_is_no_kernel_that_could_limit_a_node(variant: str) -> None:
+    carried = SimulatedCluster.capabilities
+    assert carried == CAPABILITIES_BY_ENVIRONMENT["simulated"]
+    (why,) = missing_capabilities(parse(f"resources:{variant}"), "simulated", carried, NODES)
+    assert "which the environment `simulated` does not carry" in why
 
 
 @pytest.mark.parametrize("text", TEXTS)
