@@ -248,6 +248,33 @@ def test_a_spent_budget_is_told(budget: Budget, spent: str) -> None:
     assert result.row is not None
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_two_hundred_crashed_operations_of_a_thousand_are_decided(seed: int) -> None:
+    history = History.from_bytes(register(Shape(operations=1_000, processes=10, crashed=196), seed))
+    [result] = outcomes(history, "cas-register", budget=Budget(steps=200_000), rung="dived")
+    assert result.outcome == "legal"
+
+
+@pytest.mark.parametrize("wrong", ["impossible", "counted", "split"])
+def test_depth_first_finds_the_same_violation_as_the_walk(wrong: Wrong) -> None:
+    history = History.from_bytes(register(Shape(operations=300, crashed=8, wrong=wrong), 1))
+    found = [outcomes(history, "cas-register", rung=rung)[0] for rung in ("exact", "dived")]
+    assert [result.outcome for result in found] == ["illegal", "illegal"]
+    assert found[0].row == found[1].row
+
+
+def test_a_budget_of_memory_makes_the_search_depth_first_forget_and_go_on() -> None:
+    shape = Shape(operations=500, crashed=16, wrong="counted")
+    history = History.from_bytes(register(shape, 1))
+    free, tight = (
+        outcomes(history, "cas-register", budget=Budget(memory_mb=mb), rung="dived")[0]
+        for mb in (None, 1)
+    )
+    assert (free.outcome, free.row) == (tight.outcome, tight.row)
+    assert free.outcome == "illegal"
+    assert tight.steps > free.steps
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_when_time_is_over_that_is_told(threads: int) -> None:
     history = History.from_bytes(sums(28, wrong=2))

@@ -134,6 +134,14 @@ impl Budget {
         self.next_look = 0;
     }
 
+    /// Bytes to give back where more memory is in use than may be: enough to go on for a while.
+    pub fn excess(&self, memory: usize) -> usize {
+        if memory <= self.memory_max {
+            return 0;
+        }
+        memory - self.memory_max / 4 * 3
+    }
+
     /// Looks at the clock and at the memory in use (bytes).
     pub fn look(&mut self, memory: usize) -> Result<(), Spent> {
         self.next_look = self.steps + LOOK_EVERY;

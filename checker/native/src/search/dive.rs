@@ -1,25 +1,15 @@
-//! The same search, depth first: at each return it goes on with the first configurations found,
-//! those that used the fewest crashed operations, and comes back for others when they lead nowhere.
+//! The same search, depth first: a beam of so many configurations goes from return to return, and
+//! what it leaves behind is come back to when it leads nowhere.
 //!
-//! Complete like the walk, and much faster where most ways lead to the end: crashed operations make
-//! closures wide, of which a legal history needs little. Slower where no way does.
+//! Kept are those that used the fewest crashed operations, then those that have the fewest done.
+//! Complete like the walk, whatever the width, and much faster where most ways lead to the end:
+//! crashed operations make closures wide, of which a legal history needs little. Slower where no
+//! way does. After beam-stack search (Zhou and Hansen, ICAPS 2005).
 
-use super::antichain::Antichain;
-use super::frontier::{Culprit, Search, Stop};
+use super::frontier::{Culprit, Forced, Search, Stop};
 use super::open::Sorting;
 use super::schedule::{Event, Open, Schedule};
 use super::table::Stepper;
-
-/// What is known at one return, before it.
-#[derive(Default)]
-struct Floor {
-    /// The configurations to go on from.
-    frontier: Antichain,
-    /// Every configuration that ever came out of it.
-    reached: Antichain,
-    /// Whether others may still come out of `frontier`.
-    more: bool,
-}
 
 /// The walk over the events, forward and backward.
 struct Path<'a> {
@@ -70,54 +60,92 @@ impl<S: Stepper> Search<'_, S> {
         self.prepare(schedule);
         self.begin(schedule, initial);
         let mut path = Path::new(schedule, self.sorting(schedule));
-        let mut floors: Vec<Floor> = vec![Floor::default()];
-        std::mem::swap(&mut floors[0].frontier, &mut self.space.frontier);
-        let mut furthest = 0;
-        while floors.len() <= path.returns.len() {
-            let floor = floors.len() - 1;
-            let at = path.returns[floor];
-            self.go(&mut path, at);
+        let (mut floor, mut furthest) = (0, 0);
+        // Nothing is left to be expanded below this one.
+        let mut lowest = 0;
+        let mut seeded = false;
+        while floor < path.returns.len() {
+            self.go(&mut path, floor);
             self.passed = floor;
             furthest = furthest.max(floor);
-            let last = &mut floors[floor];
-            std::mem::swap(&mut self.space.frontier, &mut last.frontier);
-            std::mem::swap(&mut self.space.reached, &mut last.reached);
-            let Event::Return { slot, action, .. } = schedule.events[at] else {
+            let Event::Return { slot, action, .. } = schedule.events[path.at] else {
                 unreachable!("a floor stands before a return");
             };
-            let unfinished = self.force(slot, action)?;
-            std::mem::swap(&mut self.space.frontier, &mut last.frontier);
-            std::mem::swap(&mut self.space.reached, &mut last.reached);
-            last.more = unfinished;
-            if self.space.next.live > 0 {
-                let frontier = std::mem::take(&mut self.space.next);
-                self.held += frontier.memory() + 2 * std::mem::size_of::<Floor>();
-                self.widest = self.widest.max(frontier.live);
-                floors.push(Floor {
-                    frontier,
-                    ..Floor::default()
-                });
+            let forced = self.forced(slot, action);
+            self.space.take_up(floor);
+            let come = self.come_out(floor, seeded, &forced);
+            self.space.lay_down(floor);
+            let pending = self.space.floors[floor].is_pending();
+            if come? {
+                if !pending && lowest == floor {
+                    self.space.forget_floor(floor);
+                    lowest += 1;
+                }
+                floor += 1;
+                seeded = false;
                 continue;
             }
-            while floors.last().is_some_and(|floor| !floor.more) {
-                floors.pop();
-            }
-            if floors.is_empty() {
+            let back = (lowest..floor).rev();
+            let Some(behind) = back
+                .into_iter()
+                .find(|&at| self.space.floors[at].is_pending())
+            else {
                 self.passed = furthest;
-                let at = path.returns[furthest];
-                let Event::Return { row, .. } = schedule.events[at] else {
+                self.space.take_up(furthest);
+                let Event::Return { row, .. } = schedule.events[path.returns[furthest]] else {
                     unreachable!("a floor stands before a return");
                 };
                 return Ok(Some(Culprit { row }));
-            }
+            };
+            floor = behind;
+            seeded = true;
         }
         self.passed = path.returns.len();
         Ok(None)
     }
 
-    /// Opens and closes operations up to an event, forward or backward.
-    fn go(&mut self, path: &mut Path, to: usize) {
-        let sorting = path.sorting;
+    /// The next configurations that come out of a return become the frontier; answers whether
+    /// there are any. The frontier goes in first, unless it did.
+    fn come_out(
+        &mut self,
+        floor: usize,
+        seeded: bool,
+        forced: &Forced,
+    ) -> Result<bool, Stop<S::Error>> {
+        self.space.next.clear();
+        if !seeded {
+            self.seed_frontier(forced)?;
+        }
+        if self.space.floors[floor].waiting.is_empty() {
+            self.expand_by_use(forced)?;
+        }
+        let space = &mut *self.space;
+        let (layout, roles) = (&space.layout, &space.open.roles);
+        let mut come: Vec<&[u64]> = space.next.iter(layout).collect();
+        come.sort_by_cached_key(|config| {
+            let done = layout.done(config).iter().map(|word| word.count_ones());
+            std::cmp::Reverse((layout.used_in_all(config), done.sum::<u32>()))
+        });
+        let waiting = &mut space.floors[floor].waiting;
+        waiting.extend(come.into_iter().flatten());
+        space.frontier.clear();
+        let width = self
+            .width
+            .unwrap_or(usize::MAX)
+            .saturating_mul(layout.stride);
+        let kept = waiting.split_off(waiting.len() - waiting.len().min(width));
+        for config in kept.chunks(layout.stride).rev() {
+            space
+                .frontier
+                .add(layout, roles, self.prune.dominance, config);
+        }
+        self.widest = self.widest.max(space.frontier.live);
+        Ok(space.frontier.live > 0)
+    }
+
+    /// Opens and closes operations up to a return, forward or backward.
+    fn go(&mut self, path: &mut Path, floor: usize) {
+        let (to, sorting) = (path.returns[floor], path.sorting);
         while path.at < to {
             match path.schedule.events[path.at] {
                 Event::Call(open) => {

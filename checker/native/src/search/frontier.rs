@@ -4,6 +4,8 @@
 //! and with the prunings of `Prune`. Operations take effect only when a return forces one: between
 //! two returns the frontier holds every configuration that matters.
 
+use std::collections::VecDeque;
+
 use super::antichain::Antichain;
 use super::budget::{Budget, Spent};
 use super::layout::{Layout, StandIns};
@@ -49,10 +51,8 @@ pub struct Search<'a, S: Stepper> {
     pub touching: bool,
     /// Whether to remember how crashed operations were used.
     pub tracing: bool,
-    /// Whether to stop at the first configurations in which a forced operation is done.
-    pub eager: bool,
-    /// Bytes that the search holds beside the space.
-    pub held: usize,
+    /// Depth first: how many configurations to go on with at a time.
+    pub width: Option<usize>,
     /// How many targets were known when crashed operations were last grouped.
     pub grouped_for: usize,
     /// How far it came.
@@ -141,8 +141,8 @@ impl<S: Stepper> Search<'_, S> {
         space
             .reach
             .begin(schedule, self.table, self.stepper, wanted);
-        space.frontier.clear();
         space.spare.clear();
+        space.clear();
         let mut first = vec![0; space.layout.stride];
         Layout::set_state(&mut first, initial);
         if self.tracing {
@@ -159,34 +159,44 @@ impl<S: Stepper> Search<'_, S> {
     }
 
     /// Makes the operation in this slot have taken effect, in every way that matters: `next` are
-    /// the configurations after that. Where the search is eager it stops at the first of them, and
-    /// the answer is whether there may be more.
-    pub fn force(&mut self, slot: u32, action: u32) -> Result<bool, Stop<S::Error>> {
+    /// the configurations after that.
+    pub fn force(&mut self, slot: u32, action: u32) -> Result<(), Stop<S::Error>> {
+        let space = &mut *self.space;
+        space.next.clear();
+        space.visited.clear();
+        space.landed.clear();
+        space.levels.iter_mut().for_each(VecDeque::clear);
+        let forced = self.forced(slot, action);
+        self.seed_frontier(&forced)?;
+        self.expand_by_use(&forced)
+    }
+
+    pub fn forced(&mut self, slot: u32, action: u32) -> Forced {
+        if self.prune.substitution {
+            self.group_stand_ins();
+        }
         let open = &self.space.open;
-        let forced = Forced {
+        Forced {
             slot,
             action,
             pure: has(&open.roles.pure, slot),
             resets: self.prune.absorption && resets(self.table.flags(action)),
             blind: has(&open.roles.blind, slot),
-        };
-        if self.prune.substitution {
-            self.group_stand_ins();
         }
-        self.space.next.clear();
-        self.space.visited.clear();
-        self.space.landed.clear();
-        self.space.levels.iter_mut().for_each(Vec::clear);
+    }
+
+    /// Begins a return: those of the frontier that have it done leave, the others are visited.
+    pub fn seed_frontier(&mut self, forced: &Forced) -> Result<(), Stop<S::Error>> {
         for place in 0..self.space.frontier.len() {
             let Some(mut config) = self.copy_of(|space| &space.frontier, place) else {
                 continue;
             };
             self.forget(&mut config)?;
             self.normalize(&mut config)?;
-            self.seed(&mut config, &forced)?;
+            self.seed(&mut config, forced)?;
             self.give_back(config);
         }
-        self.expand_by_use(&forced)
+        Ok(())
     }
 
     /// Groups the crashed operations by the state that they lead to, as far as it is known. One
@@ -230,27 +240,24 @@ impl<S: Stepper> Search<'_, S> {
     }
 
     /// Expands what is visited, those that have used fewer crashed operations first: they are
-    /// better, and the others are often not needed.
-    fn expand_by_use(&mut self, forced: &Forced) -> Result<bool, Stop<S::Error>> {
+    /// better, and the others are often not needed. Depth first it ends once enough came out; what
+    /// is left in `levels` is to be expanded when it is called again.
+    pub fn expand_by_use(&mut self, forced: &Forced) -> Result<(), Stop<S::Error>> {
+        let enough = self.width.unwrap_or(usize::MAX);
         let mut level = 0;
         while level < self.space.levels.len() {
-            if self.eager && self.space.next.live > 0 {
-                return Ok(self.space.levels[level..]
-                    .iter()
-                    .any(|left| !left.is_empty()));
-            }
-            let mut number = 0;
-            while number < self.space.levels[level].len() {
-                let place = self.space.levels[level][number];
+            while self.space.next.live < enough {
+                let Some(place) = self.space.levels[level].pop_front() else {
+                    break;
+                };
                 if let Some(config) = self.copy_of(|space| &space.visited, place) {
                     self.expand(&config, forced)?;
                     self.give_back(config);
                 }
-                number += 1;
             }
             level += 1;
         }
-        Ok(false)
+        Ok(())
     }
 
     fn seed(&mut self, config: &mut [u64], forced: &Forced) -> Result<(), Stop<S::Error>> {
@@ -277,7 +284,7 @@ impl<S: Stepper> Search<'_, S> {
         take(space.layout.done_mut(config), forced.slot);
         let (layout, roles) = (&space.layout, &space.open.roles);
         let dominance = self.prune.dominance;
-        if !self.eager || space.reached.add(layout, roles, dominance, config) {
+        if self.width.is_none() || space.reached.add(layout, roles, dominance, config) {
             space.next.add(layout, roles, dominance, config);
         }
     }
@@ -290,16 +297,11 @@ impl<S: Stepper> Search<'_, S> {
             .visited
             .add(layout, &open.roles, self.prune.dominance, config)
         {
-            let used: usize = (0..open.crashed.len())
-                .map(|lane| layout.used(config, lane) as usize)
-                .sum();
-            let exact = layout.done(config).iter().zip(&open.roles.exact);
-            let taken: u32 = exact.map(|(done, exact)| (done & exact).count_ones()).sum();
-            let level = used + taken as usize;
+            let level = layout.effort(&open.roles, config);
             if space.levels.len() <= level {
-                space.levels.resize_with(level + 1, Vec::new);
+                space.levels.resize_with(level + 1, VecDeque::new);
             }
-            space.levels[level].push(space.visited.len() - 1);
+            space.levels[level].push_back(space.visited.len() - 1);
         }
     }
 
@@ -426,9 +428,12 @@ impl<S: Stepper> Search<'_, S> {
     #[cold]
     fn look(&mut self) -> Result<(), Stop<S::Error>> {
         self.stepper.pause().map_err(Stop::Failed)?;
-        Ok(self
-            .budget
-            .look(self.space.memory() + self.table.memory() + self.stepper.memory() + self.held)?)
+        let beside = self.table.memory() + self.stepper.memory();
+        let excess = self.budget.excess(self.space.memory() + beside);
+        if excess > 0 {
+            self.space.evict(self.passed, excess);
+        }
+        Ok(self.budget.look(self.space.memory() + beside)?)
     }
 
     /// Where the states that follow are, to be asked one by one while the search goes on.

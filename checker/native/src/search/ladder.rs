@@ -17,6 +17,9 @@ use super::table::{Broken, Stepper, Table, PURE};
 const FIRST_STEPS: u64 = 4096;
 /// By how much the searches of the next round may be longer.
 const ROUND_FACTOR: u64 = 4;
+/// How many configurations the search depth first goes on with at a time. One was measured to be
+/// the best by far: see docs/performance.md.
+const WIDTH: usize = 1;
 /// At most so many configurations, and states, are told of a violation.
 const TOLD_MAX: usize = 64;
 
@@ -249,8 +252,7 @@ impl<S: Stepper> Engine<S> {
             deterministic: self.deterministic,
             touching: false,
             tracing: rung == Rung::Relaxed,
-            eager: rung == Rung::Dived,
-            held: 0,
+            width: (rung == Rung::Dived).then_some(WIDTH),
             grouped_for: usize::MAX,
             passed: 0,
             widest: 0,

@@ -124,6 +124,19 @@ impl Layout {
         &mut config[1 + self.words..self.used_from]
     }
 
+    /// How many crashed operations were used, and how many others taken that are not pure: no
+    /// configuration is better than one of less effort.
+    pub fn effort(&self, roles: &Roles, config: &[u64]) -> usize {
+        let exact = self.done(config).iter().zip(&roles.exact);
+        let taken: u32 = exact.map(|(done, exact)| (done & exact).count_ones()).sum();
+        self.used_in_all(config) + taken as usize
+    }
+
+    pub fn used_in_all(&self, config: &[u64]) -> usize {
+        let lanes = 0..self.places.len();
+        lanes.map(|lane| self.used(config, lane) as usize).sum()
+    }
+
     /// How many lanes there are.
     pub fn lanes(&self) -> usize {
         self.places.len()

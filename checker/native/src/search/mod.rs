@@ -15,6 +15,7 @@ mod closed;
 mod closure;
 mod columns;
 mod dive;
+mod floor;
 mod follow;
 mod fork;
 mod frontier;

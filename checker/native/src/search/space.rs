@@ -1,6 +1,9 @@
 //! The sets and buffers of a search, kept from one object to the next.
 
+use std::collections::VecDeque;
+
 use super::antichain::Antichain;
+use super::floor::Floor;
 use super::layout::Layout;
 use super::open::{has, OpenOperations};
 use super::reach::{nowhere, Reach};
@@ -13,7 +16,7 @@ pub struct Space {
     pub frontier: Antichain,
     pub next: Antichain,
     pub visited: Antichain,
-    /// Where the search is eager: every configuration that came out of this return before.
+    /// Depth first: every configuration that ever came out of this return.
     pub reached: Antichain,
     /// Configurations right after a reset, whose continuations were all looked at.
     pub landed: Antichain,
@@ -22,8 +25,12 @@ pub struct Space {
     pub possible_at: Vec<u32>,
     pub spare: Vec<Vec<u64>>,
     pub reach: Reach,
-    /// Places in `visited` by the number of crashed operations used.
-    pub levels: Vec<Vec<usize>>,
+    /// Places in `visited` still to be expanded, by `Layout::effort`.
+    pub levels: Vec<VecDeque<usize>>,
+    /// Depth first: what is known at each return but the one that is being forced.
+    pub floors: Vec<Floor>,
+    /// Bytes in use for the floors.
+    pub held: usize,
     /// Every use of a crashed operation that was tried, where tracing is on.
     pub uses: Vec<Use>,
 }
@@ -40,6 +47,22 @@ pub struct Use {
 }
 
 impl Space {
+    /// Forgets every configuration.
+    pub fn clear(&mut self) {
+        for set in [
+            &mut self.frontier,
+            &mut self.next,
+            &mut self.visited,
+            &mut self.reached,
+            &mut self.landed,
+        ] {
+            set.clear();
+        }
+        self.levels.iter_mut().for_each(VecDeque::clear);
+        self.floors.clear();
+        self.held = 0;
+    }
+
     /// Bytes in use.
     pub fn memory(&self) -> usize {
         let sets = [
@@ -49,9 +72,12 @@ impl Space {
             &self.reached,
             &self.landed,
         ];
+        let sets: usize = sets.iter().map(|set| set.memory()).sum();
         let possible = self.possible.capacity() * 8 + self.possible_at.capacity() * 4;
         let uses = self.uses.capacity() * std::mem::size_of::<Use>();
-        sets.iter().map(|set| set.memory()).sum::<usize>() + possible + uses + self.reach.memory()
+        let spare = self.spare.len() * (self.layout.stride * 8 + std::mem::size_of::<Vec<u64>>());
+        let levels = memory_of(&self.levels);
+        sets + possible + uses + spare + levels + self.reach.memory() + self.held
     }
 
     pub fn tell_frontier(&self, most: usize) -> Vec<(u32, Vec<u32>)> {
@@ -83,4 +109,10 @@ impl Space {
         states.truncate(most);
         states
     }
+}
+
+/// Bytes in use for the places of all levels.
+pub fn memory_of(levels: &[VecDeque<usize>]) -> usize {
+    let places: usize = levels.iter().map(|level| level.capacity() * 8).sum();
+    places + std::mem::size_of_val(levels)
 }
