@@ -149,7 +149,7 @@ class Test:
         try:
             options = fault_options_of(self.fault_options)
             return parse(
-                self.faults, capabilities=self.capabilities, spares=self.spares, options=options
+                self.faults, capabilities=self.drawn_of, spares=self.spares, options=options
             )
         except ValueError as error:
             raise UsageProblem(str(error).splitlines()) from error
@@ -159,6 +159,11 @@ class Test:
         """What its environment carries for it; nothing for an environment that there is not."""
         carried = CAPABILITIES_BY_ENVIRONMENT.get(self.environment, frozenset())
         return carried if self.foreign is None else carried & FOREIGN_CARRY
+
+    @property
+    def drawn_of(self) -> frozenset[str]:
+        """What `all` draws faults of: not every kernel can spoil a foreign system's links."""
+        return self.capabilities if self.foreign is None else self.capabilities - {"link"}
 
     @property
     def foreign(self) -> Adopted | None:
@@ -205,7 +210,7 @@ class Test:
         items = [item.strip() for item in self.faults.split(",")]
         asked = {}
         for item in items:
-            faults = parse(item, capabilities=self.capabilities, spares=self.spares).nemesis.faults
+            faults = parse(item, capabilities=self.drawn_of, spares=self.spares).nemesis.faults
             if faults:
                 asked[item] = faults
         return asked

@@ -46,7 +46,9 @@ def of_containers(test: Test) -> list[str]:
         options = docker_options_of(test.environment_options)
     except ValueError as error:
         return str(error).splitlines()
-    return options.problems(test.plan.nemesis.needs)
+    plan = test.plan
+    foreign = test.foreign is not None
+    return options.problems(plan.nemesis.needs, plan.qualities, foreign=foreign)
 
 
 def of_storage(test: Test) -> list[str]:

@@ -339,7 +339,8 @@ def _live_cluster(test: Test, spec: ClusterSpec) -> AbstractContextManager[LiveC
         from systems_under_test.environments.docker.options import options_of as docker_options_of
 
         options = docker_options_of(test.environment_options)
-        return DockerCluster(spec, options, needs=test.plan.nemesis.needs)
+        plan = test.plan
+        return DockerCluster(spec, options, needs=plan.nemesis.needs, qualities=plan.qualities)
     from systems_under_test.environments.local.cluster import LocalCluster
 
     return LocalCluster(spec)

@@ -202,7 +202,9 @@ def link(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None
     """Slow, lossy, doubling, reordering, holding or narrow links of the targets."""
     names = LINKS_DRAWN if variant == ANY else (variant,)
     details = {name: LINKS[name][1] for name in names}
-    return striking(LINK, LinkFault(), details, variant, target, timing)
+    plan = striking(LINK, LinkFault(), details, variant, target, timing)
+    fields = frozenset(field for name in names for field in LINKS[name][1].quality)
+    return replace(plan, qualities=fields) if plan.nemesis.faults else plan
 
 
 def disk(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None) -> FaultPlan:

@@ -148,6 +148,8 @@ class FaultPlan:
     clock_drift_ppm: int | None = None
     roles: frozenset[str] = frozenset()
     """The roles of nodes that its targets ask for, as `leader`."""
+    qualities: frozenset[str] = frozenset()
+    """The fields of `LinkQuality` that its link faults use: not every kernel carries them all."""
 
     @property
     def drift_ppm(self) -> int | None:
@@ -168,6 +170,7 @@ class FaultPlan:
             self.checks + other.checks,
             None if mine is None or others is None else mine + others,
             self.roles | other.roles,
+            self.qualities | other.qualities,
         )
 
     @property

@@ -226,11 +226,19 @@ def everything(capabilities: frozenset[str] | None, timing: Timing | None = None
             schedule = Alternate(draws, timing or Timing(), f"{ALL}/{names[0]}")
             together = reduce(add, plans)
             drift = together.drift_ppm
-            streams.append(FaultPlan(ALL, together.nemesis, schedule, clock_drift_ppm=drift))
+            streams.append(
+                FaultPlan(
+                    ALL,
+                    together.nemesis,
+                    schedule,
+                    clock_drift_ppm=drift,
+                    qualities=together.qualities,
+                )
+            )
     if not streams:
         return families.none()
     both = reduce(add, streams)
-    return FaultPlan(ALL, both.nemesis, both.schedule, clock_drift_ppm=both.drift_ppm)
+    return replace(both, name=ALL, clock_drift_ppm=both.drift_ppm, checks=())
 
 
 def _draw(plan: FaultPlan) -> Draw:

@@ -6,6 +6,7 @@ Zones that are lost, cut off or slow. Links that flap, and nodes that are cut of
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from nemesis.courses import (
@@ -82,7 +83,8 @@ def zone(variant: str = "lost", target: str = "zone", *, timing: Timing | None =
         draw, nemesis = CutAround(split, to, variant), Partition()
     else:
         draw, nemesis = Strike(LINK, to, Shape(variant, SLOW)), LinkFault()
-    return plan_of(named("zone", variant, target, "zone"), nemesis, draw, timing, to)
+    plan = plan_of(named("zone", variant, target, "zone"), nemesis, draw, timing, to)
+    return replace(plan, qualities=frozenset(SLOW)) if LINK in nemesis.faults else plan
 
 
 def cutting(variant: str, target: str | None, timing: Timing | None, shape: Draw) -> FaultPlan:

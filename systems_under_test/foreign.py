@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from workloads.client import Client
     from workloads.workload import Workload
 
-CARRIED = frozenset({"partition", "kill", "stop", "pause", "power", "cpu", "memory", "clock"})
-"""What can be done to programs that know nothing of us; their links and disks are their own."""
+CARRIED = frozenset(
+    {"partition", "link", "kill", "stop", "pause", "power", "cpu", "memory", "clock"}
+)
+"""What can be done to programs that know nothing of us; their disks are their own."""
 ENVIRONMENTS = ("docker",)
 """Where nodes can be given to foreign systems."""
 

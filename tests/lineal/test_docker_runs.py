@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lineal.cli.main import main
+from systems_under_test.environments.docker import options
 from systems_under_test.environments.docker.disks import cannot
 from tests.systems_under_test.docker.containers import left_of, require_docker
 
@@ -45,6 +46,17 @@ def test_a_correct_store_is_not_accused(tmp_path: Path) -> None:
     assert (status, verdict["verdict"]) == (0, "valid")
     assert "applied" in effects(events, "partition") | effects(events, "kill")
     assert effects(events, "heal") == {"healed"}
+
+
+def test_a_correct_store_is_not_accused_where_the_kernel_spoils_its_links(tmp_path: Path) -> None:
+    words = ("--nemesis", "link:lossy", "--environment-option", "links=kernel")
+    status, verdict, events = run(tmp_path, "dynamo", *words)
+    assert (status, verdict["verdict"]) == (0, "valid")
+    assert effects(events, "link") == {"applied"}
+    assert effects(events, "heal") == {"healed"}
+    told = [event["output"] for event in events if event["type"] == "info" and event["f"] == "heal"]
+    assert {output["method"] for output in told} == {"kernel: nftables"}
+    assert any(output["evidence"]["meanwhile"]["dropped"] > 0 for output in told)
 
 
 @pytest.mark.soak
@@ -112,11 +124,12 @@ def test_a_store_that_forgets_is_found_by_kills(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_carried_is_told_before_anything_starts(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ["run", "dynamo", "--environment", "docker", "--runs", str(tmp_path)]
     assert main([*words, "--environment-option", "partition=scissors"]) == 64
     assert "there are auto, host-bridge, sidecar, in-container" in capsys.readouterr().err
+    monkeypatch.setattr(options, "why_no_netem", lambda: "unknown qdisc")
     assert main([*words, "--environment-option", "links=kernel", "--nemesis", "link"]) == 64
-    assert "carries no link faults" in capsys.readouterr().err
+    assert "the kernel has no netem (unknown qdisc)" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

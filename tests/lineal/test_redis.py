@@ -83,6 +83,29 @@ def test_a_primary_cut_off_with_a_minority_loses_what_it_acknowledged(tmp_path: 
 
 @docker
 @live
+@pytest.mark.parametrize("variant", ["lossy", "rate"])
+def test_its_links_are_spoilt_by_the_kernel(tmp_path: Path, variant: str) -> None:
+    require_redis()
+    words = ("--nemesis", f"link:{variant}@n1", "--time-limit", "8")
+    status, verdict, directory = run(tmp_path, *words)
+    assert status in (0, 1), verdict  # A slow primary is replaced, and then it loses.
+    recorded = (directory / "history.jsonl").read_text().splitlines()
+    told = [
+        (event["f"], event["output"])
+        for event in map(json.loads, recorded)
+        if event["process"] == "nemesis" and event["type"] == "info"
+    ]
+    assert {f for f, _ in told} == {"link", "heal"}
+    assert {output["effect"] for _, output in told} == {"applied", "healed"}
+    method = {"lossy": "kernel: nftables", "rate": "kernel: tbf"}[variant]
+    assert {output["method"] for _, output in told} == {method}
+    moved = {"lossy": "dropped", "rate": "delayed"}[variant]
+    healed = [output["evidence"]["meanwhile"][moved] for f, output in told if f == "heal"]
+    assert all(count > 0 for count in healed)
+
+
+@docker
+@live
 @pytest.mark.soak
 def test_a_primary_that_demands_a_replica_loses_less(tmp_path: Path) -> None:
     """What Redis's users do against it: without replicas that keep up nothing is acknowledged."""
@@ -116,3 +139,9 @@ def test_its_options_are_checked_before_anything_starts() -> None:
 def test_a_fault_that_foreign_programs_cannot_feel_is_refused() -> None:
     test = Test(system=SYSTEM, environment="docker", faults="disk")  # type: ignore[arg-type]
     assert any("needs `disk`" in problem for problem in test.problems())
+
+
+def test_all_draws_no_faults_of_links_that_not_every_kernel_has() -> None:
+    test = Test(system=SYSTEM, environment="docker", faults="all")  # type: ignore[arg-type]
+    assert "link" not in test.plan.nemesis.faults
+    assert "partition" in test.plan.nemesis.faults

@@ -57,20 +57,24 @@ class DockerCluster:
         options: DockerOptions = DEFAULT,
         *,
         needs: Collection[str] = (),
+        qualities: Collection[str] = (),
         tell: Callable[[str], None] = say,
     ) -> None:
         """Nothing happens before `up`. `needs` are the capabilities that faults will ask for.
 
+        `qualities` are the fields of `LinkQuality` that they use.
         `tell` is given a line when an image has to be made, which may take minutes.
         """
         if spec.directory is None:
             raise ValueError("the docker environment needs a directory for its nodes' files")
-        problems = options.problems(needs)
+        foreign = spec.foreign is not None
+        problems = options.problems(needs, qualities, foreign=foreign)
         if problems:
             raise ValueError("; ".join(problems))
         self._spec = spec
-        self._options = options.resolved(needs)
-        self._moves_clocks = spec.foreign is not None and "clock" in needs
+        self._options = options.resolved(needs, foreign=foreign)
+        self._qualities = frozenset(qualities)
+        self._moves_clocks = foreign and "clock" in needs
         self._tell = tell
         self._guardian: Guardian | None = None
         self._loop: LoopThread | None = None
@@ -128,8 +132,8 @@ class DockerCluster:
             methods["power"] = "copy of the disk"
             if "disk" in methods:
                 methods["disk"] = "host; full by a file that takes the space"
-        if options.links == PROXY:
-            methods["link"] = PROXY
+        shaped = None if self._site is None else self._site.kernel_links
+        methods["link"] = options.links if shaped is None else shaped.method
         return methods
 
     def client_address(self, node: str) -> Address:
@@ -163,6 +167,8 @@ class DockerCluster:
                 before_first=lambda: guardian.clean(CLEANER, self.run_id),
                 tell=self._tell,
             )
+            if site.kernel_links is not None:
+                site.kernel_links.check(spec.nodes[0], self._qualities)
             engine.side_by_side(lambda node: node.start(), site.nodes.values())
             loop.run(self._wait_ready(), timeout_s=READY_S_MAX + VERB_S_MAX, what="starting nodes")
             self._check_links()
@@ -207,17 +213,13 @@ class DockerCluster:
             reset_connections(site.entrance, whole, site.addresses)
 
     def shape(self, qualities: Mapping[Link, LinkQuality]) -> None:
-        """Give exactly these links these qualities, and all others none. Option links=proxy."""
+        """Give exactly these links these qualities, and all others none."""
         self._known(qualities)
-        site = self._running[0]
-        if site.proxied is None:
-            raise EnvironmentFailed("the docker environment shapes links with links=proxy only")
-        site.proxied.shape(qualities)
+        self._running[0].shaper.shape(qualities)
 
     def link_qualities(self) -> Mapping[Link, LinkQuality]:
-        """The qualities of all links now. Option links=proxy."""
-        site = self._running[0]
-        return {} if site.proxied is None else site.proxied.qualities()
+        """The qualities of all links now, as the kernel tells or the proxy has them."""
+        return self._running[0].shaper.qualities()
 
     def probe(self, links: Iterable[Link]) -> Mapping[Link, bool]:
         """Whether something passes each link now, and both its ends run.
@@ -257,9 +259,9 @@ class DockerCluster:
         }
 
     def link_counters(self) -> Mapping[Link, Mapping[str, int]]:
-        """`passed` and `dropped` of each link: packets where the kernel cuts, else messages."""
+        """What became of what each link carried: packets with links=kernel, else messages."""
         site = self._running[0]
-        return site.cutter.counters() if site.proxied is None else site.proxied.counters()
+        return site.shaper.counters() if site.proxied is not None else site.counters()
 
     def unprovoked_deaths(self) -> list[str]:
         """Nodes that are dead though no verb of ours killed them, each reported once."""

@@ -16,6 +16,7 @@ from systems_under_test.environments.docker.disks import LoopDisk, cannot
 from systems_under_test.environments.docker.engine import LABEL, OWNER_LABEL, in_words, owner
 from systems_under_test.environments.docker.entrances import BySidecar, FromHost, Inside
 from systems_under_test.environments.docker.image import ensure_image
+from systems_under_test.environments.docker.kernel_links import KernelLinks, together
 from systems_under_test.environments.docker.network import Bridge, free_ports, make_bridge
 from systems_under_test.environments.docker.node import HELLO_S_MAX, DockerNode
 from systems_under_test.environments.docker.occupants import Programs, ReplicaProcess
@@ -80,6 +81,7 @@ class Site:
     began: float = field(default_factory=time.time)
     _cutter: Cutter | None = None
     _entrance: Entrance | None = None
+    kernel_links: KernelLinks | None = None
 
     @property
     def links(self) -> list[Link]:
@@ -116,14 +118,30 @@ class Site:
         assert self.spec.directory is not None
         return self.spec.directory
 
+    @property
+    def shaper(self) -> ProxiedLinks | KernelLinks:
+        """What spoils links."""
+        shaper = self.kernel_links if self.proxied is None else self.proxied
+        assert shaper is not None
+        return shaper
+
     def set_cutting(self, cutter: Cutter, entrance: Entrance) -> None:
-        """From now on links are cut so."""
+        """From now on links are cut so, and spoilt by the kernel."""
         self._cutter, self._entrance = cutter, entrance
+        self.kernel_links = KernelLinks(
+            self.run, self.addresses, entrance, lambda name: bool(self.nodes[name].container_pid)
+        )
 
     def began_again(self, node: str) -> None:
         """A node's container has been started anew."""
         if self._cutter is not None:
             self._cutter.began_again(node)
+        if self.kernel_links is not None:
+            self.kernel_links.began_again(node)
+
+    def counters(self) -> dict[Link, dict[str, int]]:
+        """Packets of each link since the start of the run, where the kernel carries all."""
+        return together(self.cutter.counters(), self.shaper.counters())
 
     def remove(self, engine: Engine) -> None:
         """Keep what the containers have to say, then remove everything that was made."""

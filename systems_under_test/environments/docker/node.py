@@ -89,7 +89,7 @@ class DockerNode:
 
     @property
     def container_pid(self) -> int:
-        """The number of its container's process 1 on this machine, in this life of it."""
+        """The number of its container's process 1 on this machine, in this life of it; dead: 0."""
         return self._pid_of_container
 
     def make(self) -> None:
@@ -319,6 +319,7 @@ class DockerNode:
             self._disk.count_refusal()
 
     def _kill_container(self) -> None:
+        self._pid_of_container = 0
         self.container.kill()
         self._frozen = False
 

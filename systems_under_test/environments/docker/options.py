@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.environments.docker import disks
+from systems_under_test.environments.docker.netem import beyond, refusal, why_no_netem
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -51,8 +52,10 @@ class DockerOptions:
     pause: str = PROCESS
     """`process`: SIGSTOP to the node's. `container`: `docker pause`."""
     links: str = AUTO
-    """`kernel`: nodes reach one another directly. `proxy`: through the harness, which can slow,
-    lose, double, reorder and hold messages; then it also cuts them. `auto`: as the faults need."""
+    """`kernel`: nodes reach one another directly, and the kernel loses, holds and narrows packets;
+    with netem it also delays, doubles and reorders them. `proxy`: through the harness, which does
+    all that to messages; then it also cuts them. `auto`: `proxy` for link faults, but `kernel` for
+    foreign systems, whose programs choose their own ways."""
     disk: str = AUTO
     """`directory`: of this machine; power loss takes what the node's storage says it has not
     synced. `loop`: a file system of each node's own, which loses power as a real one does; needs
@@ -60,21 +63,28 @@ class DockerOptions:
     base: str | None = None
     """The image that nodes' images are built on."""
 
-    def resolved(self, needs: Collection[str]) -> DockerOptions:
+    def resolved(self, needs: Collection[str], *, foreign: bool = False) -> DockerOptions:
         """The same with every `auto` decided that the faults decide, by what they need."""
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         if self.links == AUTO:
-            given["links"] = PROXY if "link" in needs else KERNEL
+            given["links"] = PROXY if "link" in needs and not foreign else KERNEL
         if self.disk == AUTO:
             given["disk"] = LOOP if "power" in needs and disks.cannot() is None else DIRECTORY
         return DockerOptions(**given)
 
-    def problems(self, needs: Collection[str]) -> list[str]:
-        """Why faults that need this cannot be carried so, in sentences."""
-        chosen = self.resolved(needs)
+    def problems(
+        self, needs: Collection[str], qualities: Collection[str] = (), *, foreign: bool = False
+    ) -> list[str]:
+        """Why faults that need this cannot be carried so, in sentences.
+
+        `qualities` are the fields of `LinkQuality` that link faults use.
+        """
+        chosen = self.resolved(needs, foreign=foreign)
         found = []
-        if "link" in needs and chosen.links != PROXY:
-            found.append("the docker option links=kernel carries no link faults; leave it out")
+        if chosen.links == KERNEL and beyond(qualities) and (reason := why_no_netem()):
+            found.append(refusal(qualities, reason))
+        if chosen.links == PROXY and foreign:
+            found.append("the docker option links=proxy is not for foreign systems; leave it out")
         if chosen.links == PROXY and chosen.partition != AUTO:
             found.append(
                 f"the docker option partition={chosen.partition} cuts nothing where links are "

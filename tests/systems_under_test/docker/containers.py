@@ -55,8 +55,10 @@ def containers(
     *,
     nodes: tuple[str, ...] = ("n1", "n2", "n3"),
     needs: Collection[str] = (),
+    qualities: Collection[str] = (),
 ) -> DockerCluster:
-    return DockerCluster(tally(directory, nodes=nodes), options or DockerOptions(), needs=needs)
+    spec = tally(directory, nodes=nodes)
+    return DockerCluster(spec, options or DockerOptions(), needs=needs, qualities=qualities)
 
 
 def left_of(run: str) -> list[str]:
