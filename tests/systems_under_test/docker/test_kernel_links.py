@@ -156,6 +156,7 @@ def test_rules_that_somebody_takes_away_are_missed(cluster: DockerCluster) -> No
     entrance.run({"n2": (["nft", "-f", "-"], stray)})
     leaked = nemesis.heal(cluster, fault)
     assert (leaked.effect, leaked.evidence["still_blocked"]) == ("leaked", ["n1->n2"]), leaked
+    entrance.run({"n2": (["nft", "delete", "table", "ip", table], "")})
 
 
 def test_a_container_that_comes_again_has_its_links_spoilt_again(cluster: DockerCluster) -> None:
