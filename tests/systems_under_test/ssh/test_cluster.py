@@ -64,7 +64,7 @@ def dead_links(cluster: SshCluster) -> set[Link]:
 
 def test_it_says_what_it_carries_and_how(cluster: SshCluster) -> None:
     assert cluster.environment == "ssh"
-    assert cluster.capabilities == {"partition", "kill", "pause", "clock"}
+    assert cluster.capabilities == {"partition", "kill", "stop", "pause", "clock"}
     assert cluster.capabilities < CAPABILITIES.keys()
     assert cluster.method["partition"] == "iptables"
     assert tuple(cluster.nodes) == NODES
