@@ -59,7 +59,7 @@ def dead_links(cluster: LocalCluster) -> set[Link]:
 
 def test_it_says_what_it_carries_and_how(cluster: LocalCluster) -> None:
     assert cluster.environment == "local"
-    carried = {"partition", "link", "kill", "pause", "power", "clock", "disk"}
+    carried = {"partition", "link", "kill", "stop", "pause", "power", "clock", "disk"}
     assert cluster.capabilities == carried
     assert cluster.capabilities <= CAPABILITIES.keys()
     assert set(cluster.method) == cluster.capabilities
