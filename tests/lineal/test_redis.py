@@ -106,25 +106,6 @@ def test_its_links_are_spoilt_by_the_kernel(tmp_path: Path, variant: str) -> Non
     assert any(count > 0 for count in healed)
 
 
-@docker
-@live
-@pytest.mark.soak
-def test_a_primary_that_demands_a_replica_loses_less(tmp_path: Path) -> None:
-    """What Redis's users do against it: without replicas that keep up nothing is acknowledged."""
-    require_redis()
-    words = ("--nemesis", "partition:one-node@n1", "--time-limit", "8")
-    _, bare, _ = run(tmp_path / "bare", *words)
-    _, guarded, _ = run(tmp_path / "guarded", *words, "--option", "min-replicas=1")
-
-    def lost(verdict: dict[str, Any]) -> int:
-        check = next(c for c in verdict["checkers"] if c["name"] == "set-full")
-        return len(check["findings"]) + int(
-            check["observed"].get("left_out", {}).get("lost-element", 0)
-        )
-
-    assert lost(guarded) < lost(bare)
-
-
 def test_only_containers_have_a_place_for_it() -> None:
     problems = Test(system=SYSTEM, environment="local").problems()  # type: ignore[arg-type]
     assert "add --environment docker" in problems[0]
