@@ -13,6 +13,8 @@ from tests.proof.sweeping import simulate
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from checker.judgement import Judgement
+
 FAULTS = [
     "membership",
     "membership,partition,kill",
@@ -31,10 +33,10 @@ SEEDS_IN_SOAK = range(5, int(os.environ.get("LINEAL_SEEDS", "150")))
 LIVE = ["run", "dynamo", "--workload", "membership", "--nemesis", "membership", "--nodes", "6"]
 
 
-def swept(faults: str, seed: int, runs: Path) -> dict[str, Any]:
-    """A simulated run that must be valid; what it observed of the members."""
+def judged(faults: str, seed: int, runs: Path) -> Judgement:
+    """A simulated run while members come and go."""
     spares = 1 + seed % 2
-    judgement = simulate(
+    return simulate(
         "dynamo",
         seed,
         runs,
@@ -43,21 +45,25 @@ def swept(faults: str, seed: int, runs: Path) -> dict[str, Any]:
         options={**OPTIONS[seed % len(OPTIONS)], "spares": spares},
         nodes=tuple(f"n{i}" for i in range(1, 6 + spares)),
     )
-    assert judgement.status == "valid", judgement.explain()
-    return dict(dict(judgement.checks)["members"].observed)
 
 
 @pytest.mark.parametrize("seed", SEEDS_IN_CHECK)
 @pytest.mark.parametrize("faults", FAULTS)
 def test_no_finding_while_members_change(faults: str, seed: int, tmp_path: Path) -> None:
-    assert swept(faults, seed, tmp_path)["took_effect"] > 0
+    judgement = judged(faults, seed, tmp_path)
+    assert judgement.status == "valid", judgement.explain()
+    assert dict(judgement.checks)["members"].observed["took_effect"] > 0
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", SEEDS_IN_SOAK)
 @pytest.mark.parametrize("faults", FAULTS)
 def test_no_finding_over_many_seeds(faults: str, seed: int, tmp_path: Path) -> None:
-    swept(faults, seed, tmp_path)
+    judgement = judged(faults, seed, tmp_path)
+    no_change = "none of 3 changes of members took effect"  # Few orders, all in partitions.
+    if judgement.status == "unknown" and no_change in (judgement.cause or ""):
+        return
+    assert judgement.status == "valid", judgement.explain()
 
 
 @pytest.mark.live
