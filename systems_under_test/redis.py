@@ -104,11 +104,13 @@ class Redis:
 
     def roles(self, cluster: ForeignCluster) -> Mapping[str, tuple[str, ...]]:
         """The leader is the primary that most sentinels name."""
+        import redis
+
         named = []
         for node in cluster.nodes.values():
             try:
                 named.append(_named_primary(node))
-            except Exception:  # One that is down names nobody.
+            except (redis.RedisError, EnvironmentFailed):  # One that is down names nobody.
                 continue
         for address in named:
             if 2 * named.count(address) > len(cluster.nodes):
