@@ -87,6 +87,7 @@ def test_broken_files_give_the_same_columns_or_the_same_problems(
             "123456789012345678901234567890",
             "5e-324",
             "1.7976931348623157e308",
+            "562949953421312.2",
         ),
         *("9007199254740993", "9007199254740993.0", "2.5e-1", "100000000000000000000.0", "1e22"),
         *('"\\u0000\\u001f\\b\\f\\n\\r\\t\\"\\\\\\/"', '"\\ud83d\\ude00"', '"\x7f\u2028é"'),
@@ -103,7 +104,9 @@ def test_values_have_the_same_canonical_text(value: str) -> None:
 @given(
     numbers=st.lists(
         st.floats(allow_nan=False, allow_infinity=False)
-        | st.builds(lambda m, e: m * 10.0**e, st.integers(1, 10**17), st.integers(-30, 10)),
+        | st.builds(lambda m, e: m * 10.0**e, st.integers(1, 10**17), st.integers(-30, 10))
+        # Halfway between two shortest texts: 562949953421312.25.
+        | st.builds(lambda m, e: m / 2.0**e, st.integers(2**46, 2**53), st.integers(0, 12)),
         min_size=1,
     )
 )

@@ -1,8 +1,6 @@
 //! Writes JSON in its canonical form: names in order of their code points, no spaces, no escapes
 //! but those that JSON demands, shortest numbers. `values.py` says the same with msgspec.
 
-use std::fmt::Write as _;
-
 use super::scan::{shown, Checked, Fault, Scanner};
 
 impl Scanner<'_> {
@@ -148,14 +146,8 @@ pub fn write_float(text: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
     if number.is_infinite() {
         return Err(shown(text));
     }
-    let number = number + 0.0;
-    let mut written = String::new();
-    // Writing to a string cannot fail.
-    let _ = if (1e-5..1e-4).contains(&number.abs()) {
-        write!(written, "{number}")
-    } else {
-        write!(written, "{number:?}")
-    };
-    out.extend_from_slice(written.as_bytes());
+    // Not by `format!`: of two shortest forms it may take the odd one, 562949953421312.3 for .2,
+    // and one number had two texts, this one here and the twin's.
+    out.extend_from_slice(ryu::Buffer::new().format_finite(number + 0.0).as_bytes());
     Ok(())
 }
