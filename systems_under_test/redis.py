@@ -46,7 +46,10 @@ OPTIONS: Final = {
 
 
 class Redis:
-    """One primary with replicas, watched by a sentinel on every node; a `ForeignSystem`."""
+    """One primary with replicas, watched by a sentinel on every node.
+
+    A `ForeignSystem`.
+    """
 
     name: Final = "redis"
     nodes_default: Final = 3

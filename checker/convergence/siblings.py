@@ -36,7 +36,7 @@ CLAIMS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Siblings:
-    """Judges the claims of `claims` by version ids and causal contexts.
+    """Judges what stores of many versions promise, by version ids and causal contexts.
 
     A key with a value put twice is left out; one with a context that no reply gave is judged by
     what is certain all the same. Either way the verdict is unknown unless a violation is proved.

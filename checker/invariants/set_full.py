@@ -28,7 +28,7 @@ CLAIMS: Final = frozenset({"lost-element", "stale-element", "phantom-element", "
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SetFull:
-    """Judges the claims of `claims`, by key.
+    """Judges what sets promise, each key by itself: what was added is there, once, and no more.
 
     Final reads are those called once the cluster was at rest. `last_reads_are_final` takes those
     called after the last add was over instead: for histories of other tools, which do not say when

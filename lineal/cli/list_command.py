@@ -1,20 +1,30 @@
-"""`lineal list`: what there is, by name."""
+"""`lineal list`: what there is, by name; all of it, a section, or one name whole."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any, Final
+import difflib
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
+from lineal.cli.list_pages import index, section_page, system_page
+from lineal.registry import UsageProblem
 
-from lineal import registry
-from lineal.cli.check_command import CHECKERS
-from lineal.definition import hyphenated
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 EXAMPLES: Final = """\
 examples:
-  lineal list                     everything, a line each
-  lineal list --json              the same for a program
+  lineal list                     what there is, by name
+  lineal list nemeses             a section: what each does, its variants, where it works
+  lineal list dynamo              a system whole: options with defaults, bugs, promises
+  lineal list cart                a workload with its options
+  lineal list forget-hints        a bug: what it breaks, who finds it, under which faults
+  lineal list mypackage.mysystem:SYSTEM
+                                  a system of your own
+  lineal list dynamo --json       the same for a program
+
+sections: systems, workloads, environments, nemeses, targets, bugs, models, checkers, claims,
+findings
 """
 
 
@@ -22,103 +32,83 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "list",
-        help="what there is: systems, workloads, nemeses, models, checkers, findings",
-        description="Everything that has a name.",
+        help="what there is: systems, workloads, nemeses, bugs, models, checkers, findings",
+        description="What has a name: every name, or a section, or all about one name.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="a section or any name (default: all names)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.set_defaults(command=main)
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print everything that has a name."""
-    found = everything()
+    """Print everything that has a name, or what was asked for."""
+    import msgspec
+
+    asked = select(args.names)
     if args.json:
-        print(msgspec.json.encode(found, order="sorted").decode())
-    else:
-        _print(found)
+        print(msgspec.json.encode(asked, order="sorted").decode())
+        return 0
+    pages = [index(asked)] if not args.names else _pages(asked, args.names)
+    print("\n\n".join("\n".join(page) for page in pages))
     return 0
 
 
-def everything() -> dict[str, Any]:
-    """Everything that has a name, as JSON values."""
-    from checker.findings import KINDS
-    from checker.models import MODELS
-    from lineal.definition import CAPABILITIES_BY_ENVIRONMENT
-    from nemesis.plans import NEMESES
+def select(names: list[str]) -> dict[str, Any]:
+    """Section -> name -> what there is to know, of these sections and names; without any of all.
 
-    return {
-        "systems": {name: _system(registry.system(name)) for name in registry.SYSTEMS},
-        "environments": {
-            name: {
-                "sentence": sentence,
-                "carries": sorted(CAPABILITIES_BY_ENVIRONMENT[name]),
-            }
-            for name, sentence in registry.ENVIRONMENTS.items()
-        },
-        "nemeses": {
-            name: {
-                "sentence": nemesis.sentence,
-                "variants": dict(nemesis.variants),
-                "environments": [
-                    environment
-                    for environment, carried in CAPABILITIES_BY_ENVIRONMENT.items()
-                    if nemesis.needs <= carried
-                ],
-            }
-            for name, nemesis in NEMESES.items()
-        },
-        "models": {name: _sentence(model) for name, model in MODELS.items()},
-        "checkers": {name: _sentence(registry.load(path)) for name, path in CHECKERS.items()},
-        "findings": dict(KINDS),
-    }
+    Raises UsageProblem for a name that nothing has.
+    """
+    from lineal.cli import catalogue
+
+    if not names:
+        return catalogue.everything()
+    if all(name in catalogue.SECTIONS for name in names):
+        return {name: catalogue.of_section(name) for name in names}
+    found = catalogue.everything()
+    problems = []
+    asked: dict[str, Any] = {}
+    for name in names:
+        if ":" in name:
+            entries = {"systems": {name: catalogue.of_system(name)}}
+        elif name in found:
+            entries = {name: found[name]}
+        else:
+            entries = _named(found, name)
+        for section, entry in entries.items():
+            asked[section] = {**asked.get(section, {}), **entry}
+        if not entries:
+            problems.append(_unknown(name, found))
+    if problems:
+        raise UsageProblem(problems)
+    return asked
 
 
-def _system(system: Any) -> dict[str, Any]:
-    from systems_under_test.system import FaultPlanSummary
-
-    nodes = tuple(f"n{i + 1}" for i in range(system.nodes_default))
-    promises = system.promises({}, nodes, FaultPlanSummary(frozenset()))
-    return {
-        "nodes": system.nodes_default,
-        "workloads": sorted(system.offers),
-        "default_workload": system.workload_default,
-        "options": {hyphenated(name): said for name, said in system.option_docs.items()},
-        "promises": sorted(promises.claims),
-        "bugs": {name: msgspec.to_builtins(bug) for name, bug in system.bugs.items()},
-    }
+def _named(found: dict[str, Any], name: str) -> dict[str, Any]:
+    """Whatever has this name, in whichever sections; a bug under its system."""
+    entries = {section: {name: named[name]} for section, named in found.items() if name in named}
+    if "systems" in entries:  # It tells its bugs itself.
+        return {"systems": entries["systems"]}
+    of = {system: {name: bugs[name]} for system, bugs in found["bugs"].items() if name in bugs}
+    return {**entries, "bugs": of} if of else entries
 
 
-def _sentence(thing: Any) -> str:
-    return (thing.__doc__ or "").strip().partition("\n")[0]
+def _unknown(name: str, found: dict[str, Any]) -> str:
+    every = {word for named in found.values() for word in named}
+    every.update(found, *found["bugs"].values())
+    close = difflib.get_close_matches(name, sorted(every), n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else "`lineal list` shows all names."
+    return f"nothing is called {name!r}; {hint} Sections are: {', '.join(found)}"
 
 
-def _exposed_by(bug: dict[str, Any], default_workload: str) -> str:
-    """What else `lineal run` must be told for a bug to show: it adds nodes and options itself."""
-    words = [] if bug["workload"] == default_workload else [f"--workload {bug['workload']}"]
-    words += [] if bug["faults"] == "none" else [f"--nemesis {bug['faults']}"]
-    return f" (shows with {' '.join(words)})" if words else ""
-
-
-def _print(found: dict[str, Any]) -> None:
-    for name, system in found["systems"].items():
-        nodes = "1 node" if system["nodes"] == 1 else f"{system['nodes']} nodes"
-        workloads = ", ".join(system["workloads"])
-        default = f" (default {system['default_workload']})" if len(system["workloads"]) > 1 else ""
-        print(f"system {name}: {nodes} by default; workloads {workloads}{default}")
-        for option, sentence in system["options"].items():
-            print(f"    --option {option}: {sentence}")
-        for bug, about in system["bugs"].items():
-            finding = about["finding"] or about["found_by"]
-            exposed = _exposed_by(about, system["default_workload"])
-            print(f"    --bug {bug}: {about['sentence']} -> {finding}{exposed}")
-    for name, about in found["environments"].items():
-        print(f"environment {name}: {about['sentence']}")
-    for name, about in found["nemeses"].items():
-        print(f"nemesis {name}: {about['sentence']} ({', '.join(about['environments'])})")
-        for variant, sentence in about["variants"].items():
-            print(f"    {name}:{variant}: {sentence}")
-    for what in ("models", "checkers", "findings"):
-        for name, sentence in found[what].items():
-            print(f"{what[:-1]} {name}: {sentence}")
+def _pages(asked: dict[str, Any], names: list[str]) -> Iterator[Iterator[str]]:
+    """A page for each system that was asked for, and one for each section."""
+    for section, named in asked.items():
+        if section == "systems" and "systems" not in names:
+            for name, about in named.items():
+                yield system_page(name, about)
+        else:
+            yield section_page(section, named)

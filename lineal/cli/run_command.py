@@ -12,8 +12,8 @@ import msgspec
 from lineal import registry
 from lineal.cli import exit_status, values
 from lineal.cli.budget_flags import add_budget_flags
+from lineal.cli.exposing import expose, warnings_of
 from lineal.cli.progress import Progress
-from lineal.definition import hyphenated
 from lineal.registry import UsageProblem
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ EXAMPLES = """\
 examples:
   lineal run dynamo                                    five local processes, no faults
   lineal run dynamo --nemesis partition,kill@minority  the same under two kinds of fault
-  lineal run dynamo --bug drop-siblings --seed 7       with a bug of its own switched on
+  lineal run dynamo --bug forget-hints --seed 7        with a bug of its own switched on, and the
+                                                       faults under which it shows
   lineal run atomic --bug stale-read --live-check      ended by the first violation
   lineal run atomic --environment simulated --seed 3   in virtual time, the same every time
   lineal run dynamo --environment ssh --nodes root@10.0.0.1,root@10.0.0.2,root@10.0.0.3
@@ -93,7 +94,11 @@ def add_test_flags(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="judge while it goes on, and stop at the first violation of linearizability",
     )
-    parser.add_argument("--bug", help="switch on a named bug of the system")
+    parser.add_argument(
+        "--bug",
+        help="switch on a named bug of the system; where no "
+        "--nemesis or --workload is given, those come along under which it shows",
+    )
     parser.add_argument(
         "--option",
         type=values.option,
@@ -141,6 +146,8 @@ def main(args: argparse.Namespace) -> int:
     from lineal.running import Listener, run
 
     seed = secrets.randbelow(1 << 32) if args.seed is None else args.seed
+    for taken in expose(args, args.environment or "local"):
+        print(taken, file=sys.stderr)
     test = make_test(args, seed)
     problems = test.problems()
     if problems:
@@ -155,23 +162,10 @@ def main(args: argparse.Namespace) -> int:
     finally:
         progress.done()
     print_outcome(outcome, as_json=args.json)
+    if test.bug and outcome.judgement.status == "valid" and not args.json:
+        sought = f"lineal sweep {args.system} --bug {test.bug} --until-first"
+        print(f"the bug {test.bug} did not show with this seed; `{sought}` simulates more of them")
     return exit_status.OF_STATUS[outcome.judgement.status]
-
-
-def warnings_of(test: Test) -> list[str]:
-    """What may keep a named bug from showing, in sentences."""
-    if test.bug is None:
-        return []
-    bug = test.system.bugs[test.bug]
-    found = []
-    if test.faults == "none" and bug.faults != "none":
-        found.append(f"the bug {bug.name} shows under faults: --nemesis {bug.faults}")
-    if test.workload != bug.workload:
-        found.append(f"the bug {bug.name} shows in the workload {bug.workload}")
-    for name, value in bug.needs.items():
-        if {**test.system_options, **test.workload_options}.get(name) != value:
-            found.append(f"the bug {bug.name} needs --option {hyphenated(name)}={value}")
-    return found
 
 
 def print_outcome(outcome: Outcome, *, as_json: bool) -> None:

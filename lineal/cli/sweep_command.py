@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from lineal.cli import exit_status, values
+from lineal.cli.exposing import expose
 from lineal.cli.run_command import add_test_flags, make_test
 from lineal.registry import UsageProblem
 from lineal.state_counters import never_moved, summed
@@ -29,7 +30,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "sweep",
         help="simulate many seeds",
         description="Run a test in the simulation for many seeds; keep runs that are not valid.\n"
-        "With --bug the workload and the nemesis are those that expose it, if none are given.",
+        "With --bug the workload and the nemesis are those that expose it, if none are given.\n"
+        "The last line names what happened in none of the runs, of what the nodes count of\n"
+        "themselves: what a sweep never reached it did not test.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -56,7 +59,8 @@ def main(args: argparse.Namespace) -> int:
     except OSError as error:
         why = f"cannot write run directories under {args.runs}: {error.strerror}"
         raise UsageProblem([f"{why}; name another place with --runs DIR"]) from error
-    _expose_bug(args)
+    for taken in expose(args, "simulated"):
+        print(taken)
     moved: list[dict[str, int]] = []
     for seed in range(args.first_seed, args.first_seed + args.seeds):
         statuses.append(_run_seed(args, seed, moved))
@@ -65,17 +69,6 @@ def main(args: argparse.Namespace) -> int:
     _tell_counts(statuses, args.nemesis or "none")
     _tell_coverage(moved)
     return exit_status.worst(statuses)
-
-
-def _expose_bug(args: argparse.Namespace) -> None:
-    """Where nothing else was asked for: the faults and the workload that a named bug needs."""
-    from lineal import registry
-
-    bugs = getattr(registry.system(args.system), "bugs", {}) if args.bug else {}
-    bug = bugs.get(args.bug)
-    if bug is not None:
-        args.nemesis = args.nemesis or bug.faults
-        args.workload = args.workload or bug.workload
 
 
 def _tell_counts(statuses: list[int], nemesis: str) -> None:
@@ -87,10 +80,14 @@ def _tell_counts(statuses: list[int], nemesis: str) -> None:
 
 
 def _tell_coverage(counters: list[dict[str, int]]) -> None:
-    """Name the states that no run has reached, as far as the system counts its states."""
-    if counters:
-        still = ", ".join(never_moved(summed(counters)))
-        print(f"state counters that no run moved: {still or 'none'}")
+    """Name what happened in no run, of what the nodes of the system count."""
+    total = summed(counters)
+    if total:
+        never = never_moved(total)
+        print(
+            f"coverage: of {len(total)} kinds of events that the nodes count, "
+            f"{len(total) - len(never)} happened in these runs; never: {', '.join(never) or 'none'}"
+        )
 
 
 def _run_seed(args: argparse.Namespace, seed: int, moved: list[dict[str, int]]) -> int:

@@ -25,7 +25,10 @@ ENGINES: Final[tuple[Engine, ...]] = ("sqlite", "lmdb", "memory")
 
 
 class Atomic:
-    """A single durable copy with read, write, compare-and-set and delete; a `BundledSystem`."""
+    """A single durable copy with read, write, compare-and-set and delete.
+
+    A `BundledSystem`.
+    """
 
     name: Final = "atomic"
     nodes_default: Final = 1

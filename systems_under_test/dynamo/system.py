@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 
 class Dynamo:
-    """A leaderless replicated key-value store with siblings; a `BundledSystem`."""
+    """A leaderless replicated key-value store with siblings.
+
+    A `BundledSystem`.
+    """
 
     name: Final = "dynamo"
     nodes_default: Final = 5

@@ -20,7 +20,7 @@ MS: Final = 1_000_000
 """Nanoseconds in a millisecond."""
 
 
-def _option(default: Any, sentence: str, unit: str) -> Any:
+def _option(default: Any, sentence: str, unit: str = "") -> Any:
     return field(default=default, metadata={"sentence": sentence, "unit": unit})
 
 
@@ -28,20 +28,17 @@ def _option(default: Any, sentence: str, unit: str) -> Any:
 class Configuration:
     """How a store is set up. Every replica of a cluster is given the same."""
 
-    engine: str = _option("sqlite", "What the host keeps the data in.", "a word")
+    engine: str = _option("sqlite", "What the host keeps the data in.")
     reads: str = _option(
         "lease",
         "How a read is answered that does not say: under the leader's lease, after a quorum round, "
         "or by any replica from its own state.",
-        "a word",
     )
     log_replicas: int = _option(
         0, "How many of the last nodes wait to stand in as log replicas.", "nodes"
     )
     lease_ms: int = _option(1_000, "L: how long a grantor promises no other ballot.", "ms")
-    step_down: bool = _option(
-        True, "Whether a leader that no quorum answers for a lease gives up.", "on/off"
-    )
+    step_down: bool = _option(True, "Whether a leader that no quorum answers for a lease gives up.")
     drift_ppm: int = _option(
         200_000, "How much too fast or slow a monotonic clock may run.", "parts per million"
     )
@@ -53,7 +50,6 @@ class Configuration:
     redirect: bool = _option(
         False,
         "Whether a node that does not lead sends clients to the leader, instead of asking it.",
-        "on/off",
     )
     request_timeout_ms: int = _option(
         3_000, "After this a request is answered, be it by a failure.", "ms"
@@ -63,7 +59,7 @@ class Configuration:
     )
     batch_bytes: int = _option(1 << 18, "The most that one message of values carries.", "bytes")
     archive: bool = _option(
-        False, "Whether the leader brings the log into the object store of its host.", "on/off"
+        False, "Whether the leader brings the log into the object store of its host."
     )
     archive_every_ms: int = _option(
         1_000, "What was chosen waits for so long at most to be archived.", "ms"
@@ -88,7 +84,7 @@ class Configuration:
     )
     sessions_max: int = _option(100_000, "Sessions that are remembered.", "sessions")
     repair: bool = _option(
-        True, "Whether the leader replaces members that lost their disk or do not answer.", "on/off"
+        True, "Whether the leader replaces members that lost their disk or do not answer."
     )
     replace_after_ms: int = _option(
         3_000, "A member silent for so long is replaced, where a log replica waits.", "ms"
@@ -132,16 +128,17 @@ OPTIONS: Final = {option.name: option for option in fields(Configuration)}
 
 
 def option_docs() -> dict[str, str]:
-    """Each option with its sentence, unit and default."""
+    """Each option with its sentence, its unit or its choices, and its default."""
     return {
-        name: f"{option.metadata['sentence']} In {option.metadata['unit']};{_choices(name)}"
-        f" default {_shown(option.default)}."
+        name: f"{option.metadata['sentence']} {_what(name)}; default {_shown(option.default)}."
         for name, option in OPTIONS.items()
     }
 
 
-def _choices(name: str) -> str:
-    return f" {' or '.join(CHOICES[name])};" if name in CHOICES else ""
+def _what(name: str) -> str:
+    if name in CHOICES:
+        return f"One of {', '.join(CHOICES[name])}"
+    return "On or off" if name in SWITCHES else f"In {OPTIONS[name].metadata['unit']}"
 
 
 def _shown(value: Any) -> str:

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 
 class Paxos:
-    """One replication group: a replicated log under a leader; a `BundledSystem`."""
+    """One replication group: a replicated log under a leader.
+
+    A `BundledSystem`.
+    """
 
     name: Final = "paxos"
     nodes_default: Final = 3

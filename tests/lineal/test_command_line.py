@@ -46,7 +46,8 @@ def lineal(*words: str) -> int:
         (["check", __file__, "--checker", "nothing"], "siblings"),
         (["check", __file__], "--model"),
         (["recheck", "/nowhere/at/all"], "/nowhere/at/all"),
-        (["list", "dynamo"], "unknown to list: dynamo; see `lineal list --help`"),
+        (["doctor", "dynamo"], "unknown to doctor: dynamo; see `lineal doctor --help`"),
+        (["list", "dynmo"], "nothing is called 'dynmo'; did you mean dynamo?"),
         ([], "COMMAND"),
         (["fly"], "fly"),
     ],
@@ -177,23 +178,6 @@ def test_several_files_give_the_worst_status(
     assert lineal(*words) == exit_status.INVALID
     shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [entry["verdict"] for entry in shown] == ["invalid", "malformed", "valid"]
-
-
-def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
-    assert lineal("list", "--json") == 0
-    shown = json.loads(capsys.readouterr().out)
-    assert set(shown["systems"]) >= {"atomic", "dynamo"}
-    assert set(shown["systems"]["atomic"]["bugs"]) == {
-        "stale-read",
-        "forgets-on-restart",
-        "cas-without-compare",
-    }
-    assert "lost-update" in shown["findings"]
-    assert "partition" in shown["nemeses"]
-    assert lineal("list") == 0
-    said = capsys.readouterr().out
-    assert "system dynamo: 5 nodes by default; workloads cart" in said
-    assert "-> not-linearizable (shows with --nemesis kill)" in said
 
 
 @pytest.mark.live

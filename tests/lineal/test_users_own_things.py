@@ -171,6 +171,7 @@ def test_a_bug_that_cannot_show_is_warned_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["run", "dynamo", "--bug", "forget-hints", "--option", "anti-entropy=true"]
+    words += ["--nemesis", "none"]
     short = ["--environment", "simulated", "--time-limit", "1", "--seed", "1"]
     main([*words, *short, "--runs", str(tmp_path)])
     said = capsys.readouterr().err
@@ -192,3 +193,44 @@ def test_a_nemesis_that_injected_nothing_is_told(
     assert '"never_injected": ["kill", "pause"]' in json.dumps(
         json.loads((directory / "verdict.json").read_text()), sort_keys=True
     )
+
+
+SHORT_SIMULATION = ["--environment", "simulated", "--time-limit", "1", "--seed", "1"]
+
+
+def test_a_bug_brings_along_the_faults_under_which_it_shows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "dynamo", "--bug", "join-serves-early", *SHORT_SIMULATION]
+    main([*words, "--runs", str(tmp_path)])
+    said = capsys.readouterr()
+    assert "brings along what it shows under: --workload membership --nemesis" in said.err
+    assert "warning: the bug" not in said.err
+    assert "--nemesis membership " in said.out  # In the command that repeats the run.
+
+
+def test_what_is_asked_for_wins_over_what_a_bug_brings_along(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "dynamo", "--bug", "forget-hints", "--nemesis", "pause", *SHORT_SIMULATION]
+    main([*words, "--workload", "set", "--runs", str(tmp_path)])
+    said = capsys.readouterr()
+    assert "brings along" not in said.err
+    assert "--workload set --nemesis pause " in said.out
+
+
+def test_a_bug_brings_along_no_faults_that_the_environment_does_not_carry(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "dynamo", "--bug", "double-forward", "--environment", "ssh", "--nodes", "one"]
+    assert main([*words, "--runs", str(tmp_path)]) == 64
+    assert "brings along" not in capsys.readouterr().err
+
+
+def test_a_valid_run_with_a_bug_says_how_to_look_for_it_further(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "atomic", "--bug", "forgets-on-restart", "--nemesis", "none"]
+    assert main([*words, *SHORT_SIMULATION, "--runs", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "`lineal sweep atomic --bug forgets-on-restart --until-first`" in said

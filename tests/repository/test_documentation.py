@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lineal.cli.list_command import everything
+from lineal.cli.catalogue import everything
 from lineal.cli.main import parser
 
 ROOT = Path(__file__).parents[2]

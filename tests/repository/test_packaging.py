@@ -64,5 +64,5 @@ def test_it_lists_what_there_is_in_a_fresh_environment(
         [binaries / "lineal", "list"], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    assert "system dynamo" in done.stdout
+    assert "  dynamo  A leaderless" in done.stdout
     assert "bug" in done.stdout
