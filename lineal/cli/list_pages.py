@@ -105,7 +105,7 @@ def system_page(name: str, about: Mapping[str, Any]) -> Iterator[str]:
     if about["bugs"]:
         yield f"bugs of {name} (--bug NAME; what a bug needs comes with it)"
         yield from _bugs_of(about["bugs"])
-    yield "promises by default and without faults; options may add some, options and faults take some"
+    yield "promises by default and without faults; options may add some, and faults withdraw some"
     yield from rows((claim, CLAIMS[claim]) for claim in about["promises"])
     if about["not_promised"]:
         yield "not promised by default: counted, and not judged"
