@@ -27,7 +27,7 @@ from nemesis.membership import CHANGES, MEMBERSHIP
 from nemesis.options import CYCLE, FaultOptions
 from nemesis.plan import FaultPlan
 from nemesis.schedule import Alternate, Course, OneOf, Timing
-from nemesis.script import Line, Script, read_script
+from nemesis.script import Line, Script, drift_at_once, read_script
 from nemesis.targets import WORDS, Target
 from nemesis.turns import CUTS, ENDINGS, ZONES
 from systems_under_test.environments.cluster import CAPABILITIES
@@ -308,7 +308,12 @@ def scripted(path: str, spares: tuple[str, ...] = ()) -> FaultPlan:
     plans = [plan for _, plan in parts if plan is not None]
     together = reduce(add, plans) if plans else families.none()
     draws = tuple((line, None if plan is None else _draw(plan)) for line, plan in parts)
-    return replace(together, name=f"{SCRIPT}:{path}", schedule=Script(draws))
+    return replace(
+        together,
+        name=f"{SCRIPT}:{path}",
+        schedule=Script(draws),
+        clock_drift_ppm=drift_at_once(parts),
+    )
 
 
 def _line_plan(path: str, line: Line, spares: tuple[str, ...]) -> FaultPlan | None:

@@ -21,18 +21,20 @@ import msgspec
 
 from checker.history.events import NEMESIS
 from checker.history.language import statements
+from nemesis.clock import CLOCK
 from nemesis.plan import Fault
 from nemesis.schedule import HEAL, ROLES, SECOND
-from nemesis.targets import Target
+from nemesis.targets import SOME, Target
 from workloads.generators.protocol import Pending
 from workloads.invocations import Invocation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from checker.history.events import Event
     from checker.history.language import Statement
     from nemesis.courses import Draw
+    from nemesis.plan import FaultPlan
     from workloads.generators.protocol import Answer, Context
 
 WAIT: Final = "wait"
@@ -70,6 +72,9 @@ class Script:
     at: int | None = None
     acting: str | None = None
     open_faults: tuple[Fault, ...] = ()
+    """Every open fault that was recorded, those of other schedules too."""
+    own: frozenset[int] = frozenset()
+    """The numbers of those that the script has injected: it heals no other."""
     roles: Mapping[str, tuple[str, ...]] | None = None
     tries: int = 0
 
@@ -123,7 +128,8 @@ class Script:
         return self._hand_out(ctx, Invocation(HEAL, {"fault": fault.fault}))
 
     def _healable(self, line: Line) -> Fault | None:
-        fitting = [f for f in self.open_faults if line.variant in (None, f.f)]
+        ours = (fault for fault in self.open_faults if fault.fault in self.own)
+        fitting = [fault for fault in ours if line.variant in (None, fault.f)]
         return fitting[-1] if fitting else None
 
     def _past(self, at: int | None) -> Script:
@@ -138,7 +144,37 @@ class Script:
         still_open = tuple(fault for fault in self.open_faults if fault.fault != event.fault)
         if event.f != HEAL:
             still_open += (Fault(event.fault, event.f, event.input or {}),)
-        return replace(self, open_faults=still_open)
+        # While it has handed something out, nobody else's action can begin.
+        own = self.own if self.acting is None else self.own | {event.fault}
+        return replace(self, open_faults=still_open, own=own)
+
+
+def drift_at_once(parts: Iterable[tuple[Line, FaultPlan | None]]) -> int | None:
+    """The most drift of any one clock at any time of a script, in ppm; None if one is not told.
+
+    What strikes a node by a word may strike any: it counts on top of each node that is named.
+    """
+    still_open: list[tuple[int, tuple[str, ...]]] = []
+    most = 0
+    for line, plan in parts:
+        if line.f == HEAL and line.variant is None:
+            still_open.clear()
+        elif line.f == HEAL and line.variant == CLOCK:
+            del still_open[-1:]  # The newest.
+        elif plan is not None and CLOCK in plan.nemesis.faults:
+            if plan.drift_ppm is None:
+                return None
+            still_open.append((plan.drift_ppm, Target(line.target or SOME).names))
+            most = max(most, _greatest(still_open))
+    return most
+
+
+def _greatest(drifts: Sequence[tuple[int, tuple[str, ...]]]) -> int:
+    """The most that any node's drifts come to together; without a name it may be any node's."""
+    everywhere = sum(drift for drift, names in drifts if not names)
+    named = {name for _, names in drifts for name in names}
+    of_each = (sum(drift for drift, names in drifts if name in names) for name in named)
+    return everywhere + max(of_each, default=0)
 
 
 def read_script(path: str) -> list[Line]:

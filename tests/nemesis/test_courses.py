@@ -1,4 +1,4 @@
-"""What a turn does that is more than one fault; roles, zones, orders, limits, scripts."""
+"""What a turn does that is more than one fault; roles, zones, orders, limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from nemesis.options import FaultOptions, options_of
 from nemesis.plan import Fault
-from nemesis.plans import InvalidPlan, missing_capabilities, parse
+from nemesis.plans import missing_capabilities, parse
 from nemesis.schedule import QuietTail
 from nemesis.stop import Stop
 from nemesis.zones import thirds, zones_of
@@ -18,8 +18,6 @@ from tests.nemesis.memory_cluster import MemoryCluster
 from tests.nemesis.rehearsal import SECOND, Rehearsal
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from checker.history.events import Event
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
@@ -256,67 +254,3 @@ def test_a_stop_is_proved_by_the_state_of_the_process() -> None:
     unwilling.failing.add("stop")
     with pytest.raises(EnvironmentFailed):
         Stop().inject(unwilling, fault)
-
-
-SCRIPT = """\
-nemesis: wait 2                          # then a cut
-nemesis: partition one-node target=leader
-n3: kill
-nemesis: partition {"n1": ["n4", "n5"]}
-nemesis: wait 1
-nemesis: heal kill
-nemesis: pause target=one
-nemesis: heal
-"""
-
-
-def test_a_script_is_carried_out_line_by_line(tmp_path: Path) -> None:
-    path = tmp_path / "faults.txt"
-    path.write_text(SCRIPT, encoding="utf-8")
-    plan = parse(f"script:{path}")
-    assert plan.nemesis.faults == {"partition", "kill", "pause"}
-    assert plan.roles == {"leader"}
-    rehearsal = Rehearsal(plan, seconds=10)
-    told = [(event.f, (event.input or {}).get("targets")) for event in rehearsal.invoked()]
-    assert [f for f, _ in told] == [
-        "roles", "partition", "kill", "partition", "heal", "pause", "heal", "heal", "heal"
-    ]  # fmt: skip
-    assert told[1][1] == ["n2"]
-    assert told[2][1] == ["n3"]
-    grudges = [event.input["grudge"] for event in rehearsal.invoked("partition")]
-    assert grudges[1] == {"n1": ["n4", "n5"]}
-    healed = [event.input["fault"] for event in rehearsal.invoked("heal")]
-    assert healed == [2, 4, 3, 1], "the kill by name, then the newest first"
-    assert rehearsal.invoked()[0].time >= 2 * SECOND
-    assert not rehearsal.open
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("nemesis: wait soon", "`wait` takes seconds"),
-        ("nemesis: kil", "line 1: kil is no fault; valid are none, partition"),
-        ("n1: kill target=n2", "n1 is the target already"),
-        ("nemesis: kill size=3", "size= means nothing here"),
-        (
-            "nemesis: kill rolling",
-            "line 1: `kill:rolling` is more than one fault: write them one by one",
-        ),
-        ("nemesis: kill 3", "only a partition takes a value"),
-        ("nemesis kill", "line 1, column 9: a colon belongs here"),
-        ("n1: kill -> ok", "no answer"),
-    ],
-)
-def test_what_a_script_cannot_mean_is_told_with_its_line(
-    tmp_path: Path, text: str, said: str
-) -> None:
-    path = tmp_path / "faults.txt"
-    path.write_text(f"{text}\n", encoding="utf-8")
-    with pytest.raises(InvalidPlan) as raised:
-        parse(f"script:{path}")
-    assert said in str(raised.value)
-
-
-def test_a_script_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InvalidPlan, match="No such file"):
-        parse(f"script:{tmp_path}/nothing")

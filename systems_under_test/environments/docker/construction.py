@@ -128,9 +128,11 @@ class Site:
     def set_cutting(self, cutter: Cutter, entrance: Entrance) -> None:
         """From now on links are cut so, and spoilt by the kernel."""
         self._cutter, self._entrance = cutter, entrance
-        self.kernel_links = KernelLinks(
-            self.run, self.addresses, entrance, lambda name: bool(self.nodes[name].container_pid)
-        )
+        self.kernel_links = KernelLinks(self.run, self.addresses, entrance, self.lives)
+
+    def lives(self, node: str) -> bool:
+        """Whether a node's container does, as far as our verbs know."""
+        return bool(self.nodes[node].container_pid)
 
     def began_again(self, node: str) -> None:
         """A node's container has been started anew."""
@@ -344,7 +346,7 @@ def _begin_cutting(site: Site, engine: Engine, sidecar: Supervised | None) -> No
             entrance = BySidecar(sidecar, pid)
         else:
             entrance = Inside(engine, lambda node: site.nodes[node].container.name)
-        cutter = InNetworks(site.run, site.addresses, site.links, entrance)
+        cutter = InNetworks(site.run, site.addresses, site.links, entrance, site.lives)
     site.set_cutting(cutter, entrance)
     cutter.begin()
 

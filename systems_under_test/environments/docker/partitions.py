@@ -16,7 +16,7 @@ from systems_under_test.environments.docker.entrances import run_here
 from systems_under_test.environments.docker.packet_filter import bridge_filter, receiver_filter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from systems_under_test.environments.cluster import Link
     from systems_under_test.environments.docker.entrances import Entrance, Program
@@ -80,9 +80,16 @@ class InNetworks:
     """A table in the network of each node, through an entrance."""
 
     def __init__(
-        self, run: str, addresses: Mapping[str, str], links: Iterable[Link], entrance: Entrance
+        self,
+        run: str,
+        addresses: Mapping[str, str],
+        links: Iterable[Link],
+        entrance: Entrance,
+        lives: Callable[[str], bool],
     ) -> None:
+        """`lives` tells whether a node's container does; one that does not has no network."""
         links = list(links)
+        self._lives = lives
         self._filters = {node: receiver_filter(run, node, addresses, links) for node in addresses}
         self._entrance = entrance
         self._cut: frozenset[Link] = frozenset()
@@ -98,7 +105,8 @@ class InNetworks:
         """As the protocol says."""
         changed = {receiver for _, receiver in links ^ self._cut}
         self._cut = links
-        self._nft({node: self._filters[node].cut(links) for node in sorted(changed)})
+        living = sorted(filter(self._lives, changed))  # The others get it when they begin again.
+        self._nft({node: self._filters[node].cut(links) for node in living})
 
     def began_again(self, node: str) -> None:
         """As the protocol says."""
@@ -111,19 +119,30 @@ class InNetworks:
 
     def counters(self) -> dict[Link, dict[str, int]]:
         """As the protocol says; what a network counted after the last look is lost with it."""
-        commands: dict[str, Program] = {n: (f.listing(), "") for n, f in self._filters.items()}
+        commands: dict[str, Program] = {
+            n: (f.listing(), "") for n, f in self._filters.items() if self._lives(n)
+        }
         for node, listed in self._entrance.run(commands).items():
             self._seen |= self._filters[node].counters(listed)
         return {
-            link: {name: n + self._gone.get(link, {}).get(name, 0) for name, n in seen.items()}
-            for link, seen in self._seen.items()
+            link: {
+                name: sum(
+                    counted.get(link, {}).get(name, 0) for counted in (self._seen, self._gone)
+                )
+                for name in ("passed", "dropped")
+            }
+            for filter in self._filters.values()
+            for link in filter.elements
         }
 
     def end(self) -> None:
         """Nothing stays: the tables go with the networks that they are in."""
 
     def _nft(self, programs: Mapping[str, str]) -> None:
-        self._entrance.run({node: (["nft", "-f", "-"], text) for node, text in programs.items()})
+        if programs:
+            self._entrance.run(
+                {node: (["nft", "-f", "-"], text) for node, text in programs.items()}
+            )
 
 
 def reset_connections(

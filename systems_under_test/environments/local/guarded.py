@@ -16,7 +16,8 @@ from systems_under_test.environments.local.processes import look
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-START_S_MAX: Final = 10.0
+START_S_MAX: Final = 30.0
+"""A new interpreter; a starved machine may take long over that."""
 ANSWER_S_MAX: Final = 5.0
 END_S_MAX: Final = 5.0
 

@@ -115,6 +115,19 @@ def test_a_cut_holds_for_a_container_that_is_started_again(cluster: DockerCluste
     until(lambda: dead_links(cluster) == cut)
 
 
+def test_a_container_that_is_gone_is_cut_when_it_comes_again(cluster: DockerCluster) -> None:
+    """It has no network in which anything could be cut or counted; the others have."""
+    cut = {("n1", "n2"), ("n2", "n1"), ("n1", "n3")}
+    cluster.set_cut([("n3", "n2")])
+    node = cluster.nodes["n2"]
+    node.power_off()
+    cluster.set_cut(cut)
+    assert set(cluster.link_counters()) == set(LINKS)
+    assert dead_links(cluster) == cut | {link for link in LINKS if "n2" in link}
+    node.start()
+    until(lambda: dead_links(cluster) == cut)
+
+
 def test_it_is_applied_in_time(cluster: DockerCluster) -> None:
     """Bounds for a busy machine; the figures are in docs/docker.md."""
     took = []
