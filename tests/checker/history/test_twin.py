@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from checker.history import reader, twin
 from checker.history.layout import EVENT_FIELDS, OPERATION_FIELDS, Table
 from checker.history.problems import MalformedHistory
-from tests.checker.history.histories import broken_files, files
+from tests.checker.history.histories import SEEDS, files, mutated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,19 +62,27 @@ def test_well_formed_files_give_the_same_columns(data: bytes, cuts: list[int]) -
     assert len(table.events) == sum(1 for line in data.split(b"\n") if line.strip())
 
 
-@settings(deadline=None, max_examples=400)
-@given(
-    data=broken_files() | st.binary(max_size=40),
-    cuts=st.lists(st.integers(0, 2000), max_size=3),
-    drop=st.booleans(),
-)
-def test_broken_files_give_the_same_columns_or_the_same_problems(
-    data: bytes, cuts: list[int], drop: bool
-) -> None:
+def compare_broken(data: bytes, cuts: list[int], *, drop: bool) -> None:
     table, refused = outcome(lambda: reader.read(chunks(data, cuts), drop_partial_line=drop))
     twins, twin_refused = outcome(lambda: twin.read(data, drop_partial_line=drop))
     assert table == twins
     assert described(refused) == described(twin_refused)
+
+
+@settings(deadline=None, max_examples=100)
+@given(data=files(), cuts=st.lists(st.integers(0, 2000), max_size=3), seed=SEEDS)
+def test_broken_files_give_the_same_columns_or_the_same_problems(
+    data: bytes, cuts: list[int], seed: int
+) -> None:
+    rng = random.Random(seed)
+    for _ in range(10):
+        compare_broken(mutated(rng, data), cuts, drop=rng.random() < 0.5)
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.binary(max_size=40), drop=st.booleans())
+def test_any_bytes_give_the_same_problems(data: bytes, drop: bool) -> None:
+    compare_broken(data, [], drop=drop)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from checker.history.importers.formats import from_bytes, recognized
 from checker.history.importers.reading import Reading
 from checker.history.problems import MalformedHistory
+from tests.checker.history.histories import mutated
 from tests.checker.history.importers.texts import SCRAPS
 
 if TYPE_CHECKING:
@@ -45,25 +46,6 @@ def log_history(rng: random.Random, count: int) -> bytes:
     return "\n".join(lines).encode()
 
 
-def mutated(rng: random.Random, data: bytes) -> bytes:
-    changed = bytearray(data)
-    for _ in range(rng.randrange(1, 6)):
-        at = rng.randrange(len(changed) + 1)
-        match rng.randrange(5):
-            case 0:
-                changed[at : at + 1] = bytes([rng.randrange(256)])
-            case 1:
-                changed[at:at] = rng.choice(SCRAPS)
-            case 2:
-                del changed[at : at + rng.randrange(30)]
-            case 3:
-                begin = rng.randrange(len(changed) + 1)
-                changed[at:at] = changed[begin : begin + rng.randrange(200)]
-            case _ if rng.randrange(4) == 0:
-                del changed[at:]
-    return bytes(changed)
-
-
 def survives(data: bytes, format: Format, reading: Reading) -> bool:
     """Whether it was read. Anything but a history or a refusal with its lines is raised."""
     try:
@@ -90,7 +72,7 @@ def fuzz(seed: int, rounds: int) -> tuple[int, int]:
             independent=rng.choice([None, True, False]),
             maps_are_txns=rng.random() < 0.2,
         )
-        data = mutated(rng, make(rng, rng.randrange(1, 20)))
+        data = mutated(rng, make(rng, rng.randrange(1, 20)), SCRAPS)
         recognized(data)
         read += survives(data, format, reading)
     return read, rounds - read

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
+
+from tests.checker.history.histories import SEEDS
 
 INTEGERS = ["0", "7", "-3", "+4", "-0", "12N", "0x1F", "4/2", "-1/3", "123456789012345678901234"]
 FLOATS = ["1.5", "-0.0", "1e3", "2.5E-7", "0.1M", "3M", "##NaN", "##Inf", "##-Inf"]
@@ -13,13 +16,13 @@ WORDS = [":x", ":a/b", "sym", "nil", "true", "false", "\\a", "\\newline", "\\u00
 STRINGS = ['"x"', '""', '"a\\n\\"\\\\\\t"', '"\\ud83d\\ude00é\\101"', '"two\nlines; #_ ["']
 TAGS = ["#inst ", "#uuid", "#a/b ", "#jepsen.history.Op", "#object "]
 ATOMS = st.sampled_from([*INTEGERS, *FLOATS, *WORDS, *STRINGS])
-BLANKS = st.sampled_from([" ", " ", " ", "\n", ", ", " ; c\n", " #_ [x {:y 1}] ", "\t"])
+BLANKS = [" ", " ", " ", "\n", ", ", " ; c\n", " #_ [x {:y 1}] ", "\t"]
 BRACKETS = [("[", "]"), ("(", ")"), ("#{", "}")]
 
 
 @st.composite
 def _composed(draw: Any, inner: Any) -> str:
-    blank: str = draw(BLANKS)
+    blank: str = draw(st.sampled_from(BLANKS))
     shape = draw(st.sampled_from(["sequence", "map", "tag", "tuple", "namespace"]))
     if shape == "tag":
         return f"{draw(st.sampled_from(TAGS))}{blank}{draw(inner)}"
@@ -46,6 +49,16 @@ PAIRS = st.builds("[{} {}]".format, SMALL, SMALL)
 TXNS = st.lists(STEPS, max_size=3).map(lambda steps: f"[{' '.join(steps)}]")
 MAPS = st.sampled_from(["{:x 1}", "{:x nil, :y 2}", "{}", '{"y" 0}'])
 GIVEN = SMALL | PAIRS | TXNS | MAPS | VALUES
+
+
+OTHERS = st.sampled_from(
+    [
+        *([()] * 6),
+        *((name,) for name in (":error", ":node", ":extra", ":output", '"a"')),
+        (":error", ":extra", ":output"),
+    ]
+)
+"""What an event has besides, by name."""
 
 
 @dataclass
@@ -101,9 +114,8 @@ class Script:
         if self.keyed and key:
             fields[":key"] = key
         more = {":error": SMALL, ":node": ATOMS, ":extra": VALUES, ":output": SMALL, '"a"': SMALL}
-        for name, values in more.items():
-            if draw(st.integers(0, 9)) == 0:
-                fields[name] = draw(values)
+        for name in draw(OTHERS):
+            fields[name] = draw(more[name])
         return fields
 
 
@@ -121,28 +133,30 @@ def histories(draw: Any) -> bytes:
     events = draw(_scripts(FS))
     tag = draw(st.sampled_from(["", "", "#jepsen.history.Op"]))
     opening, closing = draw(st.sampled_from([("", ""), ("[", "]"), ("(", ")")]))
+    rng = random.Random(draw(SEEDS))
     lines = []
     for event in events:
-        blank = draw(BLANKS)
-        names = draw(st.permutations(list(event)))
+        blank = rng.choice(BLANKS)
+        names = rng.sample(list(event), len(event))
         members = ", ".join(f"{name}{blank}{event[name]}" for name in names)
         lines.append(f"{tag}{{{members}}}")
-    text: str = opening + draw(st.sampled_from(["\n", " "])).join(lines) + closing
+    text: str = opening + rng.choice("\n ").join(lines) + closing
     return text.encode()
 
 
 @st.composite
 def logs(draw: Any) -> bytes:
     """A log of Jepsen's with lines of others in between."""
+    events = draw(_scripts(["read", "write", "cas"]))
+    rng = random.Random(draw(SEEDS))
     lines = []
-    for event in draw(_scripts(["read", "write", "cas"])):
-        blank = draw(st.sampled_from(["\t", "  "]))
+    for event in events:
         parts = [event[name].replace("\n", " ") for name in (":process", ":type", ":f", ":value")]
-        parts += draw(st.sampled_from([[], [], [":timed-out"]]))
-        prefix = draw(st.sampled_from(["INFO  jepsen.util - ", "INFO [1] worker 1 - jepsen.util "]))
-        lines.append(prefix + blank.join(parts))
-        lines += draw(st.sampled_from([[], [], ["INFO jepsen.core - Running"], [""]]))
-    text: str = "\n".join(lines) + draw(st.sampled_from(["\n", ""]))
+        parts += rng.choice([[], [], [":timed-out"]])
+        prefix = rng.choice(["INFO  jepsen.util - ", "INFO [1] worker 1 - jepsen.util "])
+        lines.append(prefix + rng.choice(["\t", "  "]).join(parts))
+        lines += rng.choice([[], [], ["INFO jepsen.core - Running"], [""]])
+    text: str = "\n".join(lines) + rng.choice(["\n", ""])
     return text.encode()
 
 
@@ -161,24 +175,3 @@ SCRAPS += [
 ]
 SCRAPS += [b"[" * 130, b"#a " * 130, b"#_" * 200, b"9" * 1001, b"{:a 1 :a 2}", b"#{1 1}", b"1/0"]
 SCRAPS += [b"jepsen.util - 0 :ok", b":process 1", b"#<Object>", b"\\u12", b"#:a{:_/b 1}"]
-
-
-@st.composite
-def broken(draw: Any, texts: st.SearchStrategy[bytes]) -> bytes:
-    """Such bytes, of which some were changed, cut, doubled or put in."""
-    data = bytearray(draw(texts))
-    for _ in range(draw(st.integers(0, 4))):
-        start = draw(st.integers(0, len(data)))
-        end = min(len(data), start + draw(st.integers(0, 20)))
-        change = draw(st.sampled_from(["scrap", "cut", "double", "byte", "end"]))
-        if change == "scrap":
-            data[start:start] = draw(st.sampled_from(SCRAPS))
-        elif change == "cut":
-            del data[start:end]
-        elif change == "double":
-            data[start:start] = data[start:end]
-        elif change == "byte":
-            data[start : start + 1] = draw(st.binary(min_size=1, max_size=1))
-        else:
-            del data[start:]
-    return bytes(data)
