@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections import deque
 from contextlib import contextmanager
 from hashlib import md5
 from itertools import groupby
@@ -27,12 +26,12 @@ from typing import TYPE_CHECKING, Final
 
 import lmdb
 
-from systems_under_test.host.records import RecordFile
+from systems_under_test.host.records import RecordFiles
+from systems_under_test.host.seals import Seals
 from systems_under_test.host.storage import (
     Change,
     CommitFailed,
-    check_file_name,
-    checksum,
+    Commits,
     must_be_durable,
     sync_directory,
 )
@@ -51,7 +50,6 @@ NAME_BYTES_MAX: Final = 64
 _FILES: Final = b"\1files\0"
 """What no table is called: the lengths of the record files."""
 _DIGEST_BYTES: Final = 16
-_CHECKSUM_BYTES: Final = 4
 
 
 class LmdbEngine:
@@ -66,14 +64,12 @@ class LmdbEngine:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._path = directory / DATABASE
-        self._checked = checked
-        self._files: dict[str, RecordFile] = {}
-        self._grown: set[str] = set()
-        self._staged = 0
+        self._seals = Seals(self._path, checked=checked)
+        self._files = RecordFiles(directory)
+        self._commits = Commits()
         self._durable: bool | None = None
         self._writing: lmdb.Transaction[bytes] | None = None
         self._looking: lmdb.Transaction[bytes] | None = None
-        self._counters = {"commits": 0, "commits_unsynced": 0, "changes": 0}
         self._lock = _lock(directory)
         try:
             with self._reading():
@@ -89,7 +85,7 @@ class LmdbEngine:
     @property
     def counters(self) -> Mapping[str, int]:
         """Commits and changes so far."""
-        return self._counters
+        return self._commits.counters
 
     def get(self, table: str, key: bytes) -> bytes | None:
         """The value under a key, None if there is none. Raises StorageDamaged."""
@@ -116,8 +112,7 @@ class LmdbEngine:
 
     def records(self, file: str) -> Iterator[bytes]:
         """The records of a file, oldest first. Raises StorageDamaged."""
-        found = self._files.get(file)
-        return iter(()) if found is None else found.records()
+        return self._files.records(file)
 
     def stage(self, changes: Sequence[Change]) -> None:
         """Take the changes of one input. Raises CommitFailed."""
@@ -131,10 +126,10 @@ class LmdbEngine:
             self._durable = self._durable or must_be_durable(changes)
             for change in changes:
                 if isinstance(change, Append | AppendLater):
-                    self._append(change.file, change.record)
+                    self._files.append(change.file, change.record)
                 else:
                     self._put(change.table, change.key, change.value)
-        self._staged += len(changes)
+        self._commits.stage(changes)
 
     def commit(self) -> None:
         """Commit what is staged: record files first, then the tables. Raises CommitFailed."""
@@ -142,18 +137,14 @@ class LmdbEngine:
         if writing is None:
             return
         with self._committing():
-            for name in sorted(self._grown):
-                file = self._files[name]
-                file.sync()
-                writing.put(_FILES + name.encode(), b"%d" % file.length)
+            for name, length in self._files.sync():
+                writing.put(_FILES + name.encode(), b"%d" % length)
             self._writing = None
             writing.commit()
             if self._durable:
                 self._env.sync(True)
-        self._counters["commits" if self._durable else "commits_unsynced"] += 1
-        self._counters["changes"] += self._staged
-        self._grown.clear()
-        self._staged = 0
+        self._files.committed()
+        self._commits.commit(durable=bool(self._durable))
         self._durable = None
 
     def damaged_records(self) -> Iterator[str]:
@@ -168,17 +159,11 @@ class LmdbEngine:
                 self._opened(table.decode(), _key(key, sealed), sealed)
             except (StorageDamaged, UnicodeDecodeError):
                 yield f"{self._path}: row {row!r} has a bad checksum"
-        for file in self._files.values():
-            try:
-                deque(file.records(), maxlen=0)
-            except StorageDamaged as damage:
-                yield str(damage)
+        yield from self._files.damaged()
 
     def close(self) -> None:
         """Let go of the files; what is staged and not committed is lost."""
-        for file in self._files.values():
-            file.close()
-        self._files.clear()
+        self._files.close()
         self._stop_looking()
         if self._writing is not None:
             self._writing.abort()
@@ -206,16 +191,8 @@ class LmdbEngine:
         if value is None:
             self._writing.delete(row)
         else:
-            sealed = key[KEY_BYTES_IN_ROW:] + value + checksum(table.encode(), key, value)
-            self._writing.put(row, len(key).to_bytes(4, "big") + sealed)
-
-    def _append(self, name: str, record: bytes) -> None:
-        if name not in self._files:
-            check_file_name(name)
-            self._files[name] = RecordFile(self._directory / f"{name}.records", 0)
-            sync_directory(self._directory)
-        self._files[name].append(record)
-        self._grown.add(name)
+            head = len(key).to_bytes(4, "big") + key[KEY_BYTES_IN_ROW:]
+            self._writing.put(row, head + self._seals.sealed(table, key, value))
 
     def _check_rows(self) -> None:
         with self._reading(), self._view().cursor() as cursor:
@@ -231,8 +208,7 @@ class LmdbEngine:
             while more and cursor.key().startswith(_FILES):
                 lengths[cursor.key()[len(_FILES) :].decode()] = int(cursor.value())
                 more = cursor.next()
-        for name, length in lengths.items():
-            self._files[name] = RecordFile(self._directory / f"{name}.records", length)
+        self._files.open(lengths.items())
 
     def _in_order(
         self, table: str, rows: list[tuple[bytes, bytes]], start: bytes, stop: bytes | None
@@ -245,13 +221,7 @@ class LmdbEngine:
 
     def _opened(self, table: str, key: bytes, sealed: bytes) -> bytes:
         rest = max(len(key) - KEY_BYTES_IN_ROW, 0)
-        value = sealed[4 + rest : -_CHECKSUM_BYTES]
-        sound = checksum(table.encode(), key, value) == sealed[-_CHECKSUM_BYTES:]
-        if self._checked and not sound:
-            raise StorageDamaged(
-                f"{self._path}: table {table!r}, key {key!r}: the value has a bad checksum"
-            )
-        return value
+        return self._seals.opened(table, key, sealed, 4 + rest)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

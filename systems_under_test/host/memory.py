@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from typing import TYPE_CHECKING
 
-from systems_under_test.host.storage import Change, check_file_name
+from systems_under_test.host.storage import Change, Commits, check_file_name
 from systems_under_test.replica import Append, AppendLater
 
 if TYPE_CHECKING:
@@ -42,13 +42,12 @@ class MemoryEngine:
     def __init__(self) -> None:
         self._tables: dict[str, _Table] = {}
         self._files: dict[str, list[bytes]] = {}
-        self._staged = 0
-        self._counters = {"commits": 0, "commits_unsynced": 0, "changes": 0}
+        self._commits = Commits()
 
     @property
     def counters(self) -> Mapping[str, int]:
         """Commits and changes so far."""
-        return self._counters
+        return self._commits.counters
 
     def get(self, table: str, key: bytes) -> bytes | None:
         """The value under a key, None if there is none."""
@@ -74,14 +73,12 @@ class MemoryEngine:
                 self._files.setdefault(change.file, []).append(change.record)
             else:
                 self._tables.setdefault(change.table, _Table()).put(change.key, change.value)
-        self._staged += len(changes)
+        self._commits.stage(changes)
 
     def commit(self) -> None:
         """Count it; there is nothing to wait for."""
-        if self._staged:
-            self._counters["commits"] += 1
-            self._counters["changes"] += self._staged
-            self._staged = 0
+        if self._commits.staged:
+            self._commits.commit(durable=True)
 
     def damaged_records(self) -> Iterator[str]:
         """None: nothing is at rest."""

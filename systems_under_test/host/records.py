@@ -1,6 +1,6 @@
-"""An append-only file of records: length, CRC-32, bytes.
+"""Append-only files of records: length, CRC-32, bytes.
 
-The file alone does not say which of its records count: a record is there once the transaction
+A file alone does not say which of its records count: a record is there once the transaction
 that holds the file's length has been committed. So an append and a write of one input are atomic
 together, a torn tail is whatever stands behind that length, and every byte before it had been
 acknowledged: if it is wrong, it is damage.
@@ -11,12 +11,14 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from systems_under_test.host.storage import check_file_name, sync_directory
 from systems_under_test.replica import StorageDamaged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _HEADER: Final = struct.Struct("!II")
@@ -90,6 +92,64 @@ class RecordFile:
                 if len(record) == size and _crc(record) == crc:
                     return record
         raise StorageDamaged(f"{self._path}: record {number} at byte {at} has a bad checksum")
+
+
+class RecordFiles:
+    """The append-only files of a directory, by name.
+
+    A transaction of whoever owns them holds their lengths: `sync` makes the appended records
+    durable and tells the lengths, and only then may that transaction be committed.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """None of them is open yet."""
+        self._directory = directory
+        self._files: dict[str, RecordFile] = {}
+        self._grown: set[str] = set()
+
+    def open(self, lengths: Iterable[tuple[str, int]]) -> None:
+        """Open files with their committed lengths. Raises StorageDamaged, OSError."""
+        for name, length in lengths:
+            self._files[name] = RecordFile(self._directory / f"{name}.records", length)
+
+    def append(self, name: str, record: bytes) -> None:
+        """Write a record behind the others of its file. Raises ValueError, OSError."""
+        if name not in self._files:
+            check_file_name(name)
+            self.open([(name, 0)])
+            sync_directory(self._directory)
+        self._files[name].append(record)
+        self._grown.add(name)
+
+    def records(self, name: str) -> Iterator[bytes]:
+        """The records of a file, oldest first, none where there is none. Raises StorageDamaged."""
+        found = self._files.get(name)
+        return iter(()) if found is None else found.records()
+
+    def sync(self) -> list[tuple[str, int]]:
+        """Make appended records durable; which files grew, with their lengths. Raises OSError."""
+        grown = sorted(self._grown)
+        for name in grown:
+            self._files[name].sync()
+        return [(name, self._files[name].length) for name in grown]
+
+    def committed(self) -> None:
+        """The lengths that `sync` told are committed: it tells them no more."""
+        self._grown.clear()
+
+    def damaged(self) -> Iterator[str]:
+        """The first damaged record of each file, in words."""
+        for file in self._files.values():
+            try:
+                deque(file.records(), maxlen=0)
+            except StorageDamaged as damage:
+                yield str(damage)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
 
 
 def _crc(record: bytes) -> int:

@@ -7,17 +7,16 @@ files are synced before it: so a state of the tables never speaks of a record th
 from __future__ import annotations
 
 import sqlite3
-from collections import deque
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from systems_under_test.host.page_sums import PageSums
-from systems_under_test.host.records import RecordFile
+from systems_under_test.host.records import RecordFiles
+from systems_under_test.host.seals import Seals
 from systems_under_test.host.storage import (
     Change,
     CommitFailed,
-    check_file_name,
-    checksum,
+    Commits,
     must_be_durable,
     sync_directory,
 )
@@ -40,7 +39,6 @@ CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, length INTEGER) WITHOUT
 """
 _PUT: Final = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)"
 _SCAN: Final = "SELECT key, value FROM entries WHERE name = ? AND key >= ?"
-_CHECKSUM_BYTES: Final = 4
 
 
 class SqliteEngine:
@@ -55,13 +53,12 @@ class SqliteEngine:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._path = directory / DATABASE
-        self._files: dict[str, RecordFile] = {}
-        self._grown: set[str] = set()
-        self._staged = 0
+        self._files = RecordFiles(directory)
+        self._commits = Commits()
         self._durable: bool | None = None
         self._mark: SyncedMark | None = None
-        self._counters = {"commits": 0, "commits_unsynced": 0, "changes": 0}
         self._checked = checked
+        self._seals = Seals(self._path, checked=checked)
         self._sums = PageSums(self._path)
         try:
             if checked:
@@ -82,7 +79,7 @@ class SqliteEngine:
     @property
     def counters(self) -> Mapping[str, int]:
         """Commits and changes so far."""
-        return self._counters
+        return self._commits.counters
 
     def get(self, table: str, key: bytes) -> bytes | None:
         """The value under a key, None if there is none. Raises StorageDamaged."""
@@ -90,7 +87,7 @@ class SqliteEngine:
             row = self._db.execute(
                 "SELECT value FROM entries WHERE name = ? AND key = ?", (table, key)
             ).fetchone()
-        return None if row is None else self._verified(table, key, row[0])
+        return None if row is None else self._seals.opened(table, key, row[0])
 
     def scan(
         self, table: str, start: bytes = b"", stop: bytes | None = None
@@ -103,12 +100,11 @@ class SqliteEngine:
         with self._reading():
             # All at once: a cursor left open half-way would keep the next commit from beginning.
             rows = self._db.execute(f"{query} ORDER BY key", bounds).fetchall()
-        return ((key, self._verified(table, key, value)) for key, value in rows)
+        return ((key, self._seals.opened(table, key, value)) for key, value in rows)
 
     def records(self, file: str) -> Iterator[bytes]:
         """The records of a file, oldest first. Raises StorageDamaged."""
-        found = self._files.get(file)
-        return iter(()) if found is None else found.records()
+        return self._files.records(file)
 
     def stage(self, changes: Sequence[Change]) -> None:
         """Take the changes of one input. Raises CommitFailed."""
@@ -118,30 +114,26 @@ class SqliteEngine:
             self._begin(durable=must_be_durable(changes))
             for change in changes:
                 if isinstance(change, Append | AppendLater):
-                    self._append(change.file, change.record)
+                    self._files.append(change.file, change.record)
                 else:
                     self._put(change.table, change.key, change.value)
-        self._staged += len(changes)
+        self._commits.stage(changes)
 
     def commit(self) -> None:
         """Commit what is staged: record files first, then the tables. Raises CommitFailed."""
         if self._durable is None:
             return
         with self._committing():
-            for name in sorted(self._grown):
-                file = self._files[name]
-                file.sync()
-                self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (name, file.length))
+            for name, length in self._files.sync():
+                self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (name, length))
             self._db.execute("COMMIT")
-            length = (self._directory / LOG).stat().st_size
+            log_bytes = (self._directory / LOG).stat().st_size
             if self._durable and self._mark is not None:
-                self._mark.write(length)
-            if length > LOG_BYTES_MAX:
+                self._mark.write(log_bytes)
+            if log_bytes > LOG_BYTES_MAX:
                 self._empty_log()
-        self._counters["commits" if self._durable else "commits_unsynced"] += 1
-        self._counters["changes"] += self._staged
-        self._grown.clear()
-        self._staged = 0
+        self._files.committed()
+        self._commits.commit(durable=bool(self._durable))
         self._durable = None
 
     def damaged_records(self) -> Iterator[str]:
@@ -151,20 +143,14 @@ class SqliteEngine:
             rows = self._db.execute("SELECT name, key, value FROM entries").fetchall()
         for table, key, sealed in rows:
             try:
-                self._verified(table, key, sealed)
+                self._seals.opened(table, key, sealed)
             except StorageDamaged as damage:
                 yield str(damage)
-        for file in self._files.values():
-            try:
-                deque(file.records(), maxlen=0)
-            except StorageDamaged as damage:
-                yield str(damage)
+        yield from self._files.damaged()
 
     def close(self) -> None:
         """Let go of the files; what is staged and not committed is lost."""
-        for file in self._files.values():
-            file.close()
-        self._files.clear()
+        self._files.close()
         if self._mark is not None:
             # SQLite empties the log when it is closed, so it is done before, and said.
             with suppress(sqlite3.Error, OSError):
@@ -190,16 +176,7 @@ class SqliteEngine:
         if value is None:
             self._db.execute("DELETE FROM entries WHERE name = ? AND key = ?", (table, key))
         else:
-            sealed = value + checksum(table.encode(), key, value)
-            self._db.execute(_PUT, (table, key, sealed))
-
-    def _append(self, name: str, record: bytes) -> None:
-        if name not in self._files:
-            check_file_name(name)
-            self._files[name] = RecordFile(self._directory / f"{name}.records", 0)
-            sync_directory(self._directory)
-        self._files[name].append(record)
-        self._grown.add(name)
+            self._db.execute(_PUT, (table, key, self._seals.sealed(table, key, value)))
 
     def _check_log(self) -> None:
         """Raise StorageDamaged where the log is not sound as far as it was synced; empty it."""
@@ -234,17 +211,7 @@ class SqliteEngine:
     def _open_files(self) -> None:
         with self._reading():
             rows = self._db.execute("SELECT name, length FROM files ORDER BY name").fetchall()
-        for name, length in rows:
-            self._files[name] = RecordFile(self._directory / f"{name}.records", length)
-
-    def _verified(self, table: str, key: bytes, sealed: bytes) -> bytes:
-        value = sealed[:-_CHECKSUM_BYTES]
-        sound = checksum(table.encode(), key, value) == sealed[-_CHECKSUM_BYTES:]
-        if self._checked and not sound:
-            raise StorageDamaged(
-                f"{self._path}: table {table!r}, key {key!r}: the value has a bad checksum"
-            )
-        return value
+        self._files.open(rows)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

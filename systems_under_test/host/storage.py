@@ -63,6 +63,25 @@ class Engine(Storage, Protocol):
         ...
 
 
+class Commits:
+    """Counts what an engine commits, for `Engine.counters`."""
+
+    def __init__(self) -> None:
+        self.counters = {"commits": 0, "commits_unsynced": 0, "changes": 0}
+        self.staged = 0
+        """So many changes wait for the next commit."""
+
+    def stage(self, changes: Sequence[Change]) -> None:
+        """These changes were staged."""
+        self.staged += len(changes)
+
+    def commit(self, *, durable: bool) -> None:
+        """What is staged was committed, and the disk waited for if it must be durable."""
+        self.counters["commits" if durable else "commits_unsynced"] += 1
+        self.counters["changes"] += self.staged
+        self.staged = 0
+
+
 def must_be_durable(changes: Sequence[Change]) -> bool:
     """Whether any of the changes must reach the disk before a later effect leaves."""
     return any(isinstance(change, Write | Append) for change in changes)
@@ -132,6 +151,7 @@ def open_engine(name: str, directory: Path, *, checked: bool = True) -> Engine:
 __all__ = [
     "Change",
     "CommitFailed",
+    "Commits",
     "Engine",
     "StorageDamaged",
     "check_change",
