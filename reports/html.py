@@ -163,7 +163,9 @@ def _warnings(history: History, judgement: Judgement) -> list[str]:
 
 
 def _length(history: History) -> str:
-    return span(max(history.lines.time.tolist(), default=0))
+    """From the first event to the last one: time itself begins when the cluster is started."""
+    times = history.lines.time.tolist()
+    return span(max(times, default=0) - min(times, default=0))
 
 
 # --- findings ---

@@ -41,6 +41,8 @@ NOTE_ROWS: Final = 6
 NOTE_PLACE: Final = 120
 """Width of a note's name at most."""
 NOTES_MAX: Final = 200
+START_SHARE_MAX: Final = 0.05
+"""A longer start of the cluster, as a share of the run, is left out of the drawing."""
 
 
 def draw(history: History) -> str:
@@ -55,8 +57,10 @@ class _Picture:
         self.call = columns.call.tolist()
         self.ret = columns.ret.tolist()
         self.outcome = columns.outcome.tolist()
-        self.end = max(history.lines.time.tolist(), default=0) or 1
-        self.x = Linear(0, self.end, LEFT, RIGHT)
+        times = history.lines.time.tolist()
+        self.end = max(times, default=0) or 1
+        self.begin = _begin(min(times, default=0), self.end)
+        self.x = Linear(self.begin, self.end, LEFT, RIGHT)
         self.families: dict[str, list[FaultWindow]] = {}
         for window in history.faults:
             self.families.setdefault(window.f, []).append(window)
@@ -106,7 +110,7 @@ class _Picture:
     # --- axes ---
 
     def _time_axis(self, svg: Svg) -> None:
-        for mark in marks(0, self.end, 11):
+        for mark in marks(self.begin, self.end, 11):
             x = self.x(mark)
             for top, bottom in (
                 (self.rate_top, self.rate_bottom),
@@ -151,15 +155,15 @@ class _Picture:
     def _bin(self, operations: int, most: int) -> int:
         """The length of a bin (nanoseconds) that holds about so many operations or more."""
         bins = min(most, max(4, len(self.call) // operations))
-        return max(1, -(-self.end // bins))
+        return max(1, -(-(self.end - self.begin) // bins))
 
     # --- throughput ---
 
     def _rate(self, svg: Svg) -> None:
         width = self._bin(8, BINS)
-        bins = {code: [0] * (self.end // width + 1) for code in OUTCOMES}
+        bins = {code: [0] * ((self.end - self.begin) // width + 1) for code in OUTCOMES}
         for call, outcome in zip(self.call, self.outcome, strict=True):
-            bins[outcome][call // width] += 1
+            bins[outcome][(call - self.begin) // width] += 1
         totals = [sum(column) for column in zip(*bins.values(), strict=True)]
         per_second = 1_000_000_000 / width
         most = max(totals, default=0) or 1
@@ -173,7 +177,7 @@ class _Picture:
             steps = []
             for i, times in enumerate(bins[code]):
                 if times:
-                    left, right = self.x(i * width), self.x((i + 1) * width)
+                    left, right = (self.x(self.begin + j * width) for j in (i, i + 1))
                     top, bottom = y((below[i] + times) * per_second), y(below[i] * per_second)
                     side = f"h{number(right - left)}v{number(bottom - top)}"
                     steps.append(f"M{number(left)} {number(top)}{side}H{number(left)}z")
@@ -220,16 +224,25 @@ class _Picture:
         bins: dict[int, list[int]] = {}
         for call, ret, outcome in zip(self.call, self.ret, self.outcome, strict=True):
             if outcome == OK:
-                bins.setdefault(call // width, []).append(ret - call)
+                bins.setdefault((call - self.begin) // width, []).append(ret - call)
         for name, share in (("p50", 500), ("p99", 990)):
             steps, before = [], None
             for i in sorted(bins):
                 ordered = sorted(bins[i])
                 rank = -(-share * len(ordered) // 1000) - 1
-                place = f"{number(self.x((i + 0.5) * width))} {number(scale(ordered[rank]))}"
+                middle = self.x(self.begin + (i + 0.5) * width)
+                place = f"{number(middle)} {number(scale(ordered[rank]))}"
                 steps.append(f"{'L' if before == i - 1 else 'M'}{place}")
                 before = i
             svg.add("path", class_=f"quantile {name}", d="".join(steps))
+
+
+def _begin(first: int, end: int) -> int:
+    """Where the axis begins: with the first event, or at 0 where nearly nothing lies before it.
+
+    Time begins when the cluster is started, and containers take as long for that as a short run.
+    """
+    return first if first > end * START_SHARE_MAX else 0
 
 
 def _dots_path(code: int, places: list[tuple[int, int]]) -> str:

@@ -54,3 +54,16 @@ def test_the_template_engine_is_loaded_only_to_render() -> None:
     code = "import reports.html, reports.terminal, sys; print('jinja2' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_drawings_fit_a_window_of_800_pixels() -> None:
+    """Its margins are those of the page and of a finding on both sides, and two borders."""
+    (rem,) = re.findall(r"svg \{[^}]*min-width: (\d+)rem", STYLE)
+    assert int(rem) * 16 <= 800 - 2 * 16 - 2 * 10 - 2
+
+
+def test_whatever_is_wide_scrolls_in_its_own_box() -> None:
+    page = files("reports").joinpath("page.html").read_text(encoding="utf-8")
+    wide = re.findall(r'<div class="wide[^"]*">(?:<table|\{\{ chart|\{\{ finding.svg)', page)
+    assert len(wide) == page.count("<table") + 2
+    assert re.search(r"\.wide \{\s*overflow-x: auto", STYLE)
