@@ -64,14 +64,17 @@ class Relaxing:
             for row in self.rows
         }
 
-    def relaxed(self, row: int) -> Operation:
-        """The operation as far as it is still asked for."""
+    def relaxed(self) -> tuple[Operation, ...]:
+        """The operations that are left, as far as they are still asked for."""
+        return tuple(map(self._relaxed, self.rows))
+
+    def _relaxed(self, row: int) -> Operation:
         ret = None if self.ret[row] == NEVER else self.ret[row]
         operation = self.problem.history[row]
         return msgspec.structs.replace(operation, call=self.call[row], ret=ret)
 
     def run(self) -> bool:
-        """Relax as far as the bounds allow. False if not even the start is found illegal."""
+        """Leave out what the bounds allow. False if not even the start is found illegal."""
         if not self._illegal(self.rows):
             return False
         size = len(self.rows) + 1
@@ -81,8 +84,6 @@ class Relaxing:
             alphabet = (self.problem.action[row] for row in self.rows)
             free = unobservable(self.problem.automaton, alphabet)
             self._leave_out(partial(self._is_one_of, free))
-        if len(self.rows) <= WIDENED_MAX:
-            self._widen()
         return True
 
     def _may_go_on(self) -> bool:
@@ -125,12 +126,14 @@ class Relaxing:
                     self.rows = rest
             chunk //= 2
 
-    def _widen(self) -> None:
+    def widen(self) -> None:
         """Ask for less of each operation: neither that it happened, nor when it began or ended.
 
-        The new ends lie outside all others, so that no two stamps become equal: of one process
-        even those have an order.
+        A history that is still long is left as it is. The new ends lie outside all others, so that
+        no two stamps become equal: of one process even those have an order.
         """
+        if len(self.rows) > WIDENED_MAX:
+            return
         low = min(self.call.values()) - 1
         returned = [ret for ret in self.ret.values() if ret != NEVER]
         high = max(returned) + 1

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 REASONS_MAX: Final = 4
 TOLD_MAX: Final = 6
 """So many configurations, and other details, are told of a violation."""
+AMONG_THESE: Final = "among these operations alone"
+"""What is told of a part of the history: the operations that the finding shows."""
 ALONE: Final = "nobody had written what it saw"
 """The reason of an operation that is impossible without any other."""
 
@@ -37,19 +39,24 @@ def explanation(found: Witness, key: Any, *, by_rules: bool) -> Explanation:
         others = listed(_named(op) for op in found.operations if op != culprit)
         why = _joined(f"even with {others} alone, ", list(found.reasons))
     told = f"{operation(culprit)}{of_key(key)} fits into no order of the operations{why}"
-    return Explanation(told, (culprit,), found.operations, details=tuple(_details(found)))
+    details = tuple(_details(found, by_rules=by_rules))
+    return Explanation(told, (culprit,), found.operations, details=details)
 
 
-def _details(found: Witness) -> Iterator[str]:
+def _details(found: Witness, *, by_rules: bool) -> Iterator[str]:
     """What was possible before the culprit, the longest orders, and what would have to differ."""
-    before = list(dict.fromkeys(map(_before, found.configurations)))
-    yield from before[:TOLD_MAX]
+    alone = f", {AMONG_THESE}" if by_rules else ""
+    before = list(dict.fromkeys(map(_possible, found.configurations)))
+    yield from (f"before it{alone}: {possible}" for possible in before[:TOLD_MAX])
     if len(before) > TOLD_MAX:
-        yield f"before it: {len(before) - TOLD_MAX} more"
+        yield f"before it{alone}: {len(before) - TOLD_MAX} more"
+    alone = f", {AMONG_THESE}" if by_rules or found.ordered == found.relaxed else ""
     for order in found.orders:
         way = ", ".join(map(_named, order.operations)) or "nothing"
         reasons = "; ".join(f"not {_named(op)}: {reason}" for op, reason in order.stuck[:TOLD_MAX])
-        yield f"longest order: {way}; then {order.state}" + (f"; {reasons}" if reasons else "")
+        yield f"longest order{alone}: {way}; then {order.state}" + (
+            f"; {reasons}" if reasons else ""
+        )
     pairs = list(_needed(found.relaxed))
     for first, second in pairs[:TOLD_MAX]:
         yield f"it matters that {_named(first)} ended before {_named(second)} began"
@@ -58,10 +65,10 @@ def _details(found: Witness) -> Iterator[str]:
         yield f"it does not matter whether {listed(map(_named, free))} came to an end"
 
 
-def _before(configuration: Configuration) -> str:
+def _possible(configuration: Configuration) -> str:
     """Those that differ only in crashed operations still to come read alike."""
     early = f" with {listed(map(_named, configuration.done))} done" if configuration.done else ""
-    return f"before it: {configuration.state}{early}; {configuration.reason}"
+    return f"{configuration.state}{early}; {configuration.reason}"
 
 
 def _needed(relaxed: Sequence[Operation]) -> Iterator[tuple[Operation, Operation]]:

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from checker.models.model import Inconsistent, answers
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
+
+    from checker.models.model import Action, Specification
 
 _PLAIN = frozenset({str, bytes, type(None)})
 
@@ -55,3 +59,34 @@ def _compared(kind: Any) -> tuple[str, ...] | None:
     if not is_dataclass(kind):
         return getattr(kind, "__struct_fields__", None)
     return tuple(field.name for field in fields(kind) if field.compare)
+
+
+class States:
+    """The states of a model that a simple search has met, by number; 0 is the initial one.
+
+    The model is asked once for each state and action, since its answers are values.
+    """
+
+    def __init__(self, model: Specification, actions: Sequence[Action]) -> None:
+        self.met: Final[list[Specification]] = [model]
+        self._actions: Final = actions
+        self._numbers: Final[dict[Hashable, int]] = {identity(model): 0}
+        self._answers: Final[dict[tuple[int, int], tuple[int, ...] | Inconsistent]] = {}
+
+    def after(self, state: int, action: int) -> tuple[int, ...] | Inconsistent:
+        """The numbers of the states that may follow, or why there is none."""
+        known = self._answers.get((state, action))
+        if known is None:
+            answer = answers(self.met[state], self._actions[action])
+            if not isinstance(answer, Inconsistent):
+                known = tuple(map(self._number, answer))
+            else:
+                known = answer
+            self._answers[state, action] = known
+        return known
+
+    def _number(self, state: Specification) -> int:
+        number = self._numbers.setdefault(identity(state), len(self.met))
+        if number == len(self.met):
+            self.met.append(state)
+        return number

@@ -13,7 +13,7 @@ from __future__ import annotations
 from itertools import combinations, permutations
 from typing import TYPE_CHECKING
 
-from checker.linearizability.states import identity
+from checker.linearizability.states import States
 from checker.models.model import Action, Inconsistent, answers
 
 if TYPE_CHECKING:
@@ -61,25 +61,26 @@ def search(
         sum(1 << i for i, first in enumerate(happened) if precedes(first, second))
         for second in happened
     ]
-    todo = [(0, model)]
-    seen = {(0, identity(model))}
+    states = States(model, actions)
+    todo = [(0, 0)]
+    seen = {(0, 0)}
     steps = 0
     while todo:
         done, state = todo.pop()
         if done & must == must:
             return True
-        for i, action in enumerate(actions):
+        for i in range(len(actions)):
             if done >> i & 1 or before[i] & ~done:
                 continue
             steps += 1
             if steps_max is not None and steps > steps_max:
                 return None
-            after = answers(state, action)
+            after = states.after(state, i)
             for following in () if isinstance(after, Inconsistent) else after:
-                known = (done | 1 << i, identity(following))
+                known = (done | 1 << i, following)
                 if known not in seen:
                     seen.add(known)
-                    todo.append((done | 1 << i, following))
+                    todo.append(known)
     return False
 
 

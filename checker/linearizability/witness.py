@@ -1,7 +1,8 @@
 """Why a history is not linearizable: the operation that fits nowhere, and what it was up against.
 
 The small history is made by `relaxing.py`, whose steps can invent no violation. In the end the
-simple twin must find it illegal too, as it stands after the last step.
+simple twin must find it illegal too, as it stands after the last step; or, where the twin comes to
+no end with intervals so wide, as it stood before they were widened.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
 OPERATIONS_MAX: Final = 20_000
 """A longer history before the culprit is not made smaller."""
-TWIN_STEPS: Final = 8_000
-"""Some 50 ms: what is small takes a few hundred, and what is not is not worth waiting for."""
-ORDERS_STEPS: Final = 5_000
+TWIN_STEPS: Final = 10_000
+"""Some 10 ms: what is small takes a few hundred, and what is not is not worth waiting for."""
+WHOLE_MAX: Final = 30
+"""The orders of so many operations can still be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,9 @@ class Witness:
     and `configurations` for each that was possible before anything took effect just for it.
     `operations` are a small history that is not linearizable, in order of invocation; empty if none
     was found within the bounds. `relaxed` are the same as far as they are needed for that, with
-    wider intervals or (`ret` None) as if nobody knew that they happened; `orders` are the longest
-    orders of them that the model allows. `refuted` is True if the twin holds that history for
+    wider intervals or (`ret` None) as if nobody knew that they happened. `orders` are the longest
+    orders that the model allows of `ordered`: of all that was called before the culprit returned,
+    where that is little, or else of `relaxed`. `refuted` is True if the twin holds that history for
     linearizable: then one of the two searches is wrong.
     """
 
@@ -52,6 +55,7 @@ class Witness:
     operations: tuple[Operation, ...] = ()
     configurations: tuple[Configuration, ...] = ()
     relaxed: tuple[Operation, ...] = ()
+    ordered: tuple[Operation, ...] = ()
     orders: tuple[Order, ...] = ()
     refuted: bool = False
 
@@ -65,19 +69,25 @@ def witness(problem: Problem, number: int, result: SearchResult, budget: SearchB
     configurations = tuple(_configurations(problem, result))
     plain = Witness(culprit, reasons, configurations=configurations)
     relaxing = Relaxing(problem, list(problem.objects.group(number)), result, budget)
+    whole = relaxing.relaxed() if len(relaxing.rows) <= WHOLE_MAX else ()
     if len(relaxing.rows) > OPERATIONS_MAX or not relaxing.run() or budget.spent():
         return plain
-    relaxed = tuple(map(relaxing.relaxed, relaxing.rows))
-    agreed = twin.search(relaxed, problem.model, steps_max=TWIN_STEPS)
-    if agreed is None:
+    narrow = relaxing.relaxed()
+    relaxing.widen()
+    for relaxed in (relaxing.relaxed(), narrow):
+        agreed = twin.search(relaxed, problem.model, steps_max=TWIN_STEPS)
+        if agreed is not None:
+            break
+    else:
         return plain
+    operations = tuple(problem.history[row] for row in relaxing.rows)
+    ordered = whole
+    longest = orders.longest(whole, problem.model, steps_max=TWIN_STEPS) if whole else ()
+    if not longest:
+        ordered, longest = relaxed, orders.longest(relaxed, problem.model, steps_max=TWIN_STEPS)
     return Witness(
-        culprit,
-        reasons,
-        tuple(problem.history[row] for row in relaxing.rows),
-        configurations,
-        relaxed,
-        orders.longest(relaxed, problem.model, steps_max=ORDERS_STEPS),
+        *(culprit, reasons, operations, configurations),
+        *(relaxed, ordered, longest),
         refuted=agreed,
     )
 

@@ -47,7 +47,7 @@ def test_the_small_history_of_every_violation_is_a_violation(model: str) -> None
                 assert before.index == after.index
                 assert after.call <= before.call
                 assert after.ret is None or (before.ret is not None and after.ret >= before.ret)
-            if len(found.relaxed) <= 5:
+            if len(found.ordered) <= 5:
                 assert_longest(found, MODELS[model]())
             seen += 1
     assert seen > 5
@@ -56,9 +56,9 @@ def test_the_small_history_of_every_violation_is_a_violation(model: str) -> None
 def assert_longest(found: Witness, model: Specification) -> None:
     """Each order told is one that the model allows and time too, and none is longer."""
     longest = 0
-    for size in range(len(found.relaxed) + 1):
-        for order in permutations(found.relaxed, size):
-            left = [op for op in found.relaxed if op not in order]
+    for size in range(len(found.ordered) + 1):
+        for order in permutations(found.ordered, size):
+            left = [op for op in found.ordered if op not in order]
             in_time = not any(
                 twin.precedes(later, earlier) for earlier, later in combinations(order, 2)
             ) and not any(twin.precedes(op, done) for op in left for done in order)
@@ -164,12 +164,35 @@ def test_a_violation_is_told_with_what_it_was_up_against() -> None:
     assert finding.details == (
         "before it: the register holding 5; 1 was read, but the register held 5",
         (
-            "longest order: operation 0 (write 1), operation 2 (write 5); then the register holding"
-            " 5; not operation 5 (read -> 1): 1 was read, but the register held 5"
+            "longest order: operation 0 (write 1), operation 2 (write 5),"
+            " operation 4 (write 5 -> ?); then the register holding 5;"
+            " not operation 5 (read -> 1): 1 was read, but the register held 5"
         ),
         "it matters that operation 0 (write 1) ended before operation 2 (write 5) began",
         "it matters that operation 2 (write 5) ended before operation 5 (read -> 1) began",
     )
+
+
+def test_what_holds_among_a_few_operations_alone_is_told_so() -> None:
+    history = parse("p0: write 1 -> ok\np1: write 2\np0: write 5 -> ok\np1: -> ok\np0: read -> 1")
+    [finding] = check(history, MODELS["register"]()).findings
+    assert [operation.index for operation in finding.sub_history] == [0, 3, 6]
+    shown = [line.partition(":")[0] for line in finding.details[:2]]
+    assert shown == [f"{of}, among these operations alone" for of in ("before it", "longest order")]
+
+
+def test_a_long_history_is_told_by_orders_of_the_small_one() -> None:
+    many = "\n".join(f"p0: write {n % 2} -> ok\np1: read -> {n % 2}" for n in range(20))
+    found = _witness(f"{many}\np0: read -> 0", "register")
+    assert found.ordered == found.relaxed
+    assert found.orders
+
+
+def test_where_the_twin_comes_to_no_end_with_wide_intervals_they_are_not_widened() -> None:
+    many = "\n".join("p0: add 1 -> ok" for _ in range(14))
+    found = _witness(f"{many}\np0: read -> 20", "counter")
+    assert len(found.operations) == 15
+    assert [op.ret for op in found.relaxed] == [op.ret for op in found.operations]
 
 
 def test_open_operations_that_were_done_early_are_named() -> None:
