@@ -45,38 +45,12 @@ def not_before(op: Invocation, time: int) -> Invocation:
     return op
 
 
-class Stagger(msgspec.Struct, frozen=True):
-    """Random intervals between operations."""
-
-    generator: Generator
-    mean: int
-    next: int | None
-    """The earliest time of the next operation; None before the first."""
-
-    def op(self, ctx: Context) -> Answer:
-        """The next operation, not before its time."""
-        answer = self.generator.op(ctx)
-        if answer is None:
-            return None
-        op, after = answer
-        if isinstance(op, Pending):
-            return op, self if after is self.generator else Stagger(after, self.mean, self.next)
-        if self.next is not None:
-            op = not_before(op, self.next)
-        interval = ctx.rng.below(2 * self.mean + 1)
-        return op, Stagger(after, self.mean, time_of(op) + interval)
-
-    def update(self, ctx: Context, event: Event) -> Generator:
-        """Pass it on."""
-        after = self.generator.update(ctx, event)
-        return self if after is self.generator else Stagger(after, self.mean, self.next)
-
-
-class Delay(msgspec.Struct, frozen=True):
-    """A fixed interval between operations."""
+class Spaced(msgspec.Struct, frozen=True):
+    """Intervals between operations: all the same, or random with that mean."""
 
     generator: Generator
     interval: int
+    random: bool
     next: int | None
     """The earliest time of the next operation; None before the first."""
 
@@ -87,15 +61,19 @@ class Delay(msgspec.Struct, frozen=True):
             return None
         op, after = answer
         if isinstance(op, Pending):
-            return op, self if after is self.generator else Delay(after, self.interval, self.next)
+            return op, self._around(after, self.next)
         if self.next is not None:
             op = not_before(op, self.next)
-        return op, Delay(after, self.interval, time_of(op) + self.interval)
+        interval = ctx.rng.below(2 * self.interval + 1) if self.random else self.interval
+        return op, self._around(after, time_of(op) + interval)
 
     def update(self, ctx: Context, event: Event) -> Generator:
         """Pass it on."""
-        after = self.generator.update(ctx, event)
-        return self if after is self.generator else Delay(after, self.interval, self.next)
+        return self._around(self.generator.update(ctx, event), self.next)
+
+    def _around(self, after: Generator, time: int | None) -> Spaced:
+        same = after is self.generator and time is self.next
+        return self if same else Spaced(after, self.interval, self.random, time)
 
 
 class Sleep(msgspec.Struct, frozen=True):
@@ -178,7 +156,7 @@ def stagger(interval_s: float, generator: Liftable) -> Generator:
     was free, is not made up for.
     """
     mean = nanoseconds(interval_s, "the interval of stagger")
-    return Stagger(lift(generator), mean, None) if mean else lift(generator)
+    return Spaced(lift(generator), mean, True, None) if mean else lift(generator)
 
 
 def at_rate(per_second: float, generator: Liftable) -> Generator:
@@ -190,7 +168,7 @@ def at_rate(per_second: float, generator: Liftable) -> Generator:
 
 def delay(interval_s: float, generator: Liftable) -> Generator:
     """Operations at least this many seconds apart, over all threads together."""
-    return Delay(lift(generator), nanoseconds(interval_s, "the interval of delay"), None)
+    return Spaced(lift(generator), nanoseconds(interval_s, "the interval of delay"), False, None)
 
 
 def sleep(duration_s: float) -> Generator:
