@@ -32,6 +32,9 @@ def of_section(section: str) -> dict[str, Any]:
 def of_system(name: str) -> dict[str, Any]:
     """One system whole, by its name or its path. Raises UsageProblem."""
     system = registry.system(name)
+    if not registry.is_system(getattr(system, "system", system)):
+        why = f"{name} is no system, and of your own things only systems are listed"
+        raise registry.UsageProblem([why])
     foreign = Test(system=system).foreign is not None
     judged: frozenset[str] = frozenset()
     for offer in system.offers.values():

@@ -72,10 +72,13 @@ def select(names: list[str]) -> dict[str, Any]:
     problems = []
     asked: dict[str, Any] = {}
     for name in names:
-        if ":" in name:
-            entries = {"systems": {name: catalogue.of_system(name)}}
-        elif name in found:
+        plain = name.partition("@")[0].partition(":")[0]
+        if name in found:
             entries = {name: found[name]}
+        elif plain != name and plain in found["nemeses"]:  # As `partition:one-node@leader`.
+            entries = {"nemeses": {plain: found["nemeses"][plain]}}
+        elif ":" in name:
+            entries = {"systems": {name: catalogue.of_system(name)}}
         else:
             entries = _named(found, name)
         for section, entry in entries.items():

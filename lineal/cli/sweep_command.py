@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lineal.cli import exit_status, values
 from lineal.cli.exposing import expose
@@ -15,6 +15,9 @@ from lineal.cli.run_command import add_test_flags, make_test
 from lineal.registry import UsageProblem
 from lineal.state_counters import never_moved, summed
 from systems_under_test.environments.cluster import EnvironmentFailed
+
+if TYPE_CHECKING:
+    from lineal.definition import Test
 
 EXAMPLES: Final = """\
 examples:
@@ -62,11 +65,14 @@ def main(args: argparse.Namespace) -> int:
     for taken in expose(args, "simulated"):
         print(taken)
     moved: list[dict[str, int]] = []
+    faults = ""
     for seed in range(args.first_seed, args.first_seed + args.seeds):
-        statuses.append(_run_seed(args, seed, moved))
+        test = make_test(args, seed, environment="simulated")
+        faults = test.faults if isinstance(test.faults, str) else test.faults.name
+        statuses.append(_run_seed(args, test, moved))
         if args.until_first and statuses[-1] == exit_status.INVALID:
             break
-    _tell_counts(statuses, args.nemesis or "none")
+    _tell_counts(statuses, faults)
     _tell_coverage(moved)
     return exit_status.worst(statuses)
 
@@ -90,11 +96,11 @@ def _tell_coverage(counters: list[dict[str, int]]) -> None:
         )
 
 
-def _run_seed(args: argparse.Namespace, seed: int, moved: list[dict[str, int]]) -> int:
+def _run_seed(args: argparse.Namespace, test: Test, moved: list[dict[str, int]]) -> int:
     """One seed: the run is kept where it is not valid. What its nodes counted joins `moved`."""
     from lineal.running import run, write_report
 
-    test = make_test(args, seed, environment="simulated")
+    seed = test.seed
     with tempfile.TemporaryDirectory(prefix=".sweep-", dir=args.runs) as scratch:
         try:
             outcome = run(test, runs=Path(scratch), report=False)

@@ -100,6 +100,18 @@ def test_a_system_of_ones_own_is_shown_by_its_path(capsys: pytest.CaptureFixture
     assert page.startswith("system systems_under_test.redis:SYSTEM: One primary")
 
 
+def test_what_is_no_system_is_refused_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "lineal.definition:standard"]) == exit_status.USAGE
+    assert "lineal.definition:standard is no system" in capsys.readouterr().err
+
+
+def test_a_nemesis_is_found_by_its_variant_and_its_target_too() -> None:
+    from lineal.cli.list_command import select
+
+    for name in ("kill:brief", "kill@minority", "kill:brief@leader"):
+        assert select([name])["nemeses"].keys() == {"kill"}
+
+
 def test_unknown_names_are_told_together(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "dynamo", "regsiter", "zzzz"]) == exit_status.USAGE
     error = capsys.readouterr().err
