@@ -35,6 +35,10 @@ come up refuses the only delete of that half second.
 """
 
 
+ERROR_CHARACTERS_MAX: Final = 120
+"""A longer error is cut where it is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statistics:
     """Measures every operation; judges nothing but whether enough was observed."""
@@ -108,6 +112,8 @@ class _Counts:
     latencies: dict[str, list[int]] = field(default_factory=dict)
     asked: Counter[tuple[Phase, str]] = field(default_factory=Counter)
     succeeded: Counter[tuple[Phase, str]] = field(default_factory=Counter)
+    errors: dict[str, Counter[str]] = field(default_factory=dict)
+    """By f, what was told of operations that did not succeed."""
     final: dict[tuple[str, bytes], bool] = field(default_factory=dict)
     first_call: int | None = None
     last_ret: int = 0
@@ -118,6 +124,8 @@ class _Counts:
             return
         self.by_f.setdefault(f, Counter())[outcome] += 1
         self.by_node.setdefault(operation.node or "", Counter())[outcome] += 1
+        if outcome != "ok" and operation.error is not None:
+            self.errors.setdefault(f, Counter())[_in_short(operation.error)] += 1
         if self.first_call is None:
             self.first_call = operation.call
         is_final = self.quiescent_time is not None and operation.call >= self.quiescent_time
@@ -139,13 +147,18 @@ class _Counts:
             return
         never = [f for f, outcomes in sorted(self.by_f.items()) if not outcomes["ok"]]
         for f in never:
-            yield f"no {f} ever succeeded ({self.by_f[f].total()} asked)"
+            yield f"no {f} ever succeeded ({self.by_f[f].total()} asked{self.mostly(f)})"
         for phase in PHASES if self.span is not None else ():
             yield from self.missing_in(phase, [f for f in sorted(self.by_f) if f not in never])
         final = sorted(self.final.items())
         unread = [f"{f} of key {key.decode()}" for (f, key), done in final if not done]
         if unread:
             yield f"at the end {listed(unread)} never succeeded"
+
+    def mostly(self, f: str) -> str:
+        """The error that was told most often, in words; nothing where none was."""
+        told = self.errors.get(f, Counter()).most_common(1)
+        return "".join(f"; {_times(count)}: {error}" for error, count in told)
 
     def missing_in(self, phase: Phase, fs: list[str]) -> Iterator[str]:
         """Of a brief phase only this: that something succeeded while the faults were there."""
@@ -179,6 +192,15 @@ class _Counts:
                 for phase in (PHASES if self.span is not None else ())
             },
         }
+
+
+def _in_short(error: Any) -> str:
+    said = error if isinstance(error, str) else canonical(error).decode()
+    return said if len(said) <= ERROR_CHARACTERS_MAX else f"{said[:ERROR_CHARACTERS_MAX]}..."
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _outcomes(outcomes: Counter[str]) -> dict[str, int]:

@@ -95,7 +95,8 @@ def system_page(name: str, about: Mapping[str, Any]) -> Iterator[str]:
     """The lines about one system: options with defaults, bugs with who finds them, promises."""
     from checker.claims import CLAIMS
 
-    yield from _wrapped(f"system {name}: {about['sentence']}", "")
+    sentence = f": {about['sentence']}" if about["sentence"] else ""
+    yield from _wrapped(f"system {name}{sentence}", "")
     nodes = _counted(about["nodes"], "node")
     yield f"  {nodes} unless told otherwise; in {', '.join(about['environments'])}"
     yield from _wrapped(f"workloads (--workload): {_with_default(about)}", "  ")

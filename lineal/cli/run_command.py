@@ -26,7 +26,7 @@ EXAMPLES = """\
 examples:
   lineal run dynamo                                    five local processes, no faults
   lineal run dynamo --nemesis partition,kill@minority  the same under two kinds of fault
-  lineal run dynamo --bug forget-hints --seed 7        with a bug of its own switched on, and the
+  lineal run dynamo --bug stale-anti-entropy --seed 7  with a bug of its own switched on, and the
                                                        faults under which it shows
   lineal run atomic --bug stale-read --live-check      ended by the first violation
   lineal run atomic --environment simulated --seed 3   in virtual time, the same every time

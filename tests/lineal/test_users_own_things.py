@@ -29,7 +29,7 @@ def few(*, seed, keys=4):
 
 
 def broken(*, seed):
-    return Test(system=SYSTEM, faults="kill", time_limit_s=3, seed=seed)
+    return Test(system=SYSTEM, faults="clock", time_limit_s=4, seed=seed)
 
 
 def raising(*, seed):
@@ -91,7 +91,7 @@ def test_a_definition_can_be_swept(own: str, capsys: pytest.CaptureFixture[str])
     assert said.count(": valid\n") == 2
     assert "seeds under nemesis none: 2 valid\n" in said
     assert main(["sweep", f"{own}:broken", "--seeds", "1", "--runs", "runs"]) == exit_status.VALID
-    assert "seeds under nemesis kill: 1 valid\n" in capsys.readouterr().out
+    assert "seeds under nemesis clock: 1 valid\n" in capsys.readouterr().out
 
 
 def test_a_sweep_that_is_interrupted_keeps_the_run_that_it_names(

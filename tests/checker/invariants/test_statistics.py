@@ -46,6 +46,17 @@ def test_an_f_that_never_succeeded_is_too_little() -> None:
     )
 
 
+def test_an_f_that_never_succeeded_is_told_with_what_was_answered_most_often() -> None:
+    text = 'p0: read -> fail "away"\np0: read -> info "no module"\np1: read -> fail "no module"'
+    assert missing(text) == "no read ever succeeded (3 asked; 2 times: no module)"
+    assert missing('p0: read -> fail {"code": 503}') == (
+        'no read ever succeeded (1 asked; once: {"code":503})'
+    )
+    told = missing(f'p0: read -> fail "{"x" * 500}"')
+    assert told is not None
+    assert len(told) < 200
+
+
 def test_an_f_that_never_succeeded_is_told_once_and_not_for_each_phase() -> None:
     text = BEFORE + "p3: cas [1, 2] -> fail\n" + CUT % "applied" + DURING
     assert missing(text) == "no cas ever succeeded (1 asked)"
