@@ -162,8 +162,8 @@ class Test:
 
     @property
     def drawn_of(self) -> frozenset[str]:
-        """What `all` draws faults of: not every kernel can spoil a foreign system's links."""
-        return self.capabilities if self.foreign is None else self.capabilities - {"link"}
+        """What `all` draws faults of: a kernel does not spoil links and disks in every way."""
+        return self.capabilities if self.foreign is None else self.capabilities - {"link", "disk"}
 
     @property
     def foreign(self) -> Adopted | None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from typing import TYPE_CHECKING, Final
 
+from nemesis.damage import DAMAGE, WIPE
+from systems_under_test.environments.cluster import DiskQuality
+from systems_under_test.environments.docker import slow_writes
+from systems_under_test.environments.docker.options import LOOP
 from systems_under_test.environments.docker.options import options_of as docker_options_of
 from systems_under_test.environments.ssh.places import options_of, places_of, sharing
 
 if TYPE_CHECKING:
     from lineal.definition import Test
+
+_DISK_FIELDS: Final = frozenset(field.name for field in fields(DiskQuality))
+_DAMAGES: Final = frozenset({DAMAGE, WIPE})
 
 
 def of_machines(test: Test) -> list[str]:
@@ -56,9 +64,7 @@ def of_storage(test: Test) -> list[str]:
     if test.environment == "simulated":
         return []
     if test.foreign is not None:
-        if "power" in test.plan.nemesis.needs and not _has_own_disks(test):
-            return [f"no power loss for {test.system.name} without disk=loop, which takes root"]
-        return []
+        return _of_foreign_storage(test)
     engine = test.bundled.engine(test.system_options)
     plan, found = test.plan.nemesis, []
     if "disk" in plan.needs and engine == "memory":
@@ -73,10 +79,30 @@ def of_storage(test: Test) -> list[str]:
     return found
 
 
+def _of_foreign_storage(test: Test) -> list[str]:
+    """Of programs of others only the power can be taken, and the kernel can be slow to write."""
+    plan, found = test.plan, []
+    if "power" in plan.nemesis.needs and not _has_own_disks(test):
+        found.append(f"no power loss for {test.system.name} without disk=loop, which takes root")
+    if "disk" in plan.nemesis.needs:
+        others = (plan.qualities & _DISK_FIELDS) - {"slow_ns"} | plan.nemesis.faults & _DAMAGES
+        if others:
+            found.append(
+                f"no disk faults of {test.system.name} but `disk:slow` ({', '.join(sorted(others))}"
+                "): nothing else can be proved of programs that tell us nothing of their storage"
+            )
+        reason = slow_writes.cannot()
+        if reason or not _has_own_disks(test):
+            found.append(
+                f"no slow disk for {test.system.name}: {reason or 'it takes disk=loop, so root'}"
+            )
+    return found
+
+
 def _has_own_disks(test: Test) -> bool:
     if test.environment != "docker":
         return False
-    return docker_options_of(test.environment_options).resolved({"power"}).disk == "loop"
+    return docker_options_of(test.environment_options).resolved({"power"}).disk == LOOP
 
 
 def of_sharing(test: Test) -> list[str]:

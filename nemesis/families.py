@@ -219,7 +219,9 @@ def disk(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None
         return replace(plan, name=plan.name.replace(fault, DISK, 1))
     names = DISKS_DRAWN if variant == ANY else (variant,)
     details = {name: Fixed({"variant": name, "quality": DISKS[name][1]}) for name in names}
-    return striking(DISK, DiskFault(), details, variant, target, timing)
+    plan = striking(DISK, DiskFault(), details, variant, target, timing)
+    fields = frozenset(field for name in names for field in DISKS[name][1])
+    return replace(plan, qualities=fields) if plan.nemesis.faults else plan
 
 
 def membership(

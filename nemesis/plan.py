@@ -149,7 +149,8 @@ class FaultPlan:
     roles: frozenset[str] = frozenset()
     """The roles of nodes that its targets ask for, as `leader`."""
     qualities: frozenset[str] = frozenset()
-    """The fields of `LinkQuality` that its link faults use: not every kernel carries them all."""
+    """The fields of `LinkQuality` and `DiskQuality` that its faults use: not every kernel carries
+    them all."""
 
     @property
     def drift_ppm(self) -> int | None:

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from workloads.workload import Workload
 
 CARRIED = frozenset(
-    {"partition", "link", "kill", "stop", "pause", "power", "cpu", "memory", "clock"}
+    {"partition", "link", "kill", "stop", "pause", "power", "cpu", "memory", "clock", "disk"}
 )
-"""What can be done to programs that know nothing of us; their disks are their own."""
+"""What can be done to programs that know nothing of us; of their disks only that they are slow."""
 ENVIRONMENTS = ("docker",)
 """Where nodes can be given to foreign systems."""
 

@@ -152,5 +152,9 @@ OPTIONAL: Final[dict[str, Callable[[], str]]] = {
     "docker": _docker("engine"),
     "docker image": _docker("base_image"),
     "docker partitions": _docker("partitions"),
+    "docker links": _docker("links"),
     "docker power losses": _docker("power"),
+    "docker slow disks": _docker("slow_disks"),
+    "docker full disks": _docker("full_disks"),
+    "docker clocks of foreign systems": _docker("foreign_clocks"),
 }

@@ -15,6 +15,7 @@ from lineal.running import run
 from nemesis.families import partition, pause
 from nemesis.plans import parse
 from nemesis.schedule import SECOND, Timing
+from systems_under_test.environments.docker import disks, slow_writes
 from tests.systems_under_test.docker.containers import require_docker
 
 if TYPE_CHECKING:
@@ -34,12 +35,24 @@ SEEDS_MAX = 6
 """A bug that shows itself in most runs shows itself in one of so many."""
 
 
-def clean(runs: Path, environment: str, system: str, nemesis: str, *, seconds: int = 12) -> None:
+def clean(
+    runs: Path, environment: str, system: str, nemesis: str, *words: str, seconds: int = 12
+) -> None:
     """Run the correct system: the fault was seen to take effect, and nobody was accused.
 
     On a busy machine too little may come through for a verdict; nothing else may keep it back.
     """
-    flags = ["--environment", environment, "--nemesis", nemesis, "--seed", "3", "--rate", "80"]
+    flags = [
+        "--environment",
+        environment,
+        "--nemesis",
+        nemesis,
+        "--seed",
+        "3",
+        "--rate",
+        "80",
+        *words,
+    ]
     status = main(["run", system, *flags, "--time-limit", str(seconds), "--runs", str(runs)])
     directory = runs / "latest"
     verdict = json.loads((directory / "verdict.json").read_text())
@@ -107,6 +120,20 @@ def test_containers_are_clean_under(tmp_path: Path, system: str, nemesis: str) -
 def test_containers_are_clean_under_the_others(tmp_path: Path, system: str, nemesis: str) -> None:
     require_docker()
     clean(tmp_path, "docker", system, nemesis, seconds=15)
+
+
+@pytest.mark.docker
+@pytest.mark.soak
+@pytest.mark.parametrize("system", ["dynamo", "paxos"])
+def test_containers_are_clean_on_disks_that_the_kernel_makes_slow(
+    tmp_path: Path, system: str
+) -> None:
+    require_docker()
+    if reason := disks.cannot() or slow_writes.cannot():
+        pytest.skip(reason)
+    clean(tmp_path, "docker", system, "disk:slow", "--environment-option", "disk=loop", seconds=15)
+    text = (tmp_path / "latest" / "history.jsonl").read_text()
+    assert "slow by the cgroup" in text
 
 
 def found_within(

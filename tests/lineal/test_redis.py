@@ -12,6 +12,7 @@ import pytest
 from checker.history.columns import History
 from lineal.cli.main import main
 from lineal.definition import Test
+from systems_under_test.environments.docker import disks, slow_writes
 from systems_under_test.redis import SYSTEM
 from tests.systems_under_test.docker.containers import left_of, require_docker
 
@@ -106,6 +107,27 @@ def test_its_links_are_spoilt_by_the_kernel(tmp_path: Path, variant: str) -> Non
     assert any(count > 0 for count in healed)
 
 
+@docker
+@live
+@pytest.mark.soak
+def test_its_disk_is_made_slow_by_the_kernel(tmp_path: Path) -> None:
+    require_redis()
+    if reason := disks.cannot() or slow_writes.cannot():
+        pytest.skip(reason)
+    words = ("--nemesis", "disk:slow@one", "--time-limit", "12")
+    status, verdict, directory = run(tmp_path, *words)
+    assert status in (0, 1), verdict  # A primary that is too slow is replaced, and then it loses.
+    recorded = (directory / "history.jsonl").read_text().splitlines()
+    told = [
+        (event["f"], event["output"])
+        for event in map(json.loads, recorded)
+        if event["type"] == "info" and event["f"] in ("disk", "heal")
+    ]
+    assert {output["method"] for _, output in told} == {"cgroup"}
+    effects = {(f, output["effect"]) for f, output in told}
+    assert effects == {("disk", "applied"), ("heal", "healed")}
+
+
 def test_only_containers_have_a_place_for_it() -> None:
     problems = Test(system=SYSTEM, environment="local").problems()  # type: ignore[arg-type]
     assert "add --environment docker" in problems[0]
@@ -120,11 +142,25 @@ def test_its_options_are_checked_before_anything_starts() -> None:
 
 
 def test_a_fault_that_foreign_programs_cannot_feel_is_refused() -> None:
-    test = Test(system=SYSTEM, environment="docker", faults="disk")  # type: ignore[arg-type]
-    assert any("needs `disk`" in problem for problem in test.problems())
+    for faults, named in (
+        ("disk", "errors_ppm, full"),
+        ("disk:flip", "damage"),
+        ("disk:lost", "wipe"),
+    ):
+        test = Test(system=SYSTEM, environment="docker", faults=faults)  # type: ignore[arg-type]
+        assert any(f"but `disk:slow` ({named})" in problem for problem in test.problems())
+
+
+def test_a_slow_disk_takes_one_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = {"system": SYSTEM, "environment": "docker", "faults": "disk:slow"}
+    directory = {"environment_options": {"disk": "directory"}}
+    problems = Test(**slow, **directory).problems()  # type: ignore[arg-type]
+    assert any(problem.startswith("no slow disk for redis: ") for problem in problems)
+    monkeypatch.setattr(slow_writes, "cannot", lambda: "no cgroup here")
+    assert "no slow disk for redis: no cgroup here" in Test(**slow).problems()  # type: ignore[arg-type]
 
 
 def test_all_draws_no_faults_of_links_that_not_every_kernel_has() -> None:
     test = Test(system=SYSTEM, environment="docker", faults="all")  # type: ignore[arg-type]
-    assert "link" not in test.plan.nemesis.faults
+    assert not test.plan.nemesis.faults & {"link", "disk"}
     assert "partition" in test.plan.nemesis.faults

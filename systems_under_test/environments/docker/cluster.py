@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Final, Self
 
 from systems_under_test.environments.cluster import EnvironmentFailed
+from systems_under_test.environments.docker import slow_writes
 from systems_under_test.environments.docker.construction import Site, build
 from systems_under_test.environments.docker.datagrams import passed_datagrams
 from systems_under_test.environments.docker.engine import Engine
@@ -62,7 +63,7 @@ class DockerCluster:
     ) -> None:
         """Nothing happens before `up`. `needs` are the capabilities that faults will ask for.
 
-        `qualities` are the fields of `LinkQuality` that they use.
+        `qualities` are the fields of `LinkQuality` and `DiskQuality` that they use.
         `tell` is given a line when an image has to be made, which may take minutes.
         """
         if spec.directory is None:
@@ -130,8 +131,12 @@ class DockerCluster:
             methods["clock"] = "preload"
         if options.disk == LOOP:
             methods["power"] = "copy of the disk"
-            if "disk" in methods:
-                methods["disk"] = "host; full by a file that takes the space"
+            by_kernel = slow_writes.cannot() is None
+            if self._spec.foreign is None:
+                slow = ", slow by the cgroup" if by_kernel else ""
+                methods["disk"] = f"host; full by a file that takes the space{slow}"
+            elif by_kernel:
+                methods["disk"] = "cgroup"
         shaped = None if self._site is None else self._site.kernel_links
         methods["link"] = options.links if shaped is None else shaped.method
         return methods
@@ -169,6 +174,7 @@ class DockerCluster:
             )
             if site.kernel_links is not None:
                 site.kernel_links.check(spec.nodes[0], self._qualities)
+            self._check_slow_disk(site)
             engine.side_by_side(lambda node: node.start(), site.nodes.values())
             loop.run(self._wait_ready(), timeout_s=READY_S_MAX + VERB_S_MAX, what="starting nodes")
             self._check_links()
@@ -276,6 +282,14 @@ class DockerCluster:
     def _spare_if_gone(self, guardian: Guardian, site: Site) -> None:
         if site.removed:
             guardian.spare(CLEANER, self.run_id)
+
+    def _check_slow_disk(self, site: Site) -> None:
+        """A bundled replica's host can be slow instead; a foreign program is the kernel's alone."""
+        if self._spec.foreign is None or "slow_ns" not in self._qualities:
+            return
+        reason = site.nodes[self._spec.nodes[0]].cannot_be_slow()
+        if reason:
+            raise EnvironmentFailed(f"the kernel cannot make disks slow: {reason}")
 
     async def _wait_ready(self) -> None:
         waits = [asyncio.create_task(n.wait_ready(READY_S_MAX)) for n in self.nodes.values()]

@@ -87,6 +87,13 @@ class LoopDisk:
         seen = os.statvfs(self._mounted)
         return seen.f_bavail * seen.f_frsize
 
+    def device(self) -> str:
+        """The numbers of the device that it is, as `7:0`. Raises EnvironmentFailed."""
+        name = loop_of(self._image)
+        if name is None:
+            raise EnvironmentFailed(f"no loop device holds {self._image}")
+        return Path(f"/sys/block/{name}/dev").read_text(encoding="ascii").strip()
+
     def lose_power(self) -> None:
         """Go back to what had reached the disk. Nobody may have the files open."""
         self._copy_of_one_moment()

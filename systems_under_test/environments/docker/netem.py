@@ -23,24 +23,39 @@ def beyond(fields: Collection[str]) -> bool:
     return not set(fields).isdisjoint(BY_NETEM)
 
 
+def why_not_tried() -> str | None:
+    """Why this user cannot try here whether there is netem; None if they can."""
+    for program in ("unshare", "tc"):
+        if shutil.which(program) is None:
+            return f"there is no `{program}` here"
+    try:
+        apart = subprocess.run([*_apart(), "true"], capture_output=True, timeout=TRIAL_S_MAX)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return "no network of one's own can be made" if apart.returncode else None
+
+
 @cache
 def why_no_netem() -> str | None:
     """Why this machine's kernel has no netem, tried in a network of its own; None if it has.
 
     None too where this user may not try: then it is tried in a node's network.
     """
-    if shutil.which("unshare") is None or shutil.which("tc") is None:
+    if why_not_tried() is not None:
         return None
-    apart = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
     try:
-        if subprocess.run([*apart, "true"], capture_output=True, timeout=TRIAL_S_MAX).returncode:
-            return None
         tried = subprocess.run(
-            [*apart, *NETEM_TRIAL], capture_output=True, text=True, timeout=TRIAL_S_MAX
+            [*_apart(), *NETEM_TRIAL], capture_output=True, text=True, timeout=TRIAL_S_MAX
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return tried.stderr.strip() or "`tc` refuses it" if tried.returncode else None
+
+
+def _apart() -> list[str]:
+    """What comes before a command that is to run in a network of its own."""
+    root = os.geteuid() == 0
+    return ["unshare", "--net"] if root else ["unshare", "--map-root-user", "--net"]
 
 
 def refusal(fields: Collection[str], reason: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import replace
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.environments.cluster import (
     ClockReading,
+    DiskQuality,
     EnvironmentFailed,
     NodeState,
 )
 from systems_under_test.environments.docker.options import CONTAINER
 from systems_under_test.environments.docker.places import CLIENT_PORT
+from systems_under_test.environments.docker.slow_writes import SlowWrites
 from systems_under_test.environments.docker.supervised import Unreachable
 from systems_under_test.environments.docker.supervisor import NODE
 from systems_under_test.environments.local.disk import NodeDisk
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from systems_under_test.environments.cluster import DamageKind, DiskQuality
+    from systems_under_test.environments.cluster import DamageKind
     from systems_under_test.environments.docker.container import Container
     from systems_under_test.environments.docker.occupants import Occupant
     from systems_under_test.environments.docker.places import Place
@@ -38,6 +41,10 @@ HELLO_S_MAX: Final = 15.0
 SPARE_BYTES: Final = 8 * 2**20
 """What is left to a node that is to run out of memory; less would be refused by the kernel."""
 BALLAST_BYTES: Final = 256 * 2**20
+FOREIGN_DISK: Final = (
+    "of foreign programs the kernel can only slow the disk: what a full or failing one refuses "
+    "them, or how they take damage to their files, nobody counts"
+)
 
 
 class DockerNode:
@@ -52,6 +59,11 @@ class DockerNode:
         self._occupant = occupant
         self._disk = NodeDisk(
             place.name, place.directory, engine=place.spec.engine, seed=place.spec.seed
+        )
+        self._slow = (
+            None
+            if place.disk is None
+            else SlowWrites(place.disk.device, lambda: self._pid_of_container)
         )
         self._lock = threading.RLock()
         self._pid_of_container = 0
@@ -125,6 +137,8 @@ class DockerNode:
             if not self.container.look()["Running"]:
                 self.container.start()
                 self._greet()
+                if self._slow is not None:
+                    self._slow.began_again()
                 self._place.began_again(self.name)
             self._incarnation = self._occupant.next_incarnation(self._incarnation)
             self._note_refusal()
@@ -239,35 +253,49 @@ class DockerNode:
         """The node's clocks as it reads them, against ours."""
         return self._occupant.read_clock()
 
+    def cannot_be_slow(self) -> str | None:
+        """Why the kernel cannot make its disk slow; None if it can."""
+        return "it has no disk of its own" if self._slow is None else self._slow.missing()
+
     def set_disk(self, quality: DiskQuality) -> None:
         """Change how its disk behaves, in this life and the next ones.
 
-        A disk of its own is filled by a file, so that the kernel refuses what is written.
+        A disk of its own is filled by a file, so that the kernel refuses what is written, and the
+        kernel makes it slow where it can. Of foreign programs it does nothing else.
         """
         loop = self._place.disk
-        if loop is None:
+        if loop is None or self._slow is None:
             self._disk.set(quality)
             return
+        if self._place.spec.foreign is not None and quality != DiskQuality(slow_ns=quality.slow_ns):
+            raise EnvironmentFailed(f"{self.name}: {FOREIGN_DISK}")
         with self._lock:
             self._note_refusal()
             if quality.full:
                 loop.fill()
             else:
                 loop.free()
-            self._disk.set(replace(quality, full=False), full=quality.full)
+            by_kernel = self._slow.missing() is None
+            self._slow.set(quality.slow_ns if by_kernel else 0)
+            slow_ns = 0 if by_kernel else quality.slow_ns
+            self._disk.set(replace(quality, full=False, slow_ns=slow_ns), full=quality.full)
 
     def disk_quality(self) -> DiskQuality:
         """How its disk behaves now."""
-        loop = self._place.disk
-        if loop is None:
-            return self._disk.quality()
-        return replace(self._disk.quality(), full=loop.is_full())
+        loop, seen = self._place.disk, self._disk.quality()
+        if loop is None or self._slow is None:
+            return seen
+        return replace(seen, full=loop.is_full(), slow_ns=seen.slow_ns + self._slow.slow_ns())
 
     def disk_counters(self) -> Mapping[str, int]:
-        """What its disk did in all its lives; of a mounted disk `lost` counts pages."""
+        """What its disk did in all its lives; of a mounted disk `lost` counts pages.
+
+        Where the kernel makes it slow, `slowed` counts the writes that it let through meanwhile.
+        """
         counters = dict(self._disk.counters())
-        if self._place.disk is not None:
+        if self._place.disk is not None and self._slow is not None:
             counters["lost"] += self._place.disk.pages_lost
+            counters["slowed"] += self._slow.slowed()
         return counters
 
     def damage_disk(self, kind: DamageKind) -> Mapping[str, Any]:
@@ -319,6 +347,9 @@ class DockerNode:
             self._disk.count_refusal()
 
     def _kill_container(self) -> None:
+        if self._slow is not None:
+            with contextlib.suppress(EnvironmentFailed):  # The last look at what goes with it.
+                self._slow.slowed()
         self._pid_of_container = 0
         self.container.kill()
         self._frozen = False

@@ -59,7 +59,8 @@ class DockerOptions:
     disk: str = AUTO
     """`directory`: of this machine; power loss takes what the node's storage says it has not
     synced. `loop`: a file system of each node's own, which loses power as a real one does; needs
-    root. `auto`: `loop` where faults take the power and the machine allows it."""
+    root. A `loop` is also slow by the kernel. `auto`: `loop` where faults take the power, or spoil
+    the disk of foreign programs, and the machine allows it."""
     base: str | None = None
     """The image that nodes' images are built on."""
 
@@ -69,7 +70,8 @@ class DockerOptions:
         if self.links == AUTO:
             given["links"] = PROXY if "link" in needs and not foreign else KERNEL
         if self.disk == AUTO:
-            given["disk"] = LOOP if "power" in needs and disks.cannot() is None else DIRECTORY
+            own = "power" in needs or (foreign and "disk" in needs)
+            given["disk"] = LOOP if own and disks.cannot() is None else DIRECTORY
         return DockerOptions(**given)
 
     def problems(
@@ -77,7 +79,7 @@ class DockerOptions:
     ) -> list[str]:
         """Why faults that need this cannot be carried so, in sentences.
 
-        `qualities` are the fields of `LinkQuality` that link faults use.
+        `qualities` are the fields of `LinkQuality` and `DiskQuality` that they use.
         """
         chosen = self.resolved(needs, foreign=foreign)
         found = []
