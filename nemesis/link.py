@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from nemesis.ledger import ledger
-from nemesis.links import LINK, TRIES_MAX, alive, links_in, named, passing
+from nemesis.links import LINK, TRIES_MAX, Trial, alive, links_in, named, passing, tried
 from nemesis.partition import PARTITION, cut_by
 from nemesis.plan import Effect
 from nemesis.processes import injected
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from nemesis.plan import Fault
     from systems_under_test.environments.cluster import Cluster, Link
 
+MESSAGES: Final = 3
+"""So many are sent over each link to see what becomes of them."""
 COUNTERS: Final = ("passed", "dropped", "delayed", "duplicated")
 
 
@@ -29,7 +31,9 @@ class LinkFault:
     Input: `{"links": [[sender, receiver], ...], "quality": {field of LinkQuality: value}}`;
     `variant` and `targets` are for the reader. Qualities of open faults on one link add up.
 
-    Proved by reading the qualities back and, where messages are held, by trying the links. That
+    Proved by reading the qualities back and by trying the links. A held link must pass nothing,
+    and over a slow one no message may come sooner than it delays. How many messages of a few were
+    lost and how long the others took stands in the evidence, and proves nothing of a chance. That
     messages were really late, lost or doubled shows only once there was traffic: if the counters
     say at the healing that none was, the healing is `ineffective`.
     """
@@ -41,14 +45,25 @@ class LinkFault:
         """Shape the fault's links besides those of the link faults that are open."""
         ours = links_in(fault)
         was = cluster.link_qualities()
-        before = passing(cluster, ours) if quality_in(fault).hold else frozenset(ours)
+        hold = quality_in(fault).hold
+        before = passing(cluster, ours) if hold else frozenset(ours)
+        quick = Trial({}) if hold else tried(cluster, ours, times=1)
         counters = _counters(cluster, ours)
         ledger(cluster).enter(fault, counters=counters, plain=_plain(cluster, ours))
         wanted = _shape_what_is_open(cluster)
         seen = cluster.link_qualities()
         proved = {link: seen[link] == wanted[link] != was[link] for link in ours}
         evidence: dict[str, Any] = {"shaped": sum(proved.values())}
-        if quality_in(fault).hold:
+        if not hold:
+            now = tried(cluster, ours, times=1 if quality_in(fault).rate_bytes_s else MESSAGES)
+            too_soon = [link for link in ours if _too_soon(now.quickest(link), wanted[link])]
+            proved = {link: proved[link] and link not in too_soon for link in ours}
+            evidence |= {
+                "tried_before": quick.figures(),
+                "tried": now.figures(),
+                "too_soon": named(too_soon),
+            }
+        if hold:
             after = passing(cluster, ours)
             proved = {link: proved[link] and link not in after for link in ours}
             evidence |= {
@@ -69,11 +84,13 @@ class LinkFault:
         seen = cluster.link_qualities()
         still = [link for link in ours if link in wanted and seen[link] != wanted[link]]
         blocked = _blocked(cluster, ours)
+        free = _free(cluster, ours)
         method = cluster.method.get(LINK, LINK)
         evidence = {
             "meanwhile": meanwhile,
             "still_shaped": named(still),
             "still_blocked": named(blocked),
+            "tried": tried(cluster, free, times=1).figures(),
         }
         if still or blocked:
             return Effect("leaked", method, evidence)
@@ -141,10 +158,22 @@ def _counters(cluster: Cluster, links: Iterable[Link]) -> dict[str, int]:
     return {name: sum(counters[link].get(name, 0) for link in links) for name in COUNTERS}
 
 
-def _blocked(cluster: Cluster, links: list[Link]) -> list[Link]:
-    """The links that pass nothing though no open fault cuts or shapes them, and both ends run."""
+def _too_soon(quickest_ns: int | None, wanted: LinkQuality) -> bool:
+    """Whether a message came sooner than the link delays; one that is to be overtaken may."""
+    if quickest_ns is None or wanted.reorder_ppm:
+        return False
+    return quickest_ns * 10 < wanted.delay_ns * 9  # Kernels count time in ticks.
+
+
+def _free(cluster: Cluster, links: list[Link]) -> list[Link]:
+    """Those that no open fault cuts or shapes, and whose ends run."""
     shaped = {link for fault in ledger(cluster).open(LINK) for link in links_in(fault)}
     cut = {link for fault in ledger(cluster).open(PARTITION) for link in cut_by(fault)}
-    free = [link for link in links if link not in shaped | cut and alive(cluster, link)]
+    return [link for link in links if link not in shaped | cut and alive(cluster, link)]
+
+
+def _blocked(cluster: Cluster, links: list[Link]) -> list[Link]:
+    """The links that pass nothing though no open fault cuts or shapes them, and both ends run."""
+    free = _free(cluster, links)
     passes = passing(cluster, free, tries=TRIES_MAX)
     return [link for link in free if link not in passes and alive(cluster, link)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from nemesis.ledger import ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from nemesis.plan import Fault
     from systems_under_test.environments.cluster import Cluster, Link
@@ -63,6 +64,34 @@ def passing(cluster: Cluster, links: Iterable[Link], *, tries: int = 1) -> froze
         passed.update(link for link in left if answers[link])
         left = [link for link in left if not answers[link]]
     return frozenset(passed)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How long messages took over links that were tried: nanoseconds for each, None for lost."""
+
+    took: Mapping[Link, tuple[int | None, ...]]
+
+    def quickest(self, link: Link) -> int | None:
+        """Of the messages that passed a link."""
+        return min((ns for ns in self.took.get(link, ()) if ns is not None), default=None)
+
+    def figures(self) -> dict[str, Any]:
+        """What a history says of it: how many were sent and passed, and their times in ms."""
+        sent = [ns for took in self.took.values() for ns in took]
+        passed = sorted(ns for ns in sent if ns is not None)
+        figures: dict[str, Any] = {"sent": len(sent), "passed": len(passed)}
+        if passed:
+            times = {"least": passed[0], "median": passed[len(passed) // 2], "most": passed[-1]}
+            figures["ms"] = {name: round(ns / 1e6, 2) for name, ns in times.items()}
+        return figures
+
+
+def tried(cluster: Cluster, links: Iterable[Link], *, times: int) -> Trial:
+    """Send so many messages over each link, one after the other."""
+    wanted = sorted(links)
+    rounds = [cluster.latencies(wanted) for _ in range(times if wanted else 0)]
+    return Trial({link: tuple(seen.get(link) for seen in rounds) for link in wanted})
 
 
 def shaped(cluster: Cluster, link: Link) -> bool:

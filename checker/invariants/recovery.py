@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from checker.evidence import Evidence, Explanation
+from checker.invariants.answered_again import answered_again
 from checker.wording import listed, seconds, value
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Recovery:
             observed["ineffective_faults"] = ineffective
         if missed := never_injected(history):
             observed["never_injected"] = missed
+        if (answered := answered_again(history)) is not None:
+            observed["answered_again"] = answered
         return evidence.verdict(observed)
 
 

@@ -233,6 +233,13 @@ class Cluster(Protocol):
         """Whether a message passes each link now: tried, not looked up."""
         ...
 
+    def latencies(self, links: Iterable[Link]) -> Mapping[Link, int | None]:
+        """Nanoseconds that a message takes over each link now, tried; None where it does not pass.
+
+        Where only an answer tells, its way back is in it. Needs `link`.
+        """
+        ...
+
     def link_counters(self) -> Mapping[Link, Mapping[str, int]]:
         """`passed`, `dropped`, `delayed`, `duplicated` of each link since the start of the run."""
         ...

@@ -203,12 +203,19 @@ class Node:
     # What the harness asks for.
 
     async def _act_probe(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Which of the named nodes a message reaches: {"to": {name: seconds to wait}}."""
+        """Which of the named nodes a message reaches: {"to": {name: seconds to wait}}.
+
+        And in how many nanoseconds, there and back.
+        """
         waits = request["to"]
-        passed = await asyncio.gather(
+        took = await asyncio.gather(
             *(self._links[name].probe(seconds) for name, seconds in waits.items())
         )
-        return {"passed": dict(zip(waits, passed, strict=True))}
+        each = dict(zip(waits, took, strict=True))
+        return {
+            "passed": {name: seconds is not None for name, seconds in each.items()},
+            "took_ns": {n: None if s is None else round(s * 1e9) for n, s in each.items()},
+        }
 
     async def _act_clock(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         self._clock.set(clock_setting(request))

@@ -103,8 +103,11 @@ class Link:
             # At once the first time; but not in circles if the other side keeps hanging up.
             pause_s = 0.0 if loop.time() - greeted > BACKOFF_S_MAX else BACKOFF_S_MIN
 
-    async def probe(self, timeout_s: float) -> bool:
-        """Whether a message reaches the other node within that time, tried on the real path."""
+    async def probe(self, timeout_s: float) -> float | None:
+        """How many seconds a message took to the other node and back, tried on the real path.
+
+        None if none reached it within that time. To connect first is not counted.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         try:
@@ -114,11 +117,12 @@ class Link:
                     await self._up.wait()
                     connection = self._connection
                     self._probes += 1
+                    began = loop.time()
                     if connection is not None and await connection.probe(self._probes):
-                        return True
+                        return loop.time() - began
                     await asyncio.sleep(0)
         except TimeoutError:
-            return False
+            return None
 
     def flush(self) -> None:
         """Send what was kept for the life that is connected now, and forget the rest."""

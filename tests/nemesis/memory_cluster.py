@@ -185,6 +185,15 @@ class MemoryCluster:
     def probe(self, links: Iterable[Link]) -> Mapping[Link, bool]:
         return {link: self._passes(link) for link in links}
 
+    def latencies(self, links: Iterable[Link]) -> Mapping[Link, int | None]:
+        quick = 1_000
+        return {
+            link: quick + self.qualities.get(link, LinkQuality()).delay_ns
+            if self._passes(link)
+            else None
+            for link in links
+        }
+
     def link_counters(self) -> Mapping[Link, Mapping[str, int]]:
         return {link: dict(counters) for link, counters in self.counters.items()}
 

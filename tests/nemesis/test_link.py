@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +14,9 @@ from nemesis.links import links_at
 from nemesis.plan import Fault
 from systems_under_test.environments.cluster import Link, LinkQuality
 from tests.nemesis.memory_cluster import MemoryCluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LINK = LinkFault()
 FIVE = ("n1", "n2", "n3", "n4", "n5")
@@ -79,8 +82,47 @@ class Boastful(MemoryCluster):
         super().traffic()
         self.qualities = real
 
+    def latencies(self, links: Iterable[Link]) -> dict[Link, int | None]:
+        """Those messages that it is asked for, it delays as it should."""
+        real = {link: self.link_qualities()[link].delay_ns for link in links}
+        return {link: 1_000 + delay for link, delay in real.items()}
+
     def _passes(self, link: Link) -> bool:
         return True
+
+
+class Quick(MemoryCluster):
+    """Says that its links are slow, and is as quick as ever."""
+
+    def latencies(self, links: Iterable[Link]) -> dict[Link, int | None]:
+        return dict.fromkeys(links, 1_000)
+
+
+def test_links_over_which_messages_come_too_soon_are_not_slow() -> None:
+    effect = LINK.inject(Quick(), fault(1, "slow", "n1"))
+    assert effect.effect == "ineffective"
+    assert len(effect.evidence["too_soon"]) == 8
+    assert LINK.inject(Quick(), fault(1, "lossy", "n1")).effect == "applied"
+    partly = MemoryCluster()
+    partly.nodes["n2"].life = "dead"
+    effect = LINK.inject(partly, fault(1, "slow", "n1"))
+    assert (effect.effect, effect.evidence["too_soon"]) == ("applied", []), "nothing came at all"
+
+
+def test_what_became_of_a_few_messages_is_told_in_figures() -> None:
+    cluster = MemoryCluster()
+    one = fault(1, "slow", "n1")
+    evidence = LINK.inject(cluster, one).evidence
+    assert evidence["tried_before"] == {
+        "sent": 8,
+        "passed": 8,
+        "ms": {"least": 0.0, "median": 0.0, "most": 0.0},
+    }
+    assert evidence["tried"]["sent"] == evidence["tried"]["passed"] == 24
+    assert evidence["tried"]["ms"]["least"] == 100.0
+    cluster.traffic()
+    healed = LINK.heal(cluster, one).evidence["tried"]
+    assert (healed["sent"], healed["ms"]["most"]) == (8, 0.0)
 
 
 @pytest.mark.parametrize("variant", sorted(set(LINKS) - {"hold"}))

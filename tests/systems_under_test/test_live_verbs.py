@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from systems_under_test.environments.cluster import CAPABILITIES, EnvironmentFailed
+from systems_under_test.environments.cluster import CAPABILITIES, EnvironmentFailed, LinkQuality
 from systems_under_test.environments.local.cluster import LocalCluster
 from tests.systems_under_test.docker.containers import containers, require_docker
 from tests.systems_under_test.local.clusters import ask, tally, told, until
@@ -154,6 +154,21 @@ def test_a_cut_takes_messages_of_its_direction(cluster: Live) -> None:
     until(lambda: "beside the cut" in told(cluster, "n3"))
     assert "into the cut" not in told(cluster, "n2")
     assert cluster.link_counters()["n1", "n2"]["dropped"] >= 1
+
+
+def test_links_are_tried_with_the_time_that_a_message_takes(cluster: Live) -> None:
+    cluster.set_cut([("n1", "n2")])
+    took = cluster.latencies(LINKS)
+    assert [link for link, nanoseconds in took.items() if nanoseconds is None] == [("n1", "n2")]
+    assert all(0 < nanoseconds < SECOND for nanoseconds in took.values() if nanoseconds)
+    if cluster.environment == "local":
+        cluster.set_cut([])
+        cluster.shape({("n1", "n2"): LinkQuality(delay_ns=SECOND // 5)})
+        slow, quick = (cluster.latencies([link])[link] for link in LINKS[:2])
+        cluster.shape({})
+        assert slow is not None
+        assert quick is not None
+        assert quick < SECOND // 5 <= slow < 2 * SECOND // 5, LINKS[:2]
 
 
 def test_links_that_do_not_exist_are_refused(cluster: Live) -> None:

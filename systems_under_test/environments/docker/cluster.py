@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 from systems_under_test.environments.cluster import EnvironmentFailed
 from systems_under_test.environments.docker import slow_writes
 from systems_under_test.environments.docker.construction import Site, build
-from systems_under_test.environments.docker.datagrams import passed_datagrams
+from systems_under_test.environments.docker.datagrams import datagram_latencies
 from systems_under_test.environments.docker.engine import Engine
 from systems_under_test.environments.docker.options import CONTAINER, LOOP, PROXY, DockerOptions
 from systems_under_test.environments.docker.partitions import reset_connections
@@ -233,35 +233,46 @@ class DockerCluster:
         Where the kernel cuts, a datagram is tried: TCP needs both directions, so it would make a
         one-way cut look like one both ways. Where links are proxied, a message is.
         """
+        return {link: took is not None for link, took in self.latencies(links).items()}
+
+    def latencies(self, links: Iterable[Link]) -> Mapping[Link, int | None]:
+        """Nanoseconds that a datagram takes over each link now; None where it does not pass.
+
+        Where links are proxied, that a message takes, and its answer back.
+        """
         wanted = self._known(links)
         site, engine, _ = self._running
         if site.proxied is not None:
-            return self.try_messages(wanted)
-        return passed_datagrams(engine, site.nodes, wanted, within_s=PROBE_S)
+            return self._round_trips(wanted)
+        slow_s = max(map(site.shaper.slowness_s, wanted), default=0.0)
+        return datagram_latencies(engine, site.nodes, wanted, within_s=PROBE_S + slow_s)
 
     def try_messages(self, links: Iterable[Link]) -> Mapping[Link, bool]:
         """Whether a message of a node's own passes each link now, there and its answer back."""
-        wanted = self._known(links)
+        took = self._round_trips(self._known(links))
+        return {link: nanoseconds is not None for link, nanoseconds in took.items()}
+
+    def _round_trips(self, wanted: Iterable[Link]) -> Mapping[Link, int | None]:
         site, engine, loop = self._running
         waits: dict[str, dict[str, float]] = {}
         for sender, receiver in sorted(wanted):
-            slow_s = 0.0 if site.proxied is None else site.proxied.slowness_s((sender, receiver))
+            slow_s = site.shaper.slowness_s((sender, receiver))
             waits.setdefault(sender, {})[receiver] = PROBE_S + slow_s
         states = dict(
             zip(waits, engine.side_by_side(lambda n: site.nodes[n].state(), waits), strict=True)
         )
 
-        async def asking() -> list[Mapping[str, bool]]:
+        async def asking() -> list[Mapping[str, int | None]]:
             return await asyncio.gather(
-                *(site.nodes[name].passes(to, states[name]) for name, to in waits.items())
+                *(site.nodes[name].round_trips(to, states[name]) for name, to in waits.items())
             )
 
         longest_s = max((s for receivers in waits.values() for s in receivers.values()), default=0)
         answers = loop.run(asking(), timeout_s=longest_s + VERB_S_MAX, what="probing links")
         return {
-            (sender, receiver): passed
+            (sender, receiver): took
             for sender, answer in zip(waits, answers, strict=True)
-            for receiver, passed in answer.items()
+            for receiver, took in answer.items()
         }
 
     def link_counters(self) -> Mapping[Link, Mapping[str, int]]:

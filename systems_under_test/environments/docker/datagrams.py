@@ -19,16 +19,19 @@ if TYPE_CHECKING:
 LOOK_S: Final = 0.005
 
 
-def passed_datagrams(
+def datagram_latencies(
     engine: Engine, nodes: Mapping[str, DockerNode], links: Collection[Link], *, within_s: float
-) -> dict[Link, bool]:
-    """For each link whether both ends run and a datagram came through in time."""
+) -> dict[Link, int | None]:
+    """For each link in how many nanoseconds a datagram came through.
+
+    None if one of its ends does not run, or none came through in time.
+    """
     probe = secrets.token_hex(8)
     ends = sorted({end for link in links for end in link})
     states = engine.side_by_side(lambda name: nodes[name].state(), ends)
     running = {name for name, state in zip(ends, states, strict=True) if state == "running"}
     wanted = {link for link in links if running.issuperset(link)}
-    heard: set[Link] = set()
+    heard: dict[Link, int] = {}
 
     def send(sender: str) -> None:
         to = {b: nodes[b].address for a, b in sorted(wanted) if a == sender}
@@ -36,16 +39,18 @@ def passed_datagrams(
 
     def listen(receiver: str) -> None:
         answer = _or_nothing(lambda: nodes[receiver].supervised.ask("heard", probe=probe))
-        heard.update((sender, receiver) for sender in answer.get("from", ()))
+        heard.update(
+            ((sender, receiver), int(took)) for sender, took in answer.get("from", {}).items()
+        )
 
     engine.side_by_side(send, sorted({sender for sender, _ in wanted}))
     deadline = time.monotonic() + within_s
     while True:
         late = time.monotonic() > deadline
-        missing = wanted - heard
+        missing = wanted - heard.keys()
         engine.side_by_side(listen, sorted({receiver for _, receiver in missing}))
-        if late or not wanted - heard:
-            return {link: link in wanted and link in heard for link in links}
+        if late or not wanted - heard.keys():
+            return {link: heard.get(link) for link in links}
         time.sleep(LOOK_S)
 
 

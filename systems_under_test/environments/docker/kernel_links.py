@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from systems_under_test.environments.cluster import EnvironmentFailed, LinkQuality
 from systems_under_test.environments.docker.link_rules import (
+    BILLION,
     DEVICE,
+    OVERTAKEN_NS,
     TBF,
     NodeRules,
     Queue,
@@ -16,6 +18,7 @@ from systems_under_test.environments.docker.link_rules import (
     kind_of_queue,
 )
 from systems_under_test.environments.docker.netem import NETEM, NETEM_TRIAL, beyond, refusal
+from systems_under_test.environments.narrow import QUEUE_NS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -113,6 +116,13 @@ class KernelLinks:
         with self._lock:
             self._look(self._rules)
             return {link: self._quality(link) for link in self._links()}
+
+    def slowness_s(self, link: Link) -> float:
+        """How much later than otherwise a packet of this link may come."""
+        quality = self._wanted.get(link, CLEAR)
+        queue_ns = QUEUE_NS_MAX if quality.rate_bytes_s else 0
+        overtaken_ns = OVERTAKEN_NS if quality.reorder_ppm else 0
+        return (quality.delay_ns + quality.jitter_ns + queue_ns + overtaken_ns) / BILLION
 
     def counters(self) -> dict[Link, dict[str, int]]:
         """`dropped`, `delayed` and `duplicated` packets of each link since the start of the run,

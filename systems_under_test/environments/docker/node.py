@@ -309,12 +309,14 @@ class DockerNode:
         """Everything that the node's host counts in this life."""
         return self._occupant.counters()
 
-    async def passes(self, waits: Mapping[str, float], state: NodeState) -> Mapping[str, bool]:
-        """Which nodes a message of this one reaches within so many seconds; in the loop's thread.
+    async def round_trips(
+        self, waits: Mapping[str, float], state: NodeState
+    ) -> Mapping[str, int | None]:
+        """Nanoseconds that a message of this one takes to each node and back; None: too many.
 
-        `state` is the node's own, looked at before.
+        In the loop's thread. `state` is the node's own, looked at before.
         """
-        return await self._occupant.passes(waits, state)
+        return await self._occupant.round_trips(waits, state)
 
     def died_unprovoked(self) -> bool:
         """Whether its process has died and no verb of ours killed it; True once for each death."""

@@ -72,8 +72,10 @@ class Occupant(Protocol):
         """Everything that it counts in this life."""
         ...
 
-    async def passes(self, waits: Mapping[str, float], state: NodeState) -> Mapping[str, bool]:
-        """Which nodes a message of its own reaches within so many seconds."""
+    async def round_trips(
+        self, waits: Mapping[str, float], state: NodeState
+    ) -> Mapping[str, int | None]:
+        """Nanoseconds that a message of its own takes to each node and back, within these waits."""
         ...
 
 
@@ -238,7 +240,9 @@ class Programs:
         """It counts nothing that we know of."""
         return {}
 
-    async def passes(self, waits: Mapping[str, float], state: NodeState) -> Mapping[str, bool]:
+    async def round_trips(
+        self, waits: Mapping[str, float], state: NodeState
+    ) -> Mapping[str, int | None]:
         """Its messages are its own: links are tried by datagrams instead."""
         raise self._not_carried()
 

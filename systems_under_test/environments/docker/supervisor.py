@@ -95,7 +95,7 @@ class Supervisor:
         self._record = record
         self._programs: dict[str, Program] = {}
         self._oom_kills = oom_kills()
-        self._heard: OrderedDict[str, set[str]] = OrderedDict()
+        self._heard: OrderedDict[str, dict[str, int]] = OrderedDict()
         self._acts = {
             "hello": self._hello,
             "daemon": self._daemon,
@@ -242,17 +242,18 @@ class Supervisor:
 
     def _send(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a datagram to each of these: {"probe": id, "to": {name: address}}."""
-        datagram = json.dumps([request["probe"], self._name]).encode()
         for address in request["to"].values():
+            sent = [request["probe"], self._name, time.monotonic_ns()]
+            datagram = json.dumps(sent).encode()
             # A rule of the kernel that drops what goes out says so by EPERM: then none passes.
             with contextlib.suppress(OSError):
                 self._datagrams.sendto(datagram, (address, DATAGRAM_PORT))
         return {}
 
     def _hear(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Whose datagrams of that probe have come."""
+        """Whose datagrams of that probe have come, and in how many nanoseconds."""
         self._receive()
-        return {"from": sorted(self._heard.get(request["probe"], ()))}
+        return {"from": self._heard.get(request["probe"], {})}
 
     def _receive(self) -> None:
         while True:
@@ -261,8 +262,10 @@ class Supervisor:
             except BlockingIOError:
                 return
             with contextlib.suppress(ValueError, TypeError):
-                probe, sender = json.loads(datagram)
-                self._heard.setdefault(probe, set()).add(sender)
+                probe, sender, sent = json.loads(datagram)
+                # One machine, one such clock, whatever the container.
+                took = time.monotonic_ns() - int(sent)
+                self._heard.setdefault(probe, {}).setdefault(sender, took)
                 while len(self._heard) > PROBES_MAX:
                     self._heard.popitem(last=False)
 

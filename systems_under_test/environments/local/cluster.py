@@ -154,6 +154,10 @@ class LocalCluster:
 
     def probe(self, links: Iterable[Link]) -> Mapping[Link, bool]:
         """Whether a message passes each link now: every sender sends one, all at the same time."""
+        return {link: took is not None for link, took in self.latencies(links).items()}
+
+    def latencies(self, links: Iterable[Link]) -> Mapping[Link, int | None]:
+        """Nanoseconds that a message takes over each link now, and its answer back."""
         wanted = self._known(links)
         loop, network = self._running
         waits: dict[str, dict[str, float]] = {}
@@ -161,17 +165,17 @@ class LocalCluster:
             if link in wanted:
                 waits.setdefault(link[0], {})[link[1]] = PROBE_S + network.slowness_s(link)
 
-        async def asking() -> list[Mapping[str, bool]]:
+        async def asking() -> list[Mapping[str, int | None]]:
             return await asyncio.gather(
-                *(self._nodes[sender].passes(receivers) for sender, receivers in waits.items())
+                *(self._nodes[sender].round_trips(receivers) for sender, receivers in waits.items())
             )
 
         longest_s = max((s for receivers in waits.values() for s in receivers.values()), default=0)
         answers = loop.run(asking(), timeout_s=longest_s + VERB_S_MAX, what="probing links")
         return {
-            (sender, receiver): passed
+            (sender, receiver): took
             for sender, answer in zip(waits, answers, strict=True)
-            for receiver, passed in answer.items()
+            for receiver, took in answer.items()
         }
 
     def link_counters(self) -> Mapping[Link, Mapping[str, int]]:

@@ -238,12 +238,9 @@ class LocalNode:
         """Everything that the node's host counts in this life."""
         return self._steering.counters()
 
-    async def passes(self, waits: Mapping[str, float]) -> Mapping[str, bool]:
-        """Which nodes a message of this one reaches within so many seconds; in the loop's thread.
-
-        A node that is dead or paused reaches none.
-        """
-        return await self._steering.passes(waits, self.state())
+    async def round_trips(self, waits: Mapping[str, float]) -> Mapping[str, int | None]:
+        """As `Steering`, of this node as it is now."""
+        return await self._steering.round_trips(waits, self.state())
 
     def died_unprovoked(self) -> bool:
         """Whether its process has died and no verb of ours killed it; True once for each death."""

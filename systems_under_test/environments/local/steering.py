@@ -101,12 +101,15 @@ class Steering:
         life = self.counters()["life"]
         return {k.removeprefix(_STORAGE): v for k, v in life.items() if k.startswith(_STORAGE)}
 
-    async def passes(self, waits: Mapping[str, float], state: NodeState) -> Mapping[str, bool]:
-        """Which nodes a message of this one reaches within so many seconds; in the loop's thread.
+    async def round_trips(
+        self, waits: Mapping[str, float], state: NodeState
+    ) -> Mapping[str, int | None]:
+        """How many nanoseconds a message of this one takes to each node and back.
 
-        A node that is dead or paused reaches none.
+        None for those that it does not reach within so many seconds: a node that is dead or paused
+        reaches none. In the loop's thread.
         """
-        none = dict.fromkeys(waits, False)
+        none: dict[str, int | None] = dict.fromkeys(waits)
         if self._control is None or state != "running":
             return none
         patience_s = max(waits.values(), default=0.0) + ANSWER_S_MAX
@@ -114,8 +117,8 @@ class Steering:
             answer = await self._control.ask("probe", timeout_s=patience_s, to=dict(waits))
         except EnvironmentFailed:
             return none
-        passed: Mapping[str, bool] = answer["passed"]
-        return passed
+        took: Mapping[str, int | None] = answer["took_ns"]
+        return took
 
     def ask(self, do: str, **fields: Any) -> Mapping[str, Any]:
         """The answer to a request. Raises EnvironmentFailed."""

@@ -153,6 +153,10 @@ class SimulatedCluster:
         """Whether a message passes each link."""
         return self._network.probe(links)
 
+    def latencies(self, links: Iterable[Link]) -> Mapping[Link, int | None]:
+        """Nanoseconds that a message takes over each link; None where it does not pass."""
+        return self._network.latencies(links)
+
     def link_counters(self) -> Mapping[Link, Mapping[str, int]]:
         """What each link has done since the start."""
         return {link: channel.counters() for link, channel in self._network.channels.items()}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from systems_under_test.environments.cluster import EnvironmentFailed, LinkQuality
 from systems_under_test.environments.narrow import Narrow
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from systems_under_test.environments.simulated.node import SimulatedNode
     from systems_under_test.environments.simulated.options import SimulationOptions
     from systems_under_test.rng import Rng
+
+
+TRIAL_BYTES: Final = 64
+"""A message that is sent to see how long it takes is as small as any."""
 
 
 @dataclass(slots=True)
@@ -86,6 +91,7 @@ class Network:
         self._options = options
         self._rng = rng
         self._probe = Dice(rng.stream("probe"))
+        self._trial = Dice(rng.stream("trial"))
         self.channels: dict[Link, Channel] = {}
 
     def connect(self, nodes: Iterable[SimulatedNode]) -> None:
@@ -124,6 +130,24 @@ class Network:
             link: any(self._passes(self.channels[link], self._probe) for _ in tries)
             for link in asked
         }
+
+    def latencies(self, links: Iterable[Link]) -> dict[Link, int | None]:
+        """How long a message would take, by the very rules; None if it would not come out."""
+        asked = sorted(links)
+        self._known(asked)
+        return {link: self._latency(self.channels[link]) for link in asked}
+
+    def _latency(self, channel: Channel) -> int | None:
+        quality, dice = channel.quality, self._trial
+        alive = channel.sender.life is not None and channel.receiver.life is not None
+        if not alive or not self._passes(channel, dice):
+            return None
+        took = self._options.peer_latency.draw(dice.latency) + self._lateness(quality, dice)
+        if quality.rate_bytes_s:
+            line = copy(channel.narrow)  # A trial takes nobody's turn.
+            turn = line.delay_ns(TRIAL_BYTES, quality.rate_bytes_s, self._kernel.now)
+            return None if turn is None else took + turn
+        return took
 
     def _known(self, links: Iterable[Link]) -> None:
         unknown = sorted(link for link in links if link not in self.channels)
@@ -181,11 +205,7 @@ class Network:
         None if a narrow channel has no room for it.
         """
         quality, dice = channel.quality, channel.dice
-        extra = quality.delay_ns
-        if quality.jitter_ns:
-            extra += dice.jitter.below(quality.jitter_ns + 1)
-        if quality.reorder_ppm and dice.reorder.chance(quality.reorder_ppm):
-            extra += dice.reorder.between(1, self._options.reorder_ns)
+        extra = self._lateness(quality, dice)
         if quality.rate_bytes_s:
             size, rate = len(message.payload), quality.rate_bytes_s
             turn = channel.narrow.delay_ns(size, rate, message.departure)
@@ -199,6 +219,15 @@ class Network:
             again = self._options.peer_latency.draw(dice.duplicate)
             self._kernel.push(message.departure + extra + again, self.arrive, message)
         return extra
+
+    def _lateness(self, quality: LinkQuality, dice: Dice) -> int:
+        """How much later a message comes; its turn on a narrow line left out."""
+        late = quality.delay_ns
+        if quality.jitter_ns:
+            late += dice.jitter.below(quality.jitter_ns + 1)
+        if quality.reorder_ppm and dice.reorder.chance(quality.reorder_ppm):
+            late += dice.reorder.between(1, self._options.reorder_ns)
+        return late
 
     def arrive(self, message: Message) -> None:
         """Hand a message over, if it was sent at all, still may pass, and finds its addressee."""

@@ -220,6 +220,10 @@ class SshCluster:
             passed.update({(sender, receiver): said[receiver] for receiver in waits[sender]})
         return passed
 
+    def latencies(self, links: Iterable[Link]) -> Mapping[Link, int | None]:
+        """What only link faults ask for is not carried."""
+        raise EnvironmentFailed("the ssh environment does not carry `link`")
+
     def link_counters(self) -> Mapping[Link, Mapping[str, int]]:
         """`passed`, `dropped` of each link since the start of the run, in packets."""
         names = {node.listen_address[0]: name for name, node in self._nodes.items()}

@@ -97,6 +97,8 @@ def test_a_lossy_link_loses_what_its_rule_counts(cluster: DockerCluster) -> None
     injected = nemesis.inject(cluster, fault)
     assert (injected.effect, injected.evidence["shaped"]) == ("applied", 1), injected
     assert injected.method == "kernel: nftables"
+    assert injected.evidence["tried_before"]["passed"] == 1
+    assert injected.evidence["tried"]["sent"] == 3
     assert cluster.link_qualities()[BACK] == LinkQuality()
     arrived, _ = sent(cluster, 300, 100)
     assert 150 < arrived < 260

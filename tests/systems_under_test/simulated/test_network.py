@@ -151,9 +151,24 @@ def test_a_probe_draws_nothing_from_the_streams_of_messages() -> None:
             world.ask("n1", ["send", "n2", {"n": n}], ["respond", "ok"])
             if n < probes:
                 world.probe([LINK])
+                world.latencies([LINK])
         world.settle()
         logs.append(world.log("n2"))
     assert logs[0] == logs[1]
+
+
+def test_a_trial_takes_as_long_as_a_message_would() -> None:
+    world = World(2, options=STEADY)
+    (plain,) = world.latencies([LINK]).values()
+    assert plain is not None
+    world.shape({LINK: LinkQuality(delay_ns=50 * plain, rate_bytes_s=1_000)})
+    for _ in range(2):  # The second is no later for the first: a trial takes nobody's turn.
+        assert world.latencies([LINK]) == {LINK: 51 * plain + 64_000_000}
+    world.shape({LINK: LinkQuality(loss_ppm=1_000_000)})
+    assert world.latencies([LINK]) == {LINK: None}
+    world.shape({})
+    world.nodes["n2"].kill()
+    assert world.latencies([LINK]) == {LINK: None}
 
 
 def test_a_lossy_link_passes_a_probe_unless_it_loses_everything() -> None:
