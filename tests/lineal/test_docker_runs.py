@@ -80,6 +80,7 @@ def test_a_correct_store_is_not_accused_under(tmp_path: Path, nemesis: str) -> N
         ("partition:swizzle", {"partition"}),
         ("zone:lost", {"kill"}),
         ("zone:cut", {"partition"}),
+        ("zone:slow", {"link"}),
     ],
 )
 def test_courses_and_zones_accuse_nobody(
@@ -102,6 +103,39 @@ def test_a_leader_is_cut_off_alone(tmp_path: Path) -> None:
     cut = [e["input"]["targets"] for e in events if e["f"] == "partition" and e["type"] == "invoke"]
     assert cut
     assert all([*look["leader"]] in cut for look in looks if look)
+
+
+SCRIPT = """\
+nemesis: wait 1
+nemesis: partition {"n1": ["n2"]}
+n3: clock jump
+nemesis: wait 1
+nemesis: heal partition
+nemesis: link lossy target=one
+nemesis: kill target=one
+nemesis: wait 1.5
+nemesis: heal
+nemesis: pause target=one
+nemesis: wait 1.5
+nemesis: heal
+"""
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("system", ["dynamo", "paxos"])
+def test_a_script_is_carried_out_in_containers(tmp_path: Path, system: str) -> None:
+    script = tmp_path / "faults.txt"
+    script.write_text(SCRIPT, encoding="utf-8")
+    words = (system, "--nodes", "5", "--nemesis", f"script:{script}")
+    status, verdict, events = run(tmp_path, *words, seconds=12)
+    assert (status, verdict["verdict"]) == (0, "valid")
+    asked = [event["f"] for event in events if event["type"] == "invoke"]
+    assert [f for f in asked if f != "heal"] == ["partition", "clock", "link", "kill", "pause"]
+    for f in set(asked) - {"heal"}:
+        assert effects(events, f) == {"applied"}, f
+    assert effects(events, "heal") <= {"healed", "ineffective"}
+    (recovery,) = [check for check in verdict["checkers"] if check["name"] == "recovery"]
+    assert recovery["observed"]["answered_again"]["healings"] >= 2
 
 
 @pytest.mark.soak

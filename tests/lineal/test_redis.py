@@ -12,6 +12,7 @@ import pytest
 from checker.history.columns import History
 from lineal.cli.main import main
 from lineal.definition import Test
+from nemesis.schedule import SECOND
 from systems_under_test.environments.docker import disks, slow_writes
 from systems_under_test.redis import SYSTEM
 from tests.systems_under_test.docker.containers import left_of, require_docker
@@ -80,6 +81,32 @@ def test_a_primary_cut_off_with_a_minority_loses_what_it_acknowledged(tmp_path: 
     assert 0.2 * len(acknowledged) < lost <= 1.2 * len(acknowledged)
     report = (directory / "report.html").read_text()
     assert "lost-element" in report
+
+
+@docker
+@live
+@pytest.mark.soak
+@pytest.mark.parametrize("replicas", [0, 1])
+def test_a_primary_that_misses_its_replicas_refuses_writes_if_it_must(
+    tmp_path: Path, replicas: int
+) -> None:
+    """A cut of ten seconds, of which it takes three to miss them: short ones show nothing."""
+    require_redis()
+    words = ["--nemesis", "partition:one-node@n1", "--option", f"min-replicas={replicas}"]
+    for option in ("fault=10", "lead-in=1", "tail=2"):
+        words += ["--nemesis-option", option]
+    _, _, directory = run(tmp_path, *words, "--time-limit", "14")
+    history = History.read(directory / "history.jsonl")
+    cut = history.faults[0]
+    assert cut.end is not None
+    late = cut.start + 5 * SECOND
+    by_old = [
+        event.time
+        for event in history.events()
+        if event.f == "add" and event.type == "ok" and event.extra.get("primary") == "n1"
+    ]
+    assert any(cut.start < time for time in by_old), "it acknowledged something in the cut"
+    assert any(late < time < cut.end for time in by_old) == (replicas == 0)
 
 
 @docker
