@@ -62,8 +62,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def add_test_flags(parser: argparse.ArgumentParser) -> None:
     """The flags that say what is run, shared by `run` and `sweep`."""
-    parser.add_argument("--workload", help="what is asked (default: the system's own)")
-    parser.add_argument("--nemesis", help="what goes wrong, as partition,kill@minority")
+    parser.add_argument(
+        "--workload", help="what is asked, see `lineal list workloads` (default: the system's own)"
+    )
+    parser.add_argument(
+        "--nemesis", help="what goes wrong, as partition,kill@minority: see `lineal list nemeses`"
+    )
     parser.add_argument(
         "--nemesis-option",
         type=values.option,
@@ -72,7 +76,9 @@ def add_test_flags(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="when and how much goes wrong, as order=cycle or at-most=minority; may be repeated",
     )
-    parser.add_argument("--environment", help="one of `lineal list`, as local or simulated")
+    parser.add_argument(
+        "--environment", help="where: local (the default), simulated, docker or ssh"
+    )
     parser.add_argument(
         "--environment-option",
         type=values.option,
@@ -96,7 +102,7 @@ def add_test_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--bug",
-        help="switch on a named bug of the system; where no "
+        help="switch on a named bug, see `lineal list bugs`; where no "
         "--nemesis or --workload is given, those come along under which it shows",
     )
     parser.add_argument(
@@ -105,7 +111,7 @@ def add_test_flags(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="an option of the system or its workload; may be repeated",
+        help="an option of the system or its workload, see `lineal list SYSTEM`; may be repeated",
     )
     add_budget_flags(parser)
 

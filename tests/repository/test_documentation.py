@@ -39,10 +39,9 @@ def test_python_examples_of_a_page_run_in_order(
 
 
 def commands(page: Path) -> list[str]:
-    """The `lineal ...` lines of a page's shell blocks, prompts and comments taken off."""
-    lines = [
-        line for body in blocks(page, "sh") + blocks(page, "console") for line in body.splitlines()
-    ]
+    """The `lineal ...` commands of a page's shell blocks, without prompts and comments."""
+    bodies = blocks(page, "sh") + blocks(page, "console")
+    lines = [line for body in bodies for line in body.replace("\\\n", "").splitlines()]
     stripped = [line.removeprefix("$ ").split("  #")[0].strip() for line in lines]
     return [line for line in stripped if line.startswith("lineal ")]
 
