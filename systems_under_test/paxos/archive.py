@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from systems_under_test.paxos.messages import Values
 from systems_under_test.paxos.node import Head  # noqa: TC001 - read when the class is made.
 from systems_under_test.paxos.state_machine import Rows  # noqa: TC001
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 SEGMENTS: Final = "segments/"
 SNAPSHOTS: Final = "snapshots/"
 DIGITS: Final = 20
-
-Values = tuple[tuple[int, bytes], ...]
-"""(time, payload) of consecutive slots."""
 
 
 class Picture(msgspec.Struct, frozen=True, array_like=True):

@@ -2,9 +2,10 @@
 
 It writes one object at a time, a segment as soon as there are enough slots or the oldest waits long
 enough, and a snapshot from time to time. The log is truncated only up to where the archive reaches,
-so that it has no gap; unless it has been out of reach for so many slots that the log would grow
-without bound: then a snapshot begins it anew, and the times between cannot be restored. Writes
-never wait for the archive.
+and a snapshot for another replica brings the log with it: so no replica's log begins behind what is
+archived, and whoever leads next goes on without a gap. Unless the archive has been out of reach for
+so many slots that the log would grow without bound: then a snapshot begins it anew, and the times
+between cannot be restored. Writes never wait for the archive.
 """
 
 from __future__ import annotations
@@ -78,7 +79,9 @@ class Archiver:
         node = self._node
         if not self.on:
             return floor
-        if node.learner.chosen - self.slot > node.configuration.archive_lag_slots:
+        kept = node.learner.chosen - max(self.slot, node.log.start)
+        sure = self._known or self.trouble != ""
+        if sure and kept > node.configuration.archive_lag_slots:
             return floor
         return min(max(floor, self.snapshot), self.slot)
 
@@ -90,12 +93,13 @@ class Archiver:
         self._sweep()
         leads = self._node.leadership is not None and self._node.leadership.ready
         if leads and not self._leads:
-            self._known, self._asked, self._putting = False, None, None
+            self._known, self._asked, self._putting, self.trouble = False, None, None, ""
         self._leads = leads
         if not leads:
             return
         if self._asked is not None and step.mono - self._asked_at > AGAIN:
             self._asked = self._putting = None
+            self.trouble = f"the object store has not answered for {AGAIN // MS} ms"
         if self._asked is None:
             self._next(step)
 

@@ -88,7 +88,7 @@ class Log:
         return count
 
     def begin_at(self, step: Step, slot: int) -> None:
-        """A snapshot up to this slot is in place: drop what it covers, and what hangs loose."""
+        """The log begins behind this slot: drop what is older, and the gap up to it if there is."""
         for old in [s for s in self.entries if s <= slot]:
             del self.entries[old]
             step.write(LOG_TABLE, key_of(old), None, durable=False)

@@ -32,6 +32,10 @@ class Entry(NamedTuple):
     payload: bytes
 
 
+Values = tuple[tuple[int, bytes], ...]
+"""(time, payload) of consecutive slots."""
+
+
 class NotUnderstood(ValueError):
     """A message of another protocol, or of none."""
 
@@ -94,7 +98,7 @@ class Accept(Message, frozen=True, tag="accept"):
     group: int
     sent_at: int
     first: int
-    values: tuple[tuple[int, bytes], ...]
+    values: Values
     chosen: int
     floor: int
 

@@ -5,12 +5,17 @@ truncated only up to the second-highest checkpoint of the storage replicas, so t
 hold what is gone from it (`truncates-too-early`), and never beyond a replica's own checkpoint. A
 snapshot is put in place in one input, and only if it is newer than what is applied
 (`snapshot-over-newer`).
+
+A snapshot brings the log with it, as far as the sender keeps it. Else a replica that was installed
+while the archive was out of reach could come to lead without the slots that the archive lacks, and
+nobody would ever archive them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
@@ -18,16 +23,20 @@ from systems_under_test.paxos import names
 from systems_under_test.paxos.configuration import MS
 from systems_under_test.paxos.group import LOG
 from systems_under_test.paxos.lease import NEVER
-from systems_under_test.paxos.messages import SnapshotPart, SnapshotTaken
+from systems_under_test.paxos.messages import Entry, SnapshotPart, SnapshotTaken, Values
 from systems_under_test.paxos.node import Head  # noqa: TC001 - msgspec reads the annotation
 from systems_under_test.paxos.state_machine import TABLES, Rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from systems_under_test.paxos.group import Member
     from systems_under_test.paxos.leadership import Leadership, Peer
     from systems_under_test.paxos.messages import Ballot
     from systems_under_test.paxos.node import Node
     from systems_under_test.paxos.step import Step
+
+T = TypeVar("T")
 
 TRUNCATE_AT: Final = 64
 """The log is cut only when so many slots can go, or one checkpoint's worth."""
@@ -36,10 +45,15 @@ AGAIN: Final = 200 * MS
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
-    """What a part carries: the head (in part 0 only), and rows of (table, key, value)."""
+    """What a part carries: the head (in part 0 only), rows of (table, key, value), and of the log.
+
+    The values of the log, (time, payload), are of consecutive slots over all parts in order, from
+    the one behind the head's `start` up to the one that is applied.
+    """
 
     head: Head | None
-    rows: Rows
+    rows: Rows = ()
+    values: Values = ()
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -148,25 +162,31 @@ class Snapshots:
         """
         node = self._node
         if node.role_of(name) == LOG:
-            return Transfer(node.log.start, [_encode(Part(node.head, ()))], 0, NEVER)
+            return Transfer(node.log.start, [_encode(Part(node.head))], 0, NEVER)
         return Transfer(node.learner.applied, self._parts(step), 0, NEVER)
 
     def _parts(self, step: Step) -> list[bytes]:
-        """The state, cut into parts."""
+        """The state and the log up to it, cut into parts: half of each is for either."""
         node = self._node
-        parts: list[bytes] = []
-        rows: list[tuple[str, bytes, bytes]] = []
-        head: Head | None = node.head
-        size = 0
-        for table in TABLES:
-            for key, value in step.scan(node.state.table(table)):
-                rows.append((table, key, value))
-                size += len(key) + len(value)
-                if size >= node.configuration.batch_bytes:
-                    parts.append(_encode(Part(head, tuple(rows))))
-                    head, rows, size = None, [], 0
-        parts.append(_encode(Part(head, tuple(rows))))
-        return parts
+        size_max = node.configuration.batch_bytes // 2
+        rows = [
+            (table, key, value)
+            for table in TABLES
+            for key, value in step.scan(node.state.table(table))
+        ]
+        values = [
+            (entry.time, entry.payload)
+            for slot, entry in node.log.accepted_from(node.log.start + 1)
+            if slot <= node.learner.applied
+        ]
+        chunks = zip_longest(
+            _cut(rows, _size_of_row, size_max),
+            _cut(values, _size_of_value, size_max),
+            fillvalue=(),
+        )
+        parts = [Part(None, *both) for both in chunks] or [Part(None)]
+        parts[0] = msgspec.structs.replace(parts[0], head=node.head)
+        return [_encode(part) for part in parts]
 
     def on_taken(self, step: Step, sender: str, message: SnapshotTaken) -> None:
         """A part has arrived: send the next one."""
@@ -204,14 +224,15 @@ class Snapshots:
             self._staged_of, self._staged = name, {}
         self._staged[message.part] = _decode(message.content)
         if len(self._staged) == message.parts:
-            self._install(step, message.slot)
+            self._install(step, message)
             self._staged_of, self._staged = None, {}
         step.send(sender, SnapshotTaken(message.slot, message.part))
 
-    def _install(self, step: Step, slot: int) -> None:
-        """Write the other generation of the tables, then the head: all in this one input."""
-        node = self._node
-        head = self._staged[0].head
+    def _install(self, step: Step, message: SnapshotPart) -> None:
+        """Write the other generation of the tables, the log, then the head: all in this input."""
+        node, slot = self._node, message.slot
+        parts = [part for _, part in sorted(self._staged.items())]
+        head = parts[0].head
         assert head is not None
         generation = 1 - node.head.generation
         node.state.generation = generation
@@ -220,13 +241,13 @@ class Snapshots:
             for key, _ in step.scan(full):
                 step.write(full, key, None, durable=False)
         node.state.sessions = {}
-        for _, part in sorted(self._staged.items()):
+        for part in parts:
             for table, key, value in part.rows:
                 step.write(node.state.table(table), key, value, durable=False)
         applied = max(slot, node.learner.applied)
         digest = head.digest if node.stores else b""
         node.learner.put_in_place(applied, max(head.time, node.learner.time), digest)
-        node.log.begin_at(step, max(slot, node.log.start))
+        self._install_log(step, message.ballot, head, [v for part in parts for v in part.values])
         node.groups.rebase(head.group_slot, head.group, node.log.groups_after(slot))
         head = msgspec.structs.replace(
             head,
@@ -237,11 +258,44 @@ class Snapshots:
             digest=digest,
         )
         node.store_head(step, head, durable=True)
-        node.state.take_sessions(part.rows for _, part in sorted(self._staged.items()))
+        node.state.take_sessions(part.rows for part in parts)
         node.acceptor.adopt(step, slot)
         self.checkpoint = applied if node.stores else 0
         node.counters.snapshots_installed += 1
         step.log("snapshot-installed", slot=slot)
+
+    def _install_log(
+        self, step: Step, ballot: Ballot, head: Head, values: list[tuple[int, bytes]]
+    ) -> None:
+        """The log begins where the sender's did; what came with the snapshot is chosen, so it is
+        what this ballot has in these slots."""
+        log = self._node.log
+        log.begin_at(step, max(head.start, log.start))
+        for slot, (time, payload) in enumerate(values, head.start + 1):
+            if slot > log.start:
+                log.put(step, slot, Entry(ballot, time, payload))
+
+
+def _cut(items: Iterable[T], size_of: Callable[[T], int], size_max: int) -> Iterator[tuple[T, ...]]:
+    """The items in order, in groups that are cut off once they have so many bytes."""
+    group: list[T] = []
+    size = 0
+    for item in items:
+        group.append(item)
+        size += size_of(item)
+        if size >= size_max:
+            yield tuple(group)
+            group, size = [], 0
+    if group:
+        yield tuple(group)
+
+
+def _size_of_row(row: tuple[str, bytes, bytes]) -> int:
+    return len(row[1]) + len(row[2])
+
+
+def _size_of_value(value: tuple[int, bytes]) -> int:
+    return len(value[1])
 
 
 def _checkpoint(leadership: Leadership, member: Member) -> int:

@@ -10,6 +10,8 @@ import msgspec
 from systems_under_test.environments.cluster import ClusterSpec
 from systems_under_test.environments.simulated.cluster import SimulatedCluster
 from systems_under_test.paxos.api import REQUEST_HEADER
+from tests.systems_under_test.paxos import invariants
+from tests.systems_under_test.paxos.invariants import Observer
 from workloads.client import Reply, Request
 
 if TYPE_CHECKING:
@@ -34,17 +36,24 @@ class Drive:
         seed: int = 1,
         nodes: tuple[str, ...] = THREE,
         led: bool = True,
+        observer: Observer | None = None,
     ) -> None:
         options = options or {}
+        module = "systems_under_test.paxos.replica"
+        if observer is not None:
+            module = invariants.__name__
+            Observer.current = observer
         spec = ClusterSpec(
             nodes=nodes,
-            replica_path="systems_under_test.paxos.replica:make_replica",
+            replica_path=f"{module}:make_replica",
             options=options,
             bug=bug,
             engine=options.get("engine", "sqlite"),
             seed=seed,
         )
         self.cluster = SimulatedCluster(spec)
+        if observer is not None:
+            observer.cluster = self.cluster
         self.nodes = nodes
         self._numbers = count(1)
         self.cluster.up()

@@ -7,6 +7,7 @@
 * One holder of the lease on true time.
 * The digest of what was applied is the same on every replica at the same slot.
 * The state applied is that of the log's prefix, by a twin that is a dictionary.
+* With an archive, no log begins behind what is archived without a gap: whoever leads can go on.
 
 It looks and changes nothing. Violations are collected: raising would only end the replica.
 """
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from systems_under_test.paxos import commands
+from systems_under_test.paxos.archive import Inventory
 from systems_under_test.paxos.messages import (
     NO_BALLOT,
     Accepted,
@@ -95,6 +97,7 @@ class Observer:
         self._known: dict[str, int] = {}
         self._checked: dict[str, int] = {}
         self._accepted: dict[tuple[str, int], Ballot] = {}
+        self.truncated: dict[str, int] = {}
 
     def wrong(self, sentence: str) -> None:
         """Note a violation."""
@@ -124,6 +127,7 @@ class Observer:
         self._promised[name] = node.acceptor.promised
         self._look_at_slots(node)
         self._look_at_leases()
+        self._look_at_archive(node)
 
     def _message_left(self, event: PeerMessage) -> None:
         try:
@@ -178,6 +182,16 @@ class Observer:
         if len(holders) > 1:
             self.wrong(f"{' and '.join(holders)} hold the lease at {self.cluster.now} ns")
 
+    def _look_at_archive(self, node: Node) -> None:
+        """What is gone from a log was archived before."""
+        start = node.log.start
+        if self.cluster is None or not node.archiver.on or start == self.truncated.get(node.name):
+            return
+        self.truncated[node.name] = start
+        reach = archived_without_gap(Inventory(self.cluster.objects.contents))
+        if start > reach:
+            self.wrong(f"the log of {node.name} begins behind {start}, the archive ends at {reach}")
+
     def _compare_state(self, node: Node, storage: Storage) -> None:
         applied = node.learner.applied
         if not node.stores or applied == self._checked.get(node.name):
@@ -193,6 +207,18 @@ class Observer:
         state = {key.decode(): _json(value) for key, value in storage.scan(table)}
         if state != self.twin.states[applied]:
             self.wrong(f"the state of {node.name} at slot {applied} is not the log's")
+
+
+def archived_without_gap(there: Inventory) -> int:
+    """Up to which slot the archive has the log without a gap, from where it begins."""
+    if not there.segments:
+        return there.snapshots[-1].slot
+    reach = there.segments[0].first - 1
+    for segment in there.segments:
+        if segment.first > reach + 1:
+            break
+        reach = max(reach, segment.last)
+    return reach
 
 
 @dataclass(frozen=True)
