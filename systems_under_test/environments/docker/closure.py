@@ -12,12 +12,15 @@ import importlib.util
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from systems_under_test.environments.cluster import EnvironmentFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+_BLOCKS: Final = ("body", "handlers", "orelse", "finalbody", "cases")
+"""The fields of a statement in which others stand."""
 
 
 @dataclass(slots=True)
@@ -108,14 +111,13 @@ def _imported(source: Path, name: str) -> Iterator[tuple[str, bool]]:
 
 
 def _executed(tree: ast.AST, *, guarded: bool) -> Iterator[tuple[ast.AST, bool]]:
-    """Every node that may run, and whether a missing module is caught around it.
+    """Every statement that may run, and whether a missing module is caught around it.
 
-    Imports for a type checker alone are none.
+    Imports for a type checker alone are none. No expression imports: those are passed over.
     """
-    children: list[ast.AST] = list(ast.iter_child_nodes(tree))
-    if isinstance(tree, ast.If) and ast.unparse(tree.test).endswith("TYPE_CHECKING"):
-        children = list(tree.orelse)
-    for node in children:
+    for_types = isinstance(tree, ast.If) and ast.unparse(tree.test).endswith("TYPE_CHECKING")
+    blocks = ("orelse",) if for_types else _BLOCKS
+    for node in (node for block in blocks for node in getattr(tree, block, ())):
         inside = guarded or (isinstance(tree, ast.Try) and node in tree.body and _guards(tree))
         yield node, inside
         yield from _executed(node, guarded=inside)
