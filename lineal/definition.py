@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 CAPABILITIES_BY_ENVIRONMENT: Mapping[str, frozenset[str]] = {
     "local": frozenset({"partition", "link", "kill", "stop", "pause", "power", "clock", "disk"}),
     "docker": DOCKER_CARRIES,
-    "ssh": frozenset({"partition", "kill", "stop", "pause", "clock"}),
+    "ssh": frozenset({"partition", "kill", "stop", "pause", "power", "clock", "disk"}),
     "simulated": frozenset(
         {"partition", "link", "kill", "stop", "pause", "power", "clock", "disk"}
     ),

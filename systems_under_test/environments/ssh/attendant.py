@@ -30,6 +30,7 @@ import time
 
 from systems_under_test.environments.local.processes import look
 from systems_under_test.environments.ssh.firewall import Firewall, Refused, remove, reset
+from systems_under_test.environments.ssh.remote_disk import RemoteDisk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Attendant:
         self._directory = directory
         self._chain = chain
         self._firewall: Firewall | None = None
+        self._disk: RemoteDisk | None = None
         self._selector = selectors.DefaultSelector()
         self._process: subprocess.Popen[bytes] | None = None
         self._life = 0
@@ -77,6 +79,7 @@ class Attendant:
             "firewall": self._open_firewall,
             "cut": self._cut,
             "count": self._count,
+            "disk": self._spoil,
             "reset": lambda request: {"reset": reset(map(tuple, request["to"]))},
         }
 
@@ -160,6 +163,8 @@ class Attendant:
         self._reap()
         if self._process is not None:
             raise Refused(f"process {self._process.pid} runs already")
+        if self._disk is not None:
+            self._disk.begin_life()
         with open(self._log, "ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "systems_under_test.host", *request["arguments"]],
@@ -253,6 +258,15 @@ class Attendant:
 
     def _count(self, request: Mapping[str, Any]) -> dict[str, Any]:
         return {"packets": {} if self._firewall is None else self._firewall.count()}
+
+    def _spoil(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Open the disk of the node, or ask something of it."""
+        if request["verb"] == "open":
+            self._disk = RemoteDisk(self._directory, request)
+            return {}
+        if self._disk is None:
+            raise Refused("the disk of this node was not opened")
+        return self._disk.obey(request)
 
     # What the node says and does.
 

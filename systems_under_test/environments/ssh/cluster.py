@@ -109,6 +109,8 @@ class SshCluster:
             "stop": "SIGTERM",
             "pause": "SIGSTOP",
             "clock": "host",
+            "power": "log cut to what was synced",
+            "disk": "host",
         }
 
     @property
@@ -145,6 +147,7 @@ class SshCluster:
             self._build()
             if self._cuts:
                 self._open_firewalls()
+            side_by_side(lambda node: node.open_disk(), self._nodes.values())
             side_by_side(lambda node: node.start(), self._nodes.values())
             side_by_side(lambda node: node.wait_ready(READY_S_MAX), self._nodes.values())
             self._check_links()

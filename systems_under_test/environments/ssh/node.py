@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.environments.cluster import (
@@ -15,6 +15,7 @@ from systems_under_test.environments.cluster import (
     EnvironmentFailed,
     NodeState,
 )
+from systems_under_test.environments.local.disk import FILE
 from systems_under_test.environments.local.launch import LOG, tail
 from systems_under_test.host.clock import MILLION, ClockSetting
 
@@ -29,7 +30,6 @@ Address = tuple[str, int]
 
 CLOCK_SAMPLES_S: Final = 0.01
 NODE_ANSWER_S_MAX: Final = 5.0
-_STORAGE: Final = "storage_"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,8 +155,10 @@ class SshNode:
             self._session.ask("signal", name="SIGCONT")
 
     def power_off(self) -> None:
-        """Not carried here."""
-        raise self._not_carried("power")
+        """Kill it, and take back what it had not synced."""
+        with self._lock:
+            self.kill()
+            self._on_disk("lose-power")
 
     def set_clock(self, *, wall_offset_ns: int | None = None, rate_ppm: int | None = None) -> None:
         """Set the wall clock's offset, or how much faster both clocks run.
@@ -202,22 +204,31 @@ class SshNode:
             wall_offset=first["wall"] - wall, mono_rate_ppm=round(gained * MILLION / passed)
         )
 
+    def open_disk(self) -> None:
+        """Have its disk ready to be spoilt, before it is first started."""
+        spec = self._site.spec
+        self._on_disk("open", node=self.name, engine=spec.engine, seed=spec.seed)
+
     def set_disk(self, quality: DiskQuality) -> None:
-        """Not carried here."""
-        raise self._not_carried("disk")
+        """Change how its disk behaves, in this life and the next ones."""
+        self._on_disk("set", quality=asdict(quality))
 
     def disk_quality(self) -> DiskQuality:
-        """Not carried here."""
-        raise self._not_carried("disk")
+        """How its disk behaves now."""
+        return DiskQuality(**self._on_disk("look")["quality"])
 
     def disk_counters(self) -> Mapping[str, int]:
-        """What its storage did in this life: `commits`, `commits_unsynced`, `changes`."""
-        life = self.counters()["life"]
-        return {k.removeprefix(_STORAGE): v for k, v in life.items() if k.startswith(_STORAGE)}
+        """What its disk did in all its lives."""
+        counters: Mapping[str, int] = self._on_disk("look")["counters"]
+        return counters
 
     def damage_disk(self, kind: DamageKind) -> Mapping[str, Any]:
-        """Not carried here."""
-        raise self._not_carried("disk")
+        """Damage what it has stored, in its files; it must be dead."""
+        with self._lock:
+            if self.state() != "dead":
+                raise EnvironmentFailed(f"{self.name} runs: kill it before its disk is damaged")
+            damaged: Mapping[str, Any] = self._on_disk("damage", kind=kind)["damaged"]
+            return damaged
 
     def counters(self) -> Mapping[str, Any]:
         """Everything that the node's host counts in this life."""
@@ -233,7 +244,11 @@ class SshNode:
             if not self._started or self._killed or self._death_told or self.state() != "dead":
                 return False
             self._death_told = True
-            return True
+            killed = self._on_disk("killed-by", status=self.exit_status())["killed"]
+            return not killed
+
+    def _on_disk(self, verb: str, **fields: Any) -> Mapping[str, Any]:
+        return self._session.ask("disk", verb=verb, **fields)
 
     def _ask(self, do: str, **fields: Any) -> Mapping[str, Any]:
         if self.state() != "running":
@@ -246,18 +261,13 @@ class SshNode:
         words += ["--replica", spec.replica_path, "--options", json.dumps(dict(spec.options))]
         words += ["--engine", spec.engine, "--directory", f"{site.directory}/data"]
         words += [f"--seed={spec.seed}", "--client", _text(site.bound)]
-        words += ["--listen", _text(site.listen)]
+        words += ["--listen", _text(site.listen), "--disk", f"{site.directory}/{FILE}"]
         words += [f"--clock={clock.since_ns},{clock.wall_offset_ns},{clock.rate_ppm}"]
         for name, address in site.peers.items():
             words += ["--peer", f"{name}={_text(address)}"]
         if spec.bug is not None:
             words += ["--bug", spec.bug]
         return words
-
-    def _not_carried(self, capability: str) -> EnvironmentFailed:
-        return EnvironmentFailed(
-            f"node {self.name}: the ssh environment does not carry `{capability}`"
-        )
 
 
 def log_of(directory: Path, name: str) -> Path:

@@ -12,7 +12,6 @@ from nemesis.partition import Partition
 from nemesis.plan import Fault
 from systems_under_test.environments.cluster import (
     CAPABILITIES,
-    DiskQuality,
     EnvironmentFailed,
     LinkQuality,
     links_of,
@@ -64,7 +63,8 @@ def dead_links(cluster: SshCluster) -> set[Link]:
 
 def test_it_says_what_it_carries_and_how(cluster: SshCluster) -> None:
     assert cluster.environment == "ssh"
-    assert cluster.capabilities == {"partition", "kill", "stop", "pause", "clock"}
+    carried = {"partition", "kill", "stop", "pause", "power", "clock", "disk"}
+    assert cluster.capabilities == carried
     assert cluster.capabilities < CAPABILITIES.keys()
     assert cluster.method["partition"] == "iptables"
     assert tuple(cluster.nodes) == NODES
@@ -72,10 +72,8 @@ def test_it_says_what_it_carries_and_how(cluster: SshCluster) -> None:
 
 def test_what_it_does_not_carry_is_an_error_in_words(cluster: SshCluster) -> None:
     node = cluster.nodes["n1"]
-    with pytest.raises(EnvironmentFailed, match="n1: the ssh environment does not carry `power`"):
-        node.power_off()
-    with pytest.raises(EnvironmentFailed, match="does not carry `disk`"):
-        node.set_disk(DiskQuality())
+    with pytest.raises(EnvironmentFailed, match="n1 runs: kill it before its disk is damaged"):
+        node.damage_disk("flip")
     with pytest.raises(EnvironmentFailed, match="does not carry `link`"):
         cluster.shape({("n1", "n2"): LinkQuality(delay_ns=1)})
     with pytest.raises(ValueError, match="n9"):
