@@ -216,3 +216,19 @@ def test_a_disk_of_its_own_that_is_not_filled_is_not_full(
     monkeypatch.setattr(LoopDisk, "fill", lambda disk: None)
     with containers(tmp_path, DockerOptions(disk="loop"), nodes=("n1",)) as cluster:
         assert PLAN.nemesis.inject(cluster, disk("full")).effect == "ineffective"
+
+
+@pytest.mark.docker
+@pytest.mark.skipif(cannot() is not None, reason=str(cannot()))
+def test_a_disk_of_its_own_can_be_lost(tmp_path: Path) -> None:
+    require_docker()
+    nemesis = parse("disk:lost").nemesis
+    with containers(tmp_path, DockerOptions(disk="loop"), nodes=("n1",)) as cluster:
+        assert [ask(cluster, "n1", "POST", "/add") for _ in range(3)] == [1, 2, 3]
+        injection = nemesis.inject(cluster, strike("wipe", variant="lost"))
+        assert injection.effect == "applied", injection
+        assert injection.evidence["n1"]["damaged"]["bytes_gone"] > 0
+        assert nemesis.heal(cluster, strike("wipe", variant="lost")).effect == "healed"
+        until(lambda: counts(cluster), within_s=10.0)
+        assert ask(cluster, "n1", "POST", "/add") == 2, "it began anew"
+        assert cluster.unprovoked_deaths() == []
