@@ -56,6 +56,10 @@ layers: $(VENV)/installed-dev
 soak: $(VENV)/installed-dev  ## Long tests: many seeds of every system, under every fault.
 	LINEAL_SEEDS=$(SEEDS) $(BIN)/python -m pytest -q -n 2 --dist loadgroup -m soak --timeout 3600
 
+.PHONY: explore
+explore: $(VENV)/installed-dev  ## Property tests on examples that no run had before.
+	LINEAL_EXPLORE=1 $(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not soak and not live"
+
 .PHONY: bench
 bench: $(VENV)/installed-dev  ## Benchmarks; prints a table with the machine and the commit.
 	$(BIN)/python -m tests.benchmarks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, settings
@@ -11,7 +12,10 @@ if TYPE_CHECKING:
 
 # How long an example takes says how busy the machine is, and nothing of what is tested.
 settings.register_profile("lineal", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("lineal")
+# The same examples each time, so that a change is judged by what it changed. `make explore` looks
+# for new ones.
+settings.register_profile("same", settings.get_profile("lineal"), derandomize=True)
+settings.load_profile("lineal" if os.environ.get("LINEAL_EXPLORE") else "same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
