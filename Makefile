@@ -19,10 +19,14 @@ demo: $(VENV)/installed  ## Drive a five-node store, break it, judge it; then fi
 	$(BIN)/python -m lineal.cli.demo
 
 .PHONY: test
-test: $(VENV)/installed-dev  ## All tests but those marked soak; branch coverage of `checker`.
+test: $(VENV)/installed-dev  ## The tests that need no machine but this; branch coverage of `checker`.
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not soak and not live" \
 		--cov=checker --cov-branch --cov-report=term:skip-covered --cov-fail-under=90
-	$(BIN)/python -m pytest -q -m "live and not soak"
+	$(BIN)/python -m pytest -q -m "live and not soak and not docker and not ssh"
+
+.PHONY: machines
+machines: $(VENV)/installed-dev  ## Tests that make containers, or machines of network namespaces.
+	$(BIN)/python -m pytest -q -m "(docker or ssh) and not soak"
 
 .PHONY: check
 check: static test  ## What a change must pass.

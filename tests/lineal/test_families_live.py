@@ -36,7 +36,7 @@ SEEDS_MAX = 6
 
 
 def clean(
-    runs: Path, environment: str, system: str, nemesis: str, *words: str, seconds: int = 12
+    runs: Path, environment: str, system: str, nemesis: str, *words: str, seconds: int = 15
 ) -> None:
     """Run the correct system: the fault was seen to take effect, and nobody was accused.
 
@@ -77,49 +77,26 @@ def effects_in(directory: Path) -> set[tuple[str, str]]:
     }
 
 
-@pytest.mark.parametrize(
-    ("system", "nemesis"),
-    [
-        ("dynamo", "clock"),
-        ("paxos", "link:slow-out"),
-        ("dynamo", "disk:full"),
-        ("paxos", "power"),
-    ],
+EVERYWHERE = (
+    *("clock", "clock:strobe", "link", "link:rate", "power"),
+    *("disk:full", "disk:slow", "disk:errors", "disk:read-errors"),
 )
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("nemesis", [*EVERYWHERE, "link:slow-out", "link:slow-peer"])
+@pytest.mark.parametrize("system", ["dynamo", "paxos"])
 def test_local_processes_are_clean_under(tmp_path: Path, system: str, nemesis: str) -> None:
     clean(tmp_path, "local", system, nemesis)
 
 
-MORE = ("clock:strobe", "link", "link:rate", "disk:slow", "disk:errors", "disk:read-errors")
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("nemesis", [*MORE, "clock", "link:slow-peer", "disk:full", "power"])
-@pytest.mark.parametrize("system", ["dynamo", "paxos"])
-def test_local_processes_are_clean_under_the_others(
-    tmp_path: Path, system: str, nemesis: str
-) -> None:
-    clean(tmp_path, "local", system, nemesis, seconds=15)
-
-
 @pytest.mark.docker
-@pytest.mark.parametrize(
-    ("system", "nemesis"), [("dynamo", "resources:cpu"), ("paxos", "disk:full")]
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("nemesis", [*EVERYWHERE, "resources:cpu", "resources:memory"])
+@pytest.mark.parametrize("system", ["dynamo", "paxos"])
 def test_containers_are_clean_under(tmp_path: Path, system: str, nemesis: str) -> None:
     require_docker()
     clean(tmp_path, "docker", system, nemesis)
-
-
-@pytest.mark.docker
-@pytest.mark.soak
-@pytest.mark.parametrize(
-    "nemesis", [*MORE, "clock", "disk:full", "power", "resources:cpu", "resources:memory"]
-)
-@pytest.mark.parametrize("system", ["dynamo", "paxos"])
-def test_containers_are_clean_under_the_others(tmp_path: Path, system: str, nemesis: str) -> None:
-    require_docker()
-    clean(tmp_path, "docker", system, nemesis, seconds=15)
 
 
 @pytest.mark.docker
@@ -131,7 +108,7 @@ def test_containers_are_clean_on_disks_that_the_kernel_makes_slow(
     require_docker()
     if reason := disks.cannot() or slow_writes.cannot():
         pytest.skip(reason)
-    clean(tmp_path, "docker", system, "disk:slow", "--environment-option", "disk=loop", seconds=15)
+    clean(tmp_path, "docker", system, "disk:slow", "--environment-option", "disk=loop")
     text = (tmp_path / "latest" / "history.jsonl").read_text()
     assert "slow by the cgroup" in text
 
