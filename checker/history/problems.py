@@ -68,6 +68,8 @@ SENTENCES: Final[dict[str, str]] = {
         "neither JSON Lines, nor Jepsen's EDN, nor a log of Jepsen's operations: "
         "docs/history.md and docs/importers.md show what can be read"
     ),
+    "byte-order-mark": "the file begins with a byte order mark: save it as UTF-8 without one",
+    "broken-gzip": "the file is packed by gzip and broken ({detail}): copy it anew",
     "not-edn": "not EDN: {detail}",
     "not-an-event": "not an event: a map with :process, :type, :f and :value belongs here",
     "not-a-tuple": (

@@ -34,12 +34,15 @@ examples:
   lineal check 'runs/*/*/history.jsonl' --checker siblings --json
   lineal check history.jsonl --model mypackage.models:Counter --workers 4
 
-exit status: 0 valid, 1 invalid, 2 unknown, 64 unreadable; of several files the worst of
-invalid, unreadable, unknown, valid
+exit status: 0 valid, 1 invalid, 2 unknown, 64 not judged (no such file, malformed, unfit for the
+model or the algorithm); of several files the worst of invalid, not judged, unknown, valid
 """
 
 LARGE: Final = 8 * 2**20
 """A history of more bytes is judged in threads."""
+
+OTHER_MODEL: Final = "; choose another --model (lineal list models), or name one of your own"
+NO_ALGORITHM: Final = "; without --algorithm the first that applies is taken"
 
 CHECKERS: Final = {
     "siblings": "checker.convergence.siblings:Siblings",
@@ -148,7 +151,7 @@ def _check_files(judge: Checker, args: argparse.Namespace) -> int:
         try:
             result = _check(path, judge, budget, reading=reading, drop_partial_line=drop)
         except OSError as error:
-            result, stream = _unreadable(path, _why(path, error)), sys.stderr
+            result, stream = _not_judged(path, "unreadable", _why(path, error)), sys.stderr
         if args.json:
             print(msgspec.json.encode({**result, "model": args.model}).decode(), flush=True)
         else:
@@ -245,13 +248,15 @@ def _check(
     try:
         read = formats.read(path, reading=reading, drop_partial_line=drop_partial_line)
     except MalformedHistory as error:
-        return _unreadable(path, str(error))
+        return _not_judged(path, "malformed", str(error))
     parsed = time.perf_counter()
     context = CheckContext(claims=frozenset(CLAIMS), budget=budget)
     try:
         verdict = judge.check(read.history, context)
-    except (Unfit, Inapplicable) as error:
-        return _unreadable(path, str(error))
+    except Unfit as error:
+        return _not_judged(path, "unfit", f"{error}{OTHER_MODEL}")
+    except Inapplicable as error:
+        return _not_judged(path, "inapplicable", f"{error}{NO_ALGORITHM}")
     except Exception as error:
         from checker.linearizability.automaton import WrongDeclaration
 
@@ -260,9 +265,7 @@ def _check(
         # A checker of the user's may raise anything: that says nothing about the history.
         verdict = Verdict.unknown(f"{judge.name} raised {error!r}")
     return {
-        **_unreadable(path, None),
-        "verdict": verdict.status,
-        "cause": verdict.cause,
+        **_not_judged(path, verdict.status, verdict.cause),
         "format": read.format,
         "read": read.notes,
         "algorithm": verdict.observed.get("algorithm", judge.name),
@@ -273,11 +276,11 @@ def _check(
     }
 
 
-def _unreadable(path: str, cause: str | None) -> dict[str, Any]:
+def _not_judged(path: str, verdict: str, cause: str | None) -> dict[str, Any]:
     """What is said of a file about which nothing else can be said."""
     return {
         "file": path,
-        "verdict": "malformed",
+        "verdict": verdict,
         "cause": cause,
         "format": None,
         "read": {},
@@ -307,13 +310,20 @@ def _finding(finding: Finding) -> dict[str, Any]:
 def _why(path: str, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return f"no such file: {path}"
+    if isinstance(error, IsADirectoryError):
+        inside = os.path.join(path, "history.jsonl")
+        if os.path.isfile(inside):
+            return f"{path} is a directory: name its {inside}, or judge the run by lineal recheck"
+        return f"{path} is a directory: name the history in it, or a glob in quotes, '{path}/*'"
     return f"cannot read {path}: {error.strerror}"
 
 
 def _print(result: dict[str, Any], stream: TextIO) -> None:
     told = (result["cause"] or "").removeprefix(f"{result['file']} is malformed: ")
-    cause = f" ({told})" if told else ""
-    size = f", {result['operations']} operations" if result["operations"] else ""
+    judged = result["verdict"] in exit_status.OF_STATUS
+    cause = "" if not told else f" ({told})" if judged else f": {told}"
+    count = result["operations"]
+    size = f", {count} operation{'s' if count > 1 else ''}" if count else ""
     print(f"{result['file']}: {result['verdict']}{cause}{size}", file=stream)
     if result["read"]:
         print(f"  read as {result['format']}: {', '.join(_told(result['read']))}", file=stream)

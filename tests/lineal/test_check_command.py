@@ -114,8 +114,11 @@ def test_an_algorithm_can_be_asked_for(edn: Path, capsys: pytest.CaptureFixture[
     assert [entry["algorithm"] for entry in entries(capsys)] == ["replay", "frontier", "zones"]
     assert lineal(*words, "queue") == exit_status.USAGE
     [entry] = entries(capsys)
-    assert entry["verdict"] == "malformed"
-    assert entry["cause"] == "queue does not apply: the model is no queue, first in first out"
+    assert entry["verdict"] == "inapplicable"
+    assert entry["cause"] == (
+        "queue does not apply: the model is no queue, first in first out;"
+        " without --algorithm the first that applies is taken"
+    )
 
 
 def test_one_wrong_key_is_enough_unless_all_are_asked_for(
@@ -177,13 +180,14 @@ def test_json_has_every_field_for_every_file(edn: Path, capsys: pytest.CaptureFi
     files = [edn.with_name("*.edn"), missing, edn.parent]
     assert lineal(*files, "--model", "cas-register", "--json") == exit_status.INVALID
     found = entries(capsys)
-    assert [entry["verdict"] for entry in found] == ["malformed", "invalid", *["malformed"] * 2]
+    assert [entry["verdict"] for entry in found] == ["malformed", "invalid", *["unreadable"] * 2]
     assert all(entry.keys() == FIELDS for entry in found)
     assert all(entry["model"] == "cas-register" and entry["peak_mb"] > 1 for entry in found)
     causes = [entry["cause"] for entry in found]
     assert "line 1: the last line is half-written" in causes[0]
     assert causes[1:3] == [None, f"no such file: {missing}"]
-    assert causes[3] == f"cannot read {edn.parent}: Is a directory"
+    assert causes[3] is not None
+    assert causes[3].startswith(f"{edn.parent} is a directory: name the history in it")
     [finding] = found[1]["findings"]
     assert finding["kind"] == "not-linearizable"
     assert finding["operations"] == [0]
@@ -228,13 +232,25 @@ def test_wrong_usage_says_what_is_right(
 NOTHING = Last()
 
 
-def test_a_history_that_the_model_cannot_take_is_malformed_and_says_why(
+def test_a_history_that_the_model_cannot_take_is_unfit_and_says_why(
     edn: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert lineal(edn, "--model", "queue", "--json") == exit_status.USAGE
     [entry] = entries(capsys)
-    assert entry["verdict"] == "malformed"
+    assert entry["verdict"] == "unfit"
     assert "operation 0: the model queue cannot take the operation read" in entry["cause"]
+    assert "choose another --model" in entry["cause"]
+
+
+def test_the_directory_of_a_run_is_told_apart(
+    edn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edn.with_name("history.jsonl").write_text("", encoding="utf-8")
+    assert lineal(edn.parent, "--model", "register") == exit_status.USAGE
+    said = capsys.readouterr().err
+    assert "unreadable: " in said
+    assert "history.jsonl, or judge the run by lineal recheck" in said
+    assert "malformed" not in said
 
 
 def test_a_model_of_ones_own_starts_where_it_is_told(

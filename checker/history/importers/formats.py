@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import re
+import zlib
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -13,10 +16,14 @@ from checker.history.importers.reading import Imported, Reading
 from checker.history.problems import MalformedHistory, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import BufferedReader
     from os import PathLike
 
     from checker.history.importers.reading import Format
 
+_PACKED: Final = b"\x1f\x8b"
+_MARKS: Final = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CHUNK_BYTES: Final = 4 * 2**20
 _BLANK: Final = re.compile(rb"(?:[\s,]|;[^\n]*(?:\n|\Z))*")
 _JSON_EVENT: Final = re.compile(rb'\[?\s*\{\s*(?:"|\}|\Z)')
@@ -43,24 +50,42 @@ def read(
     reading: Reading = Reading(),  # noqa: B008
     drop_partial_line: bool = False,
 ) -> Imported:
-    """The history in this file.
+    """The history in this file, which may be packed by gzip.
 
     `drop_partial_line` leaves a half-written last event out. Raises MalformedHistory with the
     problems that were found, line by line, and OSError as opening a file does.
     """
-    with open(path, "rb", buffering=0) as file:
-        head = file.read(_CHUNK_BYTES)
+    source = str(path)
+    with open(path, "rb") as file:
+        chunks = _chunks(file, source)
+        head = next(chunks, b"")
         format = recognized(head)
         if format is None:
-            raise MalformedHistory([Problem(1, 0, "unrecognized")], source=str(path))
-        chunks = chain([head], iter(lambda: file.read(_CHUNK_BYTES), b""))
+            kind = "byte-order-mark" if head.startswith(_MARKS) else "unrecognized"
+            raise MalformedHistory([Problem(1, 0, kind)], source=source)
+        chunks = chain([head], chunks)
         if format == "json-lines":
-            table = reader.read(chunks, drop_partial_line=drop_partial_line, source=str(path))
+            table = reader.read(chunks, drop_partial_line=drop_partial_line, source=source)
             return Imported(History(table), format, {})
         data = b"".join(chunks)
     return from_bytes(
-        data, format, reading=reading, drop_partial_line=drop_partial_line, source=str(path)
+        data, format, reading=reading, drop_partial_line=drop_partial_line, source=source
     )
+
+
+def _chunks(file: BufferedReader, source: str) -> Iterator[bytes]:
+    """What a file holds, unpacked if gzip has packed it."""
+    packed = file.peek(len(_PACKED)).startswith(_PACKED)
+    unpacked = gzip.GzipFile(fileobj=file) if packed else file
+    while True:
+        try:
+            chunk = unpacked.read(_CHUNK_BYTES)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            problem = Problem(1, 0, "broken-gzip", str(error))
+            raise MalformedHistory([problem], source=source) from error
+        if not chunk:
+            return
+        yield chunk
 
 
 def from_bytes(

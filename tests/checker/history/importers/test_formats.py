@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -298,3 +299,35 @@ def test_lines_of_a_log_that_cannot_be_read_are_named() -> None:
     assert "the line ends within a value" in said[0]
     assert said[1].startswith("line 2")
     assert "process, type, f, value, error" in said[1]
+
+
+EDN_LINE = b"{:process 0, :type :invoke, :f :read}\n"
+JSON_LINE = b'{"index":0,"time":0,"process":0,"type":"invoke","f":"read"}\n'
+
+
+@pytest.mark.parametrize("text", [EDN_LINE, JSON_LINE])
+def test_a_file_packed_by_gzip_is_read(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "history"
+    path.write_bytes(gzip.compress(text))
+    assert len(read(path).history) == 1
+
+
+PACKED = gzip.compress(b"".join(b"%d" % n**9 for n in range(1_000)))
+
+
+@pytest.mark.parametrize(
+    "broken", [PACKED[:12], PACKED[:-1], PACKED[:100] + b"\xff" * 99 + PACKED[199:], PACKED[:2]]
+)
+def test_a_broken_gzip_is_told(tmp_path: Path, broken: bytes) -> None:
+    path = tmp_path / "history.gz"
+    path.write_bytes(broken)
+    with pytest.raises(MalformedHistory, match="packed by gzip and broken"):
+        read(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_told(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "history.edn"
+    path.write_text(EDN_LINE.decode(), encoding=encoding)
+    with pytest.raises(MalformedHistory, match="byte order mark: save it as UTF-8 without"):
+        read(path)

@@ -12,7 +12,20 @@ from tests.checker.history.histories import SEEDS
 
 INTEGERS = ["0", "7", "-3", "+4", "-0", "12N", "0x1F", "4/2", "-1/3", "123456789012345678901234"]
 FLOATS = ["1.5", "-0.0", "1e3", "2.5E-7", "0.1M", "3M", "##NaN", "##Inf", "##-Inf"]
-WORDS = [":x", ":a/b", "sym", "nil", "true", "false", "\\a", "\\newline", "\\u00e9", "\\o101", "é"]
+WORDS = [
+    ":x",
+    ":a/b",
+    "sym",
+    "nil",
+    "true",
+    "false",
+    "\\a",
+    "\\newline",
+    "\\formfeed",
+    "\\u00e9",
+    "\\o101",
+    "é",
+]
 STRINGS = ['"x"', '""', '"a\\n\\"\\\\\\t"', '"\\ud83d\\ude00é\\101"', '"two\nlines; #_ ["']
 TAGS = ["#inst ", "#uuid", "#a/b ", "#jepsen.history.Op", "#object "]
 ATOMS = st.sampled_from([*INTEGERS, *FLOATS, *WORDS, *STRINGS])
