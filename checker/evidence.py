@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from checker.findings import FINDINGS_MAX
 from checker.verdict import Finding, Verdict
-from checker.wording import listed
+from checker.wording import listed, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class Explanation(NamedTuple):
     """A finding in words: the sentence, the operations that it names, and its sub-history.
 
-    `faults` are those that the operations touch, unless they are given. `details` explain further,
-    a line each.
+    `Evidence` gives the sentence its capital and its full stop where they are missing. `faults` are
+    those that the operations touch, unless they are given. `details` explain further, a line each.
     """
 
     sentence: str
@@ -63,7 +63,7 @@ class Evidence:
         if claim not in self._claims:
             self._counted[claim] += 1
             if claim not in self._examples:
-                self._examples[claim] = explain().sentence
+                self._examples[claim] = sentence(explain().sentence)
             return
         self._found[kind] += 1
         findings = self._findings.setdefault(kind, [])
@@ -117,10 +117,10 @@ class Evidence:
         return Verdict.of(findings, observed=seen)
 
     def _finding(self, kind: FindingKind, explanation: Explanation) -> Finding:
-        sentence, operations, sub_history, faults, details = explanation
+        words, operations, sub_history, faults, details = explanation
         if faults is None:
             faults = faults_touched(self._history, operations)
-        return Finding(kind, sentence, operations, faults, sub_history, details)
+        return Finding(kind, sentence(words), operations, faults, sub_history, details)
 
 
 def faults_touched(history: History, operations: Iterable[Operation]) -> tuple[int, ...]:

@@ -59,3 +59,8 @@ def through(operation: Operation) -> str:
 def of_key(key: Any) -> str:
     """The key in words, nothing where the operation has none."""
     return "" if key is None else f" of key {value(key)}"
+
+
+def sentence(words: str) -> str:
+    """The words with a capital at the beginning and a full stop at the end."""
+    return f"{words[:1].upper()}{words[1:]}{'' if words.endswith('.') else '.'}"

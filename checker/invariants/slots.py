@@ -157,9 +157,7 @@ def _told(operation: Operation, slot: int) -> str:
 
 
 def _explained(sentence: str, operations: Iterable[Operation | None]) -> Explanation:
-    return Explanation(
-        sentence[:1].upper() + sentence[1:], in_order([op for op in operations if op is not None])
-    )
+    return Explanation(sentence, in_order([op for op in operations if op is not None]))
 
 
 def _taken_twice(slot: int, operations: list[Operation]) -> Explanation:

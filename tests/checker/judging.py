@@ -30,4 +30,6 @@ def kinds(verdict: Verdict) -> list[str]:
 def sentence(verdict: Verdict) -> str:
     """The sentence of its only finding."""
     (finding,) = verdict.findings
+    assert finding.sentence[0].isupper()
+    assert finding.sentence.endswith(".")
     return finding.sentence

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from checker.identity import identity
-from checker.wording import listed, seconds, value
+from checker.wording import listed, seconds, sentence, value
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,11 @@ def test_lists_are_joined_and_cut() -> None:
     assert listed(["a"]) == "a"
     assert listed("abc") == "a, b and c"
     assert listed("abcdefgh") == "a, b, c, d, e and 3 more"
+
+
+def test_a_sentence_has_a_capital_and_one_full_stop() -> None:
+    assert sentence("operation 1 was lost") == "Operation 1 was lost."
+    assert sentence("Éric came. He left.") == "Éric came. He left."
 
 
 def test_long_values_are_cut() -> None:

@@ -30,8 +30,8 @@ def test_rejects_a_read_of_a_value_never_written() -> None:
     [finding] = verdict.findings
     assert finding.kind == "not-linearizable"
     assert finding.sentence == (
-        'operation 2 (read -> 2, by process 1, asked at 3 ns, answered at 4 ns) of key "x" fits'
-        " into no order of the operations: nobody had written what it saw"
+        'Operation 2 (read -> 2, by process 1, asked at 3 ns, answered at 4 ns) of key "x" fits'
+        " into no order of the operations: nobody had written what it saw."
     )
     assert [op.index for op in finding.operations] == [2]
     assert [op.index for op in finding.sub_history] == [2]
@@ -53,11 +53,11 @@ def test_a_finding_shows_the_smallest_history_around_it() -> None:
     assert [op.input or op.output for op in finding.sub_history] == [1, 5, 1]
     assert finding.sentence.endswith(
         "even with operation 0 (write 1) and operation 4 (write 5) alone,"
-        " 1 was read, but the register held 5"
+        " 1 was read, but the register held 5."
     )
     searched = check(history, Register(), algorithm="frontier").findings[0]
     assert [op.input or op.output for op in searched.sub_history] == [5, 2, 5]
-    assert searched.sentence.endswith("whatever the order, 5 was read, but the register held 2")
+    assert searched.sentence.endswith("whatever the order, 5 was read, but the register held 2.")
 
 
 def test_a_finding_names_the_faults_that_it_touches() -> None:
@@ -185,7 +185,7 @@ class Tally:
 def test_judges_by_a_model_of_the_users() -> None:
     assert check(parse("p0: hit -> ok\np0: ask -> 1"), Tally()).status == "valid"
     [finding] = check(parse("p0: hit -> ok\np0: ask -> 2"), Tally()).findings
-    assert finding.sentence.endswith("whatever the order, 2 told, but it was hit 1 times")
+    assert finding.sentence.endswith("whatever the order, 2 told, but it was hit 1 times.")
 
 
 def test_a_model_that_fails_is_unknown_with_state_and_operation() -> None:

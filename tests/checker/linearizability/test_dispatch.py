@@ -145,7 +145,7 @@ def test_a_finding_about_an_element_is_told_in_words() -> None:
     [finding] = check(history, MODELS["set"]()).findings
     assert finding.sentence.endswith(
         'of key "s" fits into no order of the operations: whatever the order, it was not found,'
-        " but the set held it"
+        " but the set held it."
     )
     assert [op.index for op in finding.sub_history] == [0, 4]
 
@@ -161,4 +161,4 @@ def test_rules_that_find_a_violation_stand_even_where_the_budget_is_spent() -> N
     history = parse("p0: write 1 -> ok\np0: read -> 2")
     verdict = check(history, MODELS["register"](), budget=Budget(steps=0))
     assert verdict.status == "invalid"
-    assert verdict.findings[0].sentence == "no order explains operation 2 (read -> 2) alone"
+    assert verdict.findings[0].sentence == "No order explains operation 2 (read -> 2) alone."

@@ -149,9 +149,9 @@ def test_a_finding_of_the_rules_is_told_like_one_of_the_search() -> None:
     )
     [finding] = check(history, QUEUE).findings
     assert finding.sentence == (
-        "operation 6 (dequeue -> 2, by process 0, asked at 7 ns, answered at 8 ns) fits into no"
+        "Operation 6 (dequeue -> 2, by process 0, asked at 7 ns, answered at 8 ns) fits into no"
         " order of the operations: even with operation 0 (enqueue 1) and operation 2 (enqueue 2)"
-        " alone, 2 was taken out, but 1 stood at the head"
+        " alone, 2 was taken out, but 1 stood at the head."
     )
 
 
