@@ -33,7 +33,9 @@ class Shape:
 
     `busy` is the mean share of processes that are in a call, in percent. `crashed` operations
     change the register or would; a process whose operation crashed goes on under a new number.
-    `values` is how many different values are written, 0: each write its own.
+    `values` is how many different values are written, 0: each write its own. `lasting` writes more
+    are open from the beginning to the end. So many events in a row have one `stamp`. The last two
+    leave what is drawn as it is.
     """
 
     operations: int
@@ -43,6 +45,8 @@ class Shape:
     busy: int = 50
     crashed: int = 0
     wrong: Wrong = "nothing"
+    lasting: int = field(default=0, repr=False)
+    stamp: int = field(default=1, repr=False)
 
 
 @dataclass(slots=True)
@@ -64,13 +68,15 @@ class _Store:
     values: list[int | None] = field(default_factory=lambda: [None])
     open: list[_Call] = field(default_factory=list)
     lost: list[_Call] = field(default_factory=list)
+    lasting: list[_Call] = field(default_factory=list)
     called: int = 0
     written: int = 0
 
     def write(self, process: int, kind: str, f: str, rest: str) -> None:
         n = len(self.lines)
+        time = n // self.shape.stamp
         self.lines.append(
-            f'{{"index":{n},"time":{n},"process":{process},"type":"{kind}","f":"{f}",{rest}}}\n'
+            f'{{"index":{n},"time":{time},"process":{process},"type":"{kind}","f":"{f}",{rest}}}\n'
         )
 
     def value(self) -> int:
@@ -104,6 +110,12 @@ class _Store:
     def answer(self, call: _Call) -> None:
         self.write(call.process, "ok", call.f, f'"output":{call.output}')
 
+    def last(self, process: int) -> None:
+        """Open the writes that last."""
+        for n in range(self.shape.lasting):
+            self.write(process + n, "invoke", "write", f'"input":{n % max(1, self.shape.values)}')
+            self.lasting.append(_Call(process + n, "write", n % max(1, self.shape.values)))
+
     def split(self) -> None:
         self.values = [*self.values, *self.values]
 
@@ -117,6 +129,7 @@ def register(shape: Shape, seed: int) -> bytes:
     busy = shape.processes * shape.busy / 100
     crash_every = shape.operations / (shape.crashed + 1)
     crashes, middle = 0, False
+    store.last(1_000_000)
     changing = [f for f in shape.fs if f != "read"]
     while store.called < shape.operations or store.open:
         if store.called * 2 >= shape.operations and not middle:
@@ -149,6 +162,8 @@ def register(shape: Shape, seed: int) -> bytes:
             store.take(call)
     if shape.wrong == "counted":
         _count(store, fresh)
+    for call in store.lasting:
+        store.answer(call)
     return "".join(store.lines).encode()
 
 
@@ -158,6 +173,8 @@ def _eagerness(now: int, wanted: float) -> float:
 
 
 def _in_the_middle(store: _Store, fresh: int) -> int:
+    for call in store.lasting:
+        store.take(call)
     if store.shape.wrong == "impossible":
         store.write(fresh, "invoke", "read", '"input":null')
         store.write(fresh, "ok", "read", f'"output":{NOWHERE}')
@@ -216,11 +233,30 @@ def sums(crashed: int, wrong: int) -> bytes:
     return "".join(events).encode()
 
 
-def deep_queue(depth: int) -> bytes:
-    """So many elements enqueued one after another, then all dequeued."""
-    enqueued = [("enqueue", str(n), "null") for n in range(depth)]
-    dequeued = [("dequeue", "null", str(n)) for n in range(depth)]
-    return "".join(_one_client(0, 0, [*enqueued, *dequeued])).encode()
+def alike(crashed: int, reads: int) -> bytes:
+    """Crashed writes of 1, all alike; then 0 is written and 1 read, so many times in turn."""
+    events = [_event(n, n, "invoke", "write", '"input":1') for n in range(crashed)]
+    asked = [("write", "0", "null"), ("read", "null", "1")]
+    return "".join([*events, *_one_client(crashed, crashed, asked * reads)]).encode()
+
+
+def deep_queue(depth: int, at_once: int = 1, wrong: int | None = None) -> bytes:
+    """So many elements enqueued one after another, then all dequeued, some `at_once`.
+
+    With `wrong` this element and that `at_once` places later come out in each other's place.
+    """
+    asked = [("enqueue", str(n), "null") for n in range(depth)]
+    lines = _one_client(0, 0, asked)
+    out = list(range(depth))
+    if wrong is not None:
+        out[wrong], out[wrong + at_once] = out[wrong + at_once], out[wrong]
+    for start in range(0, depth, at_once):
+        some = list(enumerate(out[start : start + at_once]))
+        for process, _ in some:
+            lines.append(_event(len(lines), process, "invoke", "dequeue", '"input":null'))
+        for process, element in some:
+            lines.append(_event(len(lines), process, "ok", "dequeue", f'"output":{element}'))
+    return "".join(lines).encode()
 
 
 def _event(number: int, process: int, kind: str, f: str, rest: str) -> str:

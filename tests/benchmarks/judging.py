@@ -52,6 +52,23 @@ class Cell:
         return Inconsistent(f"{op}, but it held {self.value}")
 
 
+@dataclass(frozen=True)
+class Line:
+    """A queue as somebody writes it in Python, its whole content the state."""
+
+    items: tuple[int, ...] = ()
+
+    def step(self, op: Action) -> Line | Inconsistent:
+        if op.f == "enqueue":
+            return Line((*self.items, op.input))
+        if self.items and op.output == self.items[0]:
+            return Line(self.items[1:])
+        return Inconsistent(f"{op}, but it held {len(self.items)}")
+
+
+NAMED: dict[str, Callable[[], Specification]] = {**MODELS, "line": Line}
+
+
 def judged(history: History, model: Specification, seconds: float = SECONDS) -> tuple[Figure, str]:
     """The time to the verdict, and the verdict."""
     found: set[str] = set()
@@ -74,7 +91,7 @@ def judging(
     """The time for each of these histories; each is decided, as expected where that is known."""
     figures = []
     for data in histories:
-        figure, verdict = judged(History.from_bytes(data), MODELS[model]())
+        figure, verdict = judged(History.from_bytes(data), NAMED[model]())
         assert verdict == expected or (expected is None and verdict != "unknown"), verdict
         figures.append(figure)
     return figures
@@ -161,6 +178,11 @@ TEN = Shape(operations=10_000)
 TWENTY = partial(Shape, operations=10_000, processes=20, busy=67)
 FIFTY = partial(Shape, operations=10_000, processes=50, busy=67)
 CRASHED = partial(Shape, operations=500, busy=80)
+COARSE = partial(Shape, operations=10_000, stamp=20)
+"""Twenty events in a row have one stamp."""
+EQUAL = partial(Shape, operations=100, stamp=10**6)
+"""All events have one stamp: only a process's own operations are in order."""
+LASTING = partial(Shape, operations=10_000, processes=10, lasting=1)
 FEW = [CRASHED(crashed=k, wrong=w) for k in (16, 17, 18, 19) for w in ("impossible", "counted")]
 SOME = [CRASHED(crashed=k, wrong=w) for k in (30, 35, 40) for w in ("impossible", "counted")]
 MANY = [CRASHED(crashed=k, wrong=w) for k in (60, 100) for w in ("impossible", "counted")]
@@ -223,6 +245,18 @@ CRASHES = (
     measure(
         "every swap among 6 values crashed, reads", lambda: [adversarial.swaps(6, s) for s in SEEDS]
     ),
+    measure(
+        "300 equal crashed writes, each read once",
+        lambda: [adversarial.alike(300, 300)],
+        "legal",
+        model="register",
+    ),
+    measure(
+        "300 equal crashed writes, 301 such reads",
+        lambda: [adversarial.alike(300, 301)],
+        "illegal",
+        model="register",
+    ),
     Measure("30 crashed additions of powers of two, 1 s allowed: unknown", giving_up, target="1 s"),
 )
 CONCURRENCY = (
@@ -266,5 +300,39 @@ CONCURRENCY = (
         "legal",
         model="queue",
     ),
+    measure(
+        "a queue 2,000 deep, its state a tuple in Python, three dequeues at once",
+        lambda: [adversarial.deep_queue(2_000, at_once=3)],
+        "legal",
+        model="line",
+    ),
+    measure(
+        "the same, two elements in the middle in each other's place",
+        lambda: [adversarial.deep_queue(2_000, at_once=3, wrong=1_000)],
+        "illegal",
+        model="line",
+    ),
 )
-MEASURES = (*CORPUS, *LARGE, *CONCURRENCY, *CRASHES)
+STAMPS = (
+    measure(
+        "10,000 operations, 10 processes, a write that lasts, legal", drawn(LASTING()), "legal"
+    ),
+    measure(
+        "10,000 operations, 10 processes, a write that lasts, illegal in the middle",
+        drawn(LASTING(wrong="impossible")),
+        "illegal",
+    ),
+    measure("10,000 operations, 20 events with one stamp, legal", drawn(COARSE()), "legal"),
+    measure(
+        "10,000 operations, 20 events with one stamp, illegal in the middle",
+        drawn(COARSE(wrong="impossible")),
+        "illegal",
+    ),
+    measure("100 operations, all with one stamp, legal", drawn(EQUAL()), "legal"),
+    measure(
+        "100 operations, all with one stamp, illegal in the middle",
+        drawn(EQUAL(wrong="impossible")),
+        "illegal",
+    ),
+)
+MEASURES = (*CORPUS, *LARGE, *CONCURRENCY, *STAMPS, *CRASHES)
