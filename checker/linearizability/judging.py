@@ -127,7 +127,7 @@ def _judge_one(
     by_rules = terms.rules is not None
     told = len(judged.explanations) < (FINDINGS_MAX if terms.explain else 1)
     if result.outcome == "illegal" and told:
-        found = witness(problem, number, result, budget)
+        found = witness(problem, number, result, budget, alone=by_rules)
         if found.refuted:
             judged.doubts.append(sentences.refuted(found, key))
             return

@@ -89,11 +89,10 @@ class Relaxing:
     def _may_go_on(self) -> bool:
         return self.probes < PROBES_MAX and self.budget.spent() is None
 
-    def _illegal(self, rows: Sequence[int]) -> bool:
-        """Whether these rows alone are known to be not linearizable."""
+    def search(self, rows: Sequence[int]) -> SearchResult | None:
+        """What the search says of these rows alone, which are in order; it counts them from 0."""
         process, action = self.problem.history.columns.process, self.problem.action
         self.probes += 1
-        rows = sorted(rows, key=lambda row: (self.call[row], row))
         [result] = self.problem.automaton.table.search(
             int64(self.call[row] for row in rows),
             int64(self.ret[row] for row in rows),
@@ -106,6 +105,15 @@ class Relaxing:
             budget=self.budget,
             steps=self.steps,
         )
+        return result
+
+    def in_order(self, rows: Sequence[int]) -> list[int]:
+        """These rows in the order of their calls."""
+        return sorted(rows, key=lambda row: (self.call[row], row))
+
+    def _illegal(self, rows: Sequence[int]) -> bool:
+        """Whether these rows alone are known to be not linearizable."""
+        result = self.search(self.in_order(rows))
         return result is not None and result.outcome == "illegal"
 
     def _is_one_of(self, actions: frozenset[int], row: int) -> bool:

@@ -7,13 +7,15 @@ no end with intervals so wide, as it stood before they were widened.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from checker.linearizability import orders, twin
 from checker.linearizability.relaxing import Relaxing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from checker._core import SearchBudget, SearchResult
     from checker.history.events import Operation
     from checker.linearizability.orders import Order
@@ -60,19 +62,29 @@ class Witness:
     refuted: bool = False
 
 
-def witness(problem: Problem, number: int, result: SearchResult, budget: SearchBudget) -> Witness:
-    """Explain why the search of the object with this number found it illegal."""
-    assert result.row is not None
-    culprit, action = problem.history[result.row], problem.action[result.row]
-    refusals = (problem.automaton.refusal(state, action) for state in result.tried)
-    reasons = tuple(dict.fromkeys(reason for reason in refusals if reason is not None))
-    configurations = tuple(_configurations(problem, result))
-    plain = Witness(culprit, reasons, configurations=configurations)
+def witness(
+    problem: Problem,
+    number: int,
+    result: SearchResult,
+    budget: SearchBudget,
+    *,
+    alone: bool = False,
+) -> Witness:
+    """Explain why the search of the object with this number found it illegal.
+
+    With `alone` everything is told of the small history: the object is itself but a part of one.
+    """
+    plain = _plain(problem, result, range(len(problem.action)))
     relaxing = Relaxing(problem, list(problem.objects.group(number)), result, budget)
-    whole = relaxing.relaxed() if len(relaxing.rows) <= WHOLE_MAX else ()
+    whole = relaxing.relaxed() if len(relaxing.rows) <= WHOLE_MAX and not alone else ()
     if len(relaxing.rows) > OPERATIONS_MAX or not relaxing.run() or budget.spent():
         return plain
     narrow = relaxing.relaxed()
+    if alone:
+        rows = relaxing.in_order(relaxing.rows)
+        again = relaxing.search(rows)
+        if again is not None and again.outcome == "illegal":
+            plain = _plain(problem, again, rows)
     relaxing.widen()
     for relaxed in (relaxing.relaxed(), narrow):
         agreed = twin.search(relaxed, problem.model, steps_max=TWIN_STEPS)
@@ -80,26 +92,35 @@ def witness(problem: Problem, number: int, result: SearchResult, budget: SearchB
             break
     else:
         return plain
-    operations = tuple(problem.history[row] for row in relaxing.rows)
     ordered = whole
     longest = orders.longest(whole, problem.model, steps_max=TWIN_STEPS) if whole else ()
     if not longest:
         ordered, longest = relaxed, orders.longest(relaxed, problem.model, steps_max=TWIN_STEPS)
-    return Witness(
-        *(culprit, reasons, operations, configurations),
-        *(relaxed, ordered, longest),
+    return replace(
+        plain,
+        operations=tuple(problem.history[row] for row in relaxing.rows),
+        relaxed=relaxed,
+        ordered=ordered,
+        orders=longest,
         refuted=agreed,
     )
 
 
-def _configurations(problem: Problem, result: SearchResult) -> list[Configuration]:
+def _plain(problem: Problem, result: SearchResult, rows: Sequence[int]) -> Witness:
+    """What a search of these rows tells by itself, which counts them from 0."""
     assert result.row is not None
-    automaton, number = problem.automaton, problem.action[result.row]
-    found = []
-    for state, rows in result.configurations:
-        reason = automaton.refusal(state, number)
+    culprit = rows[result.row]
+    action, automaton = problem.action[culprit], problem.automaton
+    refusals = (automaton.refusal(state, action) for state in result.tried)
+    configurations = []
+    for state, early in result.configurations:
+        reason = automaton.refusal(state, action)
         if reason is not None:
-            done = tuple(problem.history[row] for row in sorted(rows))
-            shown = str(automaton.state(state, automaton.action(number)))
-            found.append(Configuration(shown, done, reason))
-    return found
+            done = tuple(problem.history[row] for row in sorted(rows[n] for n in early))
+            shown = str(automaton.state(state, automaton.action(action)))
+            configurations.append(Configuration(shown, done, reason))
+    return Witness(
+        problem.history[culprit],
+        tuple(dict.fromkeys(reason for reason in refusals if reason is not None)),
+        configurations=tuple(configurations),
+    )

@@ -219,3 +219,11 @@ def test_what_reads_alike_is_told_once() -> None:
     [finding] = check(history, MODELS["cas-register"]()).findings
     before = [line for line in finding.details if line.startswith("before it")]
     assert before == ["before it: the register holding 3; 9 was read, but the register held 3"]
+
+
+def test_what_rules_found_is_told_of_the_operations_that_are_shown() -> None:
+    history = parse("p0: write 6 -> ok\np0: cas [6,7] -> true\np1: read -> null")
+    [finding] = check(history, MODELS["cas-register"](), algorithm="zones").findings
+    assert [op.index for op in finding.sub_history] == [0, 4]
+    assert finding.sentence.endswith("alone, null was read, but the register held 6.")
+    assert "7" not in "".join(finding.details)
