@@ -33,6 +33,8 @@ def _lines(judgement: Judgement, meta: Mapping[str, Any], path: Path) -> Iterato
         yield f"warning: {f} was injected {count(times, 'time')} and never took effect"
     for name in never_injected(judgement):
         yield f"warning: {name} was asked for and injected nothing; is the time limit too short?"
+    if early := stopped(judgement):
+        yield f"stopped: {early}"
     cause = "" if judgement.cause is None else f": {judgement.cause}"
     yield f"verdict: {judgement.status}{cause}"
     yield from _findings(judgement)
@@ -95,6 +97,12 @@ def never_injected(judgement: Judgement) -> list[str]:
         seen = verdict.observed.get("never_injected")
         found += [str(name) for name in seen] if isinstance(seen, list) else []
     return found
+
+
+def stopped(judgement: Judgement) -> str | None:
+    """Why and when the run was ended early, None if it was not."""
+    found = (verdict.observed.get("stopped") for _, verdict in judgement.checks)
+    return next((early for early in found if isinstance(early, str)), None)
 
 
 def one_line(text: str) -> str:

@@ -58,6 +58,8 @@ class Recovery:
             observed["never_injected"] = missed
         if (answered := answered_again(history)) is not None:
             observed["answered_again"] = answered
+        if early := stopped(history):
+            observed["stopped"] = early
         return evidence.verdict(observed)
 
 
@@ -84,6 +86,16 @@ def never_injected(history: History) -> list[str]:
         nemeses = _output(event).get("nemeses")
         found += [str(name) for name in nemeses] if isinstance(nemeses, list) else []
     return found
+
+
+def stopped(history: History) -> str | None:
+    """Why and when the run was ended early, None if it was not."""
+    for event in history.nemesis("stopped"):
+        return (
+            f"driving ended at {seconds(event.time)}, for the live check saw that operation"
+            f" {value(_output(event).get('not_linearizable'))} fits into no order"
+        )
+    return None
 
 
 def _restless(event: Event, history: History) -> Explanation:

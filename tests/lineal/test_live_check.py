@@ -11,6 +11,8 @@ from lineal.cli import exit_status
 from lineal.cli.main import main
 from lineal.repeating import command_of
 from lineal.running import run
+from reports.html import render
+from reports.terminal import summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +50,9 @@ def test_a_run_ends_at_the_first_violation(tmp_path: Path) -> None:
     assert culprit.f == "read"
     kinds = {f.kind for _, verdict in outcome.verdict.checks for f in verdict.findings}
     assert "not-linearizable" in kinds
+    early = f"for the live check saw that operation {index} fits into no order"
+    assert early in summary(outcome.verdict, {}, outcome.directory.path)
+    assert early in render(history, outcome.verdict, {})
 
 
 def test_a_run_without_a_violation_goes_on(tmp_path: Path) -> None:
