@@ -34,6 +34,11 @@ class LiveCheck:
         found = (stream.culprit for stream in self._streams if stream.state == "illegal")
         return next(found, None)
 
+    @property
+    def gave_up(self) -> str | None:
+        """Why it cannot say any more, None as long as it can."""
+        return next((s.cause for s in self._streams if s.state == "given up"), None)
+
     def event(self, event: Event) -> None:
         """Take the next event."""
         for stream in self._streams:

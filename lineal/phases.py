@@ -88,6 +88,8 @@ class Phases:
         self.world.run(driving if self.live is None else WhileFine(driving, self.live))
         if self.live is not None and self.live.violation is not None:
             self._note("stopped", {"not_linearizable": self.live.violation})
+        elif self.live is not None and self.live.gave_up is not None:
+            self._note("live-check-gave-up", {"reason": self.live.gave_up})
         self.note_deaths()
         injected = self.world.desk.injected
         missed = [name for name, faults in test.asked_faults.items() if not faults & injected]

@@ -18,7 +18,7 @@ import msgspec
 from checker.claims import CLAIMS
 from checker.findings import KINDS
 from reports import faults, numbers, over_time, timeline
-from reports.terminal import headline, ineffective, never_injected, stopped
+from reports.terminal import headline, ineffective, live_check, never_injected
 from reports.words import answered, asked, count, cut, grouped, moment, span, struck, whole
 
 if TYPE_CHECKING:
@@ -153,8 +153,9 @@ def _warnings(history: History, judgement: Judgement) -> list[str]:
         f"{name} was asked for and injected nothing: this run says nothing about it."
         for name in never_injected(judgement)
     ]
-    if early := stopped(judgement):
-        warnings.append(f"{early[:1].upper()}{early[1:]}.")
+    said = live_check(judgement)
+    if said is not None:
+        warnings.append(f"Live check: {said}.")
     leaked = [w for w in history.faults if w.end is None]
     if leaked:
         names = ", ".join(sorted({f"{w.f} {w.fault}" for w in leaked[:5]}))

@@ -32,9 +32,10 @@ def _lines(judgement: Judgement, meta: Mapping[str, Any], path: Path) -> Iterato
     for f, times in ineffective(judgement).items():
         yield f"warning: {f} was injected {count(times, 'time')} and never took effect"
     for name in never_injected(judgement):
-        yield f"warning: {name} was asked for and injected nothing; is the time limit too short?"
-    if early := stopped(judgement):
-        yield f"stopped: {early}"
+        yield f"warning: {name} was asked for and injected nothing; did the run end too soon?"
+    said = live_check(judgement)
+    if said is not None:
+        yield f"live check: {said}"
     cause = "" if judgement.cause is None else f": {judgement.cause}"
     yield f"verdict: {judgement.status}{cause}"
     yield from _findings(judgement)
@@ -99,10 +100,10 @@ def never_injected(judgement: Judgement) -> list[str]:
     return found
 
 
-def stopped(judgement: Judgement) -> str | None:
-    """Why and when the run was ended early, None if it was not."""
-    found = (verdict.observed.get("stopped") for _, verdict in judgement.checks)
-    return next((early for early in found if isinstance(early, str)), None)
+def live_check(judgement: Judgement) -> str | None:
+    """What the live check did: it ended the driving, or gave up. None if it did neither."""
+    found = (verdict.observed.get("live_check") for _, verdict in judgement.checks)
+    return next((said for said in found if isinstance(said, str)), None)
 
 
 def one_line(text: str) -> str:

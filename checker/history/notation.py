@@ -31,7 +31,10 @@ from checker.history.values import canonical
 if TYPE_CHECKING:
     from checker.history.events import EventType
 
-NOTES: Final = ("recovered", "quiescent", "not-quiescent", "node-died", "stopped")
+NOTES: Final = (
+    *("recovered", "quiescent", "not-quiescent", "not-injected", "node-died"),
+    *("stopped", "live-check-gave-up"),
+)
 """What a run notes in the nemesis's name: one line, a completion without an invocation."""
 
 _PROCESS: Final = re.compile(r"p(0|[1-9][0-9]*)")

@@ -58,8 +58,8 @@ class Recovery:
             observed["never_injected"] = missed
         if (answered := answered_again(history)) is not None:
             observed["answered_again"] = answered
-        if early := stopped(history):
-            observed["stopped"] = early
+        if said := live_check(history):
+            observed["live_check"] = said
         return evidence.verdict(observed)
 
 
@@ -88,13 +88,14 @@ def never_injected(history: History) -> list[str]:
     return found
 
 
-def stopped(history: History) -> str | None:
-    """Why and when the run was ended early, None if it was not."""
+def live_check(history: History) -> str | None:
+    """What the live check did: it ended the driving, or gave up. None if it did neither."""
     for event in history.nemesis("stopped"):
-        return (
-            f"driving ended at {seconds(event.time)}, for the live check saw that operation"
-            f" {value(_output(event).get('not_linearizable'))} fits into no order"
-        )
+        culprit = value(_output(event).get("not_linearizable"))
+        return f"driving ended at {seconds(event.time)}, for operation {culprit} fits into no order"
+    for event in history.nemesis("live-check-gave-up"):
+        why = _output(event).get("reason")
+        return f"it gave up at {seconds(event.time)}: {why}; the whole check judged afterwards"
     return None
 
 

@@ -42,6 +42,7 @@ LARGE: Final = 8 * 2**20
 """A history of more bytes is judged in threads."""
 
 OTHER_MODEL: Final = "; choose another --model (lineal list models), or name one of your own"
+STARTED: Final = "if the object did not start as the model does, give its value by --initial"
 NO_ALGORITHM: Final = "; without --algorithm the first that applies is taken"
 
 CHECKERS: Final = {
@@ -135,6 +136,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _check_files(judge: Checker, args: argparse.Namespace) -> int:
     from checker.history.importers.reading import reading_for
+    from checker.models import MODELS
     from checker.verdict import Budget
 
     budget = Budget(steps=args.step_budget, seconds=args.time_budget, memory_mb=args.memory_budget)
@@ -150,6 +152,8 @@ def _check_files(judge: Checker, args: argparse.Namespace) -> int:
         drop, stream = args.drop_partial_line, sys.stdout
         try:
             result = _check(path, judge, budget, reading=reading, drop_partial_line=drop)
+            if args.model in MODELS and args.initial is None:
+                result["hint"] = _hint(result["findings"])
         except OSError as error:
             result, stream = _not_judged(path, "unreadable", _why(path, error)), sys.stderr
         if args.json:
@@ -290,6 +294,7 @@ def _not_judged(path: str, verdict: str, cause: str | None) -> dict[str, Any]:
         "check_s": 0.0,
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MAXRSS_UNIT, 1),
         "findings": [],
+        "hint": None,
     }
 
 
@@ -305,6 +310,12 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "sub_history": [operation.index for operation in finding.sub_history],
         "details": list(finding.details),
     }
+
+
+def _hint(findings: list[dict[str, Any]]) -> str | None:
+    """What may be wrong instead, where an operation is impossible at the start, even alone."""
+    alone = any(finding["sub_history"] == finding["operations"] for finding in findings)
+    return STARTED if alone else None
 
 
 def _why(path: str, error: OSError) -> str:
@@ -331,6 +342,8 @@ def _print(result: dict[str, Any], stream: TextIO) -> None:
         print(f"  {finding['kind']}: {finding['sentence']}", file=stream)
         for line in finding["details"]:
             print(f"    {line}", file=stream)
+    if result["hint"] is not None:
+        print(f"  {result['hint']}", file=stream)
 
 
 def _told(notes: dict[str, Any]) -> Iterator[str]:

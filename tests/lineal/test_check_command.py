@@ -35,7 +35,7 @@ JSON_LINES = (
 LOG = "INFO  jepsen.util - 0\t:invoke\t:read\tnil\nINFO  jepsen.util - 0\t:ok\t:read\t5\n"
 FIELDS = {
     *("file", "verdict", "cause", "model", "algorithm", "operations", "parse_s", "check_s"),
-    *("peak_mb", "findings", "format", "read"),
+    *("peak_mb", "findings", "format", "read", "hint"),
 }
 OURS = ("checker", "workloads", "systems_under_test", "nemesis", "reports", "lineal")
 
@@ -89,7 +89,9 @@ def test_jepsen_histories_are_judged_as_they_are(
     assert "history.edn: valid, 3 operations" in said
     assert "read as edn: stamps as written, 1 failed compare-and-sets dropped" in said
     assert lineal(edn, "--model", "cas-register") == exit_status.INVALID
-    assert "nobody had written what it saw" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "nobody had written what it saw" in said
+    assert "if the object did not start as the model does, give its value by --initial" in said
 
 
 def test_a_failed_compare_and_set_is_read_as_asked(edn: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from checker.linearizability.streaming import Stream
 from lineal import definition
 from lineal.cli import exit_status
 from lineal.cli.main import main
@@ -50,7 +52,7 @@ def test_a_run_ends_at_the_first_violation(tmp_path: Path) -> None:
     assert culprit.f == "read"
     kinds = {f.kind for _, verdict in outcome.verdict.checks for f in verdict.findings}
     assert "not-linearizable" in kinds
-    early = f"for the live check saw that operation {index} fits into no order"
+    early = f"for operation {index} fits into no order"
     assert early in summary(outcome.verdict, {}, outcome.directory.path)
     assert early in render(history, outcome.verdict, {})
 
@@ -63,6 +65,17 @@ def test_a_run_without_a_violation_goes_on(tmp_path: Path) -> None:
     assert ended_s(history) > 19
     without = run(atomic(live_check=False), runs=tmp_path, report=False)
     assert without.directory.history.read_bytes() == outcome.directory.history.read_bytes()
+
+
+def test_a_live_check_that_gives_up_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lineal.live_check.Stream", partial(Stream, steps=1))
+    outcome = run(atomic(time_limit_s=5.0), runs=tmp_path, report=False)
+    assert outcome.verdict.status == "valid"
+    said = summary(outcome.verdict, {}, outcome.directory.path)
+    assert "live check: it gave up at" in said
+    assert "ran out of steps; the whole check judged afterwards" in said
 
 
 def test_the_same_seed_ends_at_the_same_byte(tmp_path: Path) -> None:
