@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from checker.models.model import NULL, Action, Inconsistent, text, unfit, unknown_f
+from checker.models.model import NULL, Action, Inconsistent, starting_pairs, text, unfit, unknown_f
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _FS: Final = ("get", "put", "append", "delete")
 
@@ -86,7 +86,7 @@ class Kv:
         return f"the map {{{held}}}"
 
 
-def kv(initial: Mapping[str, Any] | None = None) -> Kv:
-    """A map: get, put, append, delete; initially empty, or the object given."""
-    held = sorted((text(key), text(value)) for key, value in (initial or {}).items())
+def kv(initial: Mapping[Any, Any] | Sequence[Sequence[Any]] | None = None) -> Kv:
+    """A map: get, put, append, delete; initially empty, or the object or pairs given."""
+    held = sorted(starting_pairs(initial).items())
     return Kv(tuple(pair for pair in held if pair[1] != NULL))

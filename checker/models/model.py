@@ -2,18 +2,20 @@
 
 A model is the state of an object that one client uses alone. `step` answers the state after an
 operation, or why the operation cannot have had that answer in this state. Nothing here knows of
-time, processes or search.
+time, processes or search. Initial values are refused where they would be misread: `"abc"` could be
+taken for three elements and 5 for a lock that is held, which would accuse a system that is right.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
 from checker.history.values import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +157,45 @@ def unfit(model: str, action: Action, wanted: str) -> Unfit:
 def unknown_f(model: str, action: Action, known: Iterable[str]) -> Unfit:
     """The error of an operation that this model does not have."""
     return unfit(model, action, f"it has {', '.join(known)}")
+
+
+def starting_elements(initial: Iterable[Any]) -> tuple[str, ...]:
+    """The canonical texts of the elements of a list. Raises ValueError for what is none."""
+    if isinstance(initial, str | bytes | Mapping) or not isinstance(initial, Iterable):
+        raise ValueError(f"it starts at a list of elements, not at {_shown(initial)}")
+    return tuple(map(text, initial))
+
+
+def starting_pairs(initial: Any) -> dict[str, str]:
+    """Canonical texts by canonical names: of an object, a list of pairs, or None.
+
+    Names of a JSON object are strings; pairs may have others: `[[7, 0]]`. Raises ValueError.
+    """
+    if initial is None:
+        return {}
+    if isinstance(initial, Mapping):
+        return {text(name): text(value) for name, value in initial.items()}
+    if isinstance(initial, list | tuple) and all(map(_is_pair, initial)):
+        return {text(name): text(value) for name, value in initial}
+    raise ValueError(
+        "it starts at an object of values by name, or at a list of pairs [name, value],"
+        f" not at {_shown(initial)}"
+    )
+
+
+def _is_pair(entry: Any) -> bool:
+    return isinstance(entry, list | tuple) and len(entry) == 2
+
+
+def starting_at(initial: Any, kind: type, wanted: str) -> Any:
+    """The value, if it is of this kind (true and false are no integers). Raises ValueError."""
+    if type(initial) is not kind:
+        raise ValueError(f"it starts at {wanted}, not at {_shown(initial)}")
+    return initial
+
+
+def _shown(value: Any) -> str:
+    try:
+        return text(value)
+    except TypeError:
+        return repr(value)

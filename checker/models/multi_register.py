@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from checker.models.model import NULL, Action, Inconsistent, text, unfit, unknown_f
+from checker.models.model import NULL, Action, Inconsistent, starting_pairs, text, unfit, unknown_f
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _WANTED: Final = (
     'the input of txn lists ["r", key, null], ["w", key, value] and ["append", key, element], '
@@ -85,6 +85,8 @@ def _is_step(step: Any) -> bool:
     return isinstance(step, list | tuple) and len(step) == 3 and step[0] in _VERBS
 
 
-def multi_register(initial: Mapping[str, Any] | None = None) -> MultiRegister:
-    """Registers read and written by transactions; initially null, or the object of values given."""
-    return _of({text(name): text(value) for name, value in (initial or {}).items()})
+def multi_register(
+    initial: Mapping[Any, Any] | Sequence[Sequence[Any]] | None = None,
+) -> MultiRegister:
+    """Registers read and written by transactions; initially null, or the object or pairs given."""
+    return _of(starting_pairs(initial))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from checker.models.model import NULL, Action, Inconsistent, text, unfit, unknown_f
+from checker.models.model import NULL, Action, Inconsistent, starting_at, text, unfit, unknown_f
 
 _FS = ("acquire", "release")
 
@@ -146,12 +146,15 @@ def _owner(op: Action) -> str:
 
 def mutex(initial: bool = False) -> Mutex:
     """A lock; initially free, or held."""
-    return Mutex(initial)
+    return Mutex(starting_at(initial, bool, "false (free) or true (held)"))
 
 
 def fenced_mutex(initial: int | None = None) -> FencedMutex:
     """A lock with growing integer tokens; initially free, above the last token given."""
-    return FencedMutex(False, initial)
+    return FencedMutex(
+        False,
+        initial if initial is None else starting_at(initial, int, "the last token, an integer"),
+    )
 
 
 def reentrant_mutex(initial: Any = None) -> ReentrantMutex:

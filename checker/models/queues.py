@@ -9,7 +9,7 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from checker.models.model import NULL, Action, Inconsistent, text, unfit, unknown_f
+from checker.models.model import NULL, Action, Inconsistent, starting_elements, unfit, unknown_f
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -147,7 +147,7 @@ def _refusal(op: Action, where: str, items: tuple[str, ...]) -> Inconsistent:
 
 
 def _items(initial: Iterable[Any]) -> tuple[str, ...]:
-    items = tuple(map(text, initial))
+    items = starting_elements(initial)
     if NULL in items:
         raise ValueError("null cannot be put in, it is the answer of an empty one")
     return items

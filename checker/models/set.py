@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from checker.models.model import Action, Inconsistent, text, unfit, unknown_f
+from checker.models.model import Action, Inconsistent, starting_elements, text, unfit, unknown_f
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,4 +70,4 @@ class Set:
 
 def make_set(initial: Iterable[Any] = ()) -> Set:
     """A set: add, remove, contains, read; initially empty, or the list of elements given."""
-    return Set(frozenset(map(text, initial)))
+    return Set(frozenset(starting_elements(initial)))

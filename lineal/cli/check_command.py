@@ -43,6 +43,7 @@ LARGE: Final = 8 * 2**20
 
 OTHER_MODEL: Final = "; choose another --model (lineal list models), or name one of your own"
 STARTED: Final = "if the object did not start as the model does, give its value by --initial"
+STRINGS: Final = "names in --initial are strings; of keys that are none give pairs: [[7, 0]]"
 NO_ALGORITHM: Final = "; without --algorithm the first that applies is taken"
 
 CHECKERS: Final = {
@@ -152,8 +153,7 @@ def _check_files(judge: Checker, args: argparse.Namespace) -> int:
         drop, stream = args.drop_partial_line, sys.stdout
         try:
             result = _check(path, judge, budget, reading=reading, drop_partial_line=drop)
-            if args.model in MODELS and args.initial is None:
-                result["hint"] = _hint(result["findings"])
+            result["hint"] = _hint(result["findings"], args) if args.model in MODELS else None
         except OSError as error:
             result, stream = _not_judged(path, "unreadable", _why(path, error)), sys.stderr
         if args.json:
@@ -312,10 +312,13 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _hint(findings: list[dict[str, Any]]) -> str | None:
+def _hint(findings: list[dict[str, Any]], args: argparse.Namespace) -> str | None:
     """What may be wrong instead, where an operation is impossible at the start, even alone."""
-    alone = any(finding["sub_history"] == finding["operations"] for finding in findings)
-    return STARTED if alone else None
+    if not any(finding["sub_history"] == finding["operations"] for finding in findings):
+        return None
+    if isinstance(args.initial, dict) and args.model in ("kv", "multi-register"):
+        return STRINGS
+    return STARTED if args.initial is None else None
 
 
 def _why(path: str, error: OSError) -> str:

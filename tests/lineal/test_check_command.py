@@ -94,6 +94,17 @@ def test_jepsen_histories_are_judged_as_they_are(
     assert "if the object did not start as the model does, give its value by --initial" in said
 
 
+def test_names_of_initial_values_that_are_no_strings_are_given_as_pairs(
+    edn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = ('"type":"invoke","f":"get"', '"type":"ok","f":"get","output":0')
+    lines = [f'{{"index":{n},"time":{n},"process":0,"key":7,{e}}}' for n, e in enumerate(events)]
+    edn.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert lineal(edn, "--model", "kv", "--initial", '{"7": 0}') == exit_status.INVALID
+    assert "give pairs: [[7, 0]]" in capsys.readouterr().out
+    assert lineal(edn, "--model", "kv", "--initial", "[[7, 0]]") == exit_status.VALID
+
+
 def test_a_failed_compare_and_set_is_read_as_asked(edn: Path) -> None:
     words = [edn, "--model", "cas-register", "--initial", 0, "--failed-cas"]
     assert lineal(*words, "drop") == exit_status.VALID

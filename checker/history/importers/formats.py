@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import re
-import zlib
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -75,8 +74,13 @@ def read(
 
 def _chunks(file: BufferedReader, source: str) -> Iterator[bytes]:
     """What a file holds, unpacked if gzip has packed it."""
-    packed = file.peek(len(_PACKED)).startswith(_PACKED)
-    unpacked = gzip.GzipFile(fileobj=file) if packed else file
+    if not file.peek(len(_PACKED)).startswith(_PACKED):
+        yield from iter(partial(file.read, _CHUNK_BYTES), b"")
+        return
+    import gzip
+    import zlib
+
+    unpacked = gzip.GzipFile(fileobj=file)
     while True:
         try:
             chunk = unpacked.read(_CHUNK_BYTES)

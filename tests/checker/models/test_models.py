@@ -311,36 +311,6 @@ def test_what_a_model_cannot_take_is_an_error_that_names_both(model: str, done: 
         outcome(model, done, key="k")
 
 
-@pytest.mark.parametrize(
-    ("model", "initial", "done"),
-    [
-        ("register", 7, ("read", None, 7)),
-        ("cas-register", 7, ("cas", [7, 8], True)),
-        ("multi-register", {"x": 7}, ("txn", [["r", "x", None]], [["r", "x", 7]])),
-        ("mutex", True, ("release", None, None)),
-        ("reentrant-mutex", "me", ("release", {"owner": "me"}, None)),
-        ("counter", 7, ("read", None, 7)),
-        ("set", [7], ("read", None, [7])),
-        ("queue", [7, 8], ("dequeue", None, 7)),
-        ("unordered-queue", [8, 7], ("dequeue", None, 7)),
-        ("stack", [7, 8], ("pop", None, 8)),
-        ("kv", {"k": 7}, ("get", None, 7)),
-    ],
-)
-def test_initial_values_can_be_given(model: str, initial: Any, done: Done) -> None:
-    assert outcome(model, done, initial=initial, key="k") == "allowed"
-    assert outcome(model, done, key="k") != "allowed"
-
-
-@pytest.mark.parametrize(
-    ("model", "initial"),
-    [("counter", True), ("counter", "1"), ("queue", [None]), ("stack", [None])],
-)
-def test_refuses_an_impossible_initial_value(model: str, initial: Any) -> None:
-    with pytest.raises(ValueError, match=r"null|number"):
-        MODELS[model](initial)
-
-
 def test_every_model_has_one_sentence() -> None:
     for name, make in MODELS.items():
         assert (make.__doc__ or "").strip().endswith("."), name
