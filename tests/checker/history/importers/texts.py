@@ -29,7 +29,7 @@ WORDS = [
 STRINGS = ['"x"', '""', '"a\\n\\"\\\\\\t"', '"\\ud83d\\ude00é\\101"', '"two\nlines; #_ ["']
 TAGS = ["#inst ", "#uuid", "#a/b ", "#jepsen.history.Op", "#object "]
 ATOMS = st.sampled_from([*INTEGERS, *FLOATS, *WORDS, *STRINGS])
-BLANKS = [" ", " ", " ", "\n", ", ", " ; c\n", " #_ [x {:y 1}] ", "\t"]
+BLANKS = [" ", " ", " ", "\n", ", ", " ; c\n", " #_ [x {:y 1}] ", "\t", "\f"]
 BRACKETS = [("[", "]"), ("(", ")"), ("#{", "}")]
 
 
@@ -56,6 +56,7 @@ VALUES = st.recursive(ATOMS, _composed, max_leaves=5)
 
 FS = ["read", "write", "cas", "txn", "acquire", "release", "get", "put", "append", "add", "f"]
 FS += ["dequeue", "enqueue", "contains"]
+FS += ["cas", "cas", "txn", "txn"]
 SMALL = st.sampled_from(["nil", "0", "1", "2", '""', '"x"', ":x", "[1 2]", "[1 nil]", "{:x 1}"])
 STEPS = st.sampled_from(["[:r :x nil]", "[:r :x 1]", "[:w :y 2]", "[:read :x]", "[:append 1 2]"])
 PAIRS = st.builds("[{} {}]".format, SMALL, SMALL)
@@ -67,7 +68,7 @@ GIVEN = SMALL | PAIRS | TXNS | MAPS | VALUES
 OTHERS = st.sampled_from(
     [
         *([()] * 6),
-        *((name,) for name in (":error", ":node", ":extra", ":output", '"a"')),
+        *((name,) for name in (":error", ":error", ":node", ":extra", ":output", '"a"')),
         (":error", ":extra", ":output"),
     ]
 )
