@@ -244,8 +244,8 @@ class DockerCluster:
         site, engine, _ = self._running
         if site.proxied is not None:
             return self._round_trips(wanted)
-        slow_s = max(map(site.shaper.slowness_s, wanted), default=0.0)
-        return datagram_latencies(engine, site.nodes, wanted, within_s=PROBE_S + slow_s)
+        within_s = {link: PROBE_S + site.shaper.slowness_s(link) for link in sorted(wanted)}
+        return datagram_latencies(engine, site.nodes, within_s)
 
     def try_messages(self, links: Iterable[Link]) -> Mapping[Link, bool]:
         """Whether a message of a node's own passes each link now, there and its answer back."""
