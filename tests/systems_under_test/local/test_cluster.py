@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from systems_under_test.environments.cluster import Link
+    from systems_under_test.environments.local.node import LocalNode
 
 pytestmark = pytest.mark.live
 
@@ -225,10 +226,15 @@ def test_a_death_that_no_verb_caused_is_told_once(cluster: LocalCluster) -> None
     assert cluster.unprovoked_deaths() == []
 
 
+def near(node: LocalNode, offset: int) -> bool:
+    """Read on a busy machine a clock may be off by half the round trip: so it is read again."""
+    return abs(node.read_clock().wall_offset - offset) < 5 * MILLISECOND
+
+
 def test_a_clock_shows_what_was_set(cluster: LocalCluster) -> None:
     node = cluster.nodes["n1"]
     node.set_clock(wall_offset_ns=-(10**10))
-    assert abs(node.read_clock().wall_offset + 10**10) < 5 * MILLISECOND
+    until(lambda: near(node, -(10**10)))
     assert node.read_clock().mono_rate_ppm == 0
     node.set_clock(rate_ppm=100_000)
     time.sleep(0.1)
@@ -237,7 +243,7 @@ def test_a_clock_shows_what_was_set(cluster: LocalCluster) -> None:
     assert reading.wall_offset + 10**10 > 9 * MILLISECOND
     wall = ask(cluster, "n1", "GET", "/clock")["wall"]
     assert abs(wall - time.time_ns() + 10**10) < 200 * MILLISECOND
-    assert abs(cluster.nodes["n2"].read_clock().wall_offset) < 5 * MILLISECOND
+    until(lambda: near(cluster.nodes["n2"], 0))
 
 
 def test_a_clock_stays_set_through_a_restart_and_a_pause(cluster: LocalCluster) -> None:
@@ -246,11 +252,11 @@ def test_a_clock_stays_set_through_a_restart_and_a_pause(cluster: LocalCluster) 
     node.kill()
     node.start()
     until(lambda: cluster.probe([("n2", "n1")])["n2", "n1"])
-    assert abs(node.read_clock().wall_offset - 10**9) < 5 * MILLISECOND
+    until(lambda: near(node, 10**9))
     node.pause()
     node.set_clock(wall_offset_ns=2 * 10**9)
     node.resume()
-    assert abs(node.read_clock().wall_offset - 2 * 10**9) < 5 * MILLISECOND
+    until(lambda: near(node, 2 * 10**9))
 
 
 def test_commits_are_counted(cluster: LocalCluster) -> None:
