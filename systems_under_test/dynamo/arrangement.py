@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from systems_under_test.dynamo.partitioning import make_ring
+from systems_under_test.dynamo.partitioning import deal_of, make_ring
 from systems_under_test.dynamo.preference_list import PreferenceLists
 from systems_under_test.dynamo.ring import Ring
 from systems_under_test.dynamo.views import CONFIRM, names
@@ -25,15 +25,17 @@ class Arrangement:
     """The preference lists of a view: `legs` are the homes of which a write needs W each."""
 
     def __init__(self, view: View, configuration: Configuration) -> None:
-        old = make_ring(configuration, names(view.members))
+        old = make_ring(configuration, names(view.members), view.deal)
         rings = [old]
         if view.coming:
-            new = make_ring(configuration, names(view.coming))
+            new = make_ring(configuration, names(view.coming), deal_of(configuration, old))
             ends = sorted({*old.ends, *new.ends})
             rings = [Ring(list(ring.tokens), ends) for ring in (old, new)]
         self.legs = tuple(PreferenceLists(ring, configuration) for ring in rings)
         self.reads = self.legs[-1] if view.phase == CONFIRM else self.legs[0]
         self.ring = self.reads.ring
+        self.deal = deal_of(configuration, rings[-1])
+        """What the next view carries, once those who come have come."""
         self._keepers: dict[int, tuple[str, ...]] = {}
 
     def home(self, range_index: int) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from systems_under_test.dynamo.configuration import Configuration
-from systems_under_test.dynamo.partitioning import make_ring
+from systems_under_test.dynamo.partitioning import deal_of, make_ring
 from systems_under_test.dynamo.preference_list import PreferenceLists
 
 if TYPE_CHECKING:
@@ -34,22 +34,36 @@ def loads(ring: Ring, configuration: Configuration) -> dict[str, int]:
     return kept
 
 
-def efficiency(configuration: Configuration, nodes: tuple[str, ...]) -> float:
+def efficiency(ring: Ring, configuration: Configuration) -> float:
     """Mean load over greatest load, each load divided by the node's capacity."""
-    weights = configuration.tokens(nodes)
-    kept = loads(make_ring(configuration, nodes), configuration)
-    greatest = max(kept[node] / weights[node] for node in nodes)
+    weights = configuration.tokens(ring.nodes)
+    kept = loads(ring, configuration)
+    greatest = max(kept[node] / weights[node] for node in ring.nodes)
     return sum(kept.values()) / sum(weights.values()) / greatest
+
+
+def grown(configuration: Configuration) -> dict[int, Ring]:
+    """The rings of clusters of each size, which one node after another has joined.
+
+    With strategy 3 a ring hangs on the one before it.
+    """
+    nodes = tuple(f"n{i + 1}" for i in range(SIZES[-1]))
+    ring = make_ring(configuration, nodes[: SIZES[0]])
+    rings = {SIZES[0]: ring}
+    for size in range(SIZES[0] + 1, SIZES[-1] + 1):
+        ring = make_ring(configuration, nodes[:size], deal_of(configuration, ring))
+        rings[size] = ring
+    return {size: rings[size] for size in SIZES}
 
 
 def table() -> Iterator[str]:
     """The efficiency of each strategy over growing clusters, as a table in Markdown."""
     yield "| nodes | 1 `random` | 2 `random-equal` | 3 `equal` |"
     yield "|---|---|---|---|"
+    divided = [
+        Configuration(partitioning=strategy, partitions=PARTITIONS) for strategy in STRATEGIES
+    ]
+    rings = [grown(configuration) for configuration in divided]
     for size in SIZES:
-        nodes = tuple(f"n{i + 1}" for i in range(size))
-        figures = (
-            efficiency(Configuration(partitioning=strategy, partitions=PARTITIONS), nodes)
-            for strategy in STRATEGIES
-        )
+        figures = (efficiency(of[size], c) for of, c in zip(rings, divided, strict=True))
         yield f"| {size} | {' | '.join(f'{figure:.2f}' for figure in figures)} |"

@@ -179,7 +179,8 @@ class MembershipChange:
             new = [name for name in views.names(view.coming) if self._node.lists.gains(name)]
             return views.confirming(view) if all(self._has_fetched(n) for n in new) else None
         if view.phase == CONFIRM:
-            return views.ended(view) if self._old_homes_are_out() else None
+            deal = self._node.lists.deal
+            return views.ended(view, deal) if self._old_homes_are_out() else None
         left = [n for n in views.names(view.leaving) if n in said and said[n].handed_over]
         return views.without(view, left) if left else None
 

@@ -16,7 +16,7 @@ import msgspec
 from systems_under_test.dynamo.versions import History  # noqa: TC001  (msgspec reads it)
 from systems_under_test.dynamo.views import View  # noqa: TC001  (msgspec reads it)
 
-PROTOCOL: Final = 3
+PROTOCOL: Final = 4
 
 Entry = tuple[bytes, bytes]
 """(key as stored, encoded set of versions)."""

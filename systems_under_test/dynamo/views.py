@@ -42,6 +42,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
+
+from systems_under_test.dynamo.partitioning import Deal  # noqa: TC001  (msgspec reads it)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,7 +61,7 @@ class View(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One view. `coming` are the members to be, where a change is under way.
 
     `leaving` left of their own accord and still hand over what they hold: nothing is collected
-    without them.
+    without them. `deal` is whose each token of the members is, where that hangs on how they came.
     """
 
     number: int
@@ -66,6 +69,7 @@ class View(msgspec.Struct, frozen=True, array_like=True, gc=False):
     members: tuple[Member, ...]
     coming: tuple[Member, ...] = ()
     leaving: tuple[Member, ...] = ()
+    deal: Deal = ()
 
     @property
     def electorate(self) -> tuple[str, ...]:
@@ -111,19 +115,19 @@ def begun(view: View, *, joins: tuple[str, ...], leaves: tuple[str, ...], gone: 
     staying = [member for member in view.members if member[0] not in (*leaves, gone)]
     coming = tuple(sorted((*staying, *((name, number) for name in joins))))
     left = tuple(member for member in view.members if member[0] in leaves)
-    return View(number, TRANSFER, view.members, coming, view.leaving + left)
+    return View(number, TRANSFER, view.members, coming, view.leaving + left, view.deal)
 
 
 def confirming(view: View) -> View:
     """Everything has been fetched."""
     assert view.phase == TRANSFER
-    return View(view.number + 1, CONFIRM, view.members, view.coming, view.leaving)
+    return replace(view, number=view.number + 1, phase=CONFIRM)
 
 
-def ended(view: View) -> View:
-    """Enough old home nodes have heard."""
+def ended(view: View, deal: Deal = ()) -> View:
+    """Enough old home nodes have heard. `deal` is that of the ring of those who came."""
     assert view.phase == CONFIRM
-    return View(view.number + 1, STABLE, view.coming, (), view.leaving)
+    return View(view.number + 1, STABLE, view.coming, (), view.leaving, deal)
 
 
 def given_up(view: View) -> View:
@@ -131,7 +135,7 @@ def given_up(view: View) -> View:
     assert view.phase == TRANSFER
     left = tuple(m for m in view.leaving if m not in view.members)
     back = tuple(m for m in view.coming if m not in view.members)
-    return View(view.number + 1, STABLE, view.members, (), left + back)
+    return View(view.number + 1, STABLE, view.members, (), left + back, view.deal)
 
 
 def renewed(view: View, node: str) -> View:
@@ -139,11 +143,11 @@ def renewed(view: View, node: str) -> View:
     number = view.number + 1
     anew = tuple((name, number if name == node else since) for name, since in view.members)
     left = tuple(member for member in view.leaving if member[0] != node)
-    return View(number, view.phase, anew, view.coming, left)
+    return replace(view, number=number, members=anew, leaving=left)
 
 
 def without(view: View, nodes: Iterable[str]) -> View:
     """The same, and these have left for good."""
     gone = tuple(nodes)
     left = tuple(member for member in view.leaving if member[0] not in gone)
-    return View(view.number + 1, view.phase, view.members, view.coming, left)
+    return replace(view, number=view.number + 1, leaving=left)
