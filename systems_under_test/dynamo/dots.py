@@ -51,7 +51,7 @@ class DotSource:
         self.by_key = bug == REUSE_DOT_AFTER_HANDOFF
         stored = step.get(META, COUNTER)
         # The bug: a life that knows neither its number nor how far the last one counted.
-        self._incarnation = 1 if reuse else incarnation
+        self.incarnation = 1 if reuse else incarnation
         self._counter = 0 if stored is None or reuse else int.from_bytes(stored, "big")
         self._node = node
         self._vector = vector
@@ -81,7 +81,7 @@ class DotSource:
             counter = self._counter + 1
         self._counter = counter
         step.write(META, COUNTER, counter.to_bytes(8, "big"), durable=self._durable)
-        dot = Dot(self._node, self._incarnation, counter)
+        dot = Dot(self._node, self.incarnation, counter)
         if self._vector:
             return Version(dot, CLOCKED, advanced(history, *dot), value)
         if self._stamped:

@@ -64,11 +64,19 @@ class Membership:
         for name, record in step.scan(MEMBERS):
             if (member := name.decode()) in self._incarnations:
                 self._incarnations[member] = _record.decode(record)[0]
-        self._enter(step, self._node.name, self._node.incarnation)
+        self.enter(step)
         if step.get(META, SINCE) is None:
             self._belong(step)
         if len(self._node.nodes) > 1:
             step.set_jittered(GOSSIP, self._interval)
+
+    def enter(self, step: Step) -> None:
+        """This life of the node is its latest."""
+        self._enter(step, self._node.name, self._node.incarnation)
+
+    def latest_life(self, name: str) -> int:
+        """The latest life of a node that is known of; 0 if none is."""
+        return self._incarnations.get(name, 0)
 
     @property
     def lives(self) -> Lives:

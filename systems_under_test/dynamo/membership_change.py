@@ -115,7 +115,7 @@ class MembershipChange:
             self._agreement.give_up()
         if self._agreement.is_open:
             self._agreement.again(step)
-        elif self._node.store.state == RENEWING:
+        elif self._node.store.is_apart:
             self._renew(step)
         elif self._is_steward():
             self._steer(step)
@@ -127,7 +127,7 @@ class MembershipChange:
         Also where it seems to be no member: what it knows of that may be long past.
         """
         node = self._node
-        if node.view.phase == STABLE:
+        if node.store.state == RENEWING and node.view.phase == STABLE:
             self._agreement.propose(step, views.renewed(node.view, node.name))
 
     def on_progress(self, step: Step, sender: str) -> None:

@@ -1,22 +1,17 @@
-"""What nodes say to each other, one structure for each message, and the envelope they travel in.
+"""What nodes say to each other, one structure for each message; `envelope.py` has how it travels.
 
-A body is [protocol, bytes, sent at, view]: by the sender's monotonic clock, and the number of its
-view. A node that meets a protocol or a message that it does not know drops it and says so in its
-log: a newer node may be speaking. A key travels as its name, and each node places it on its own
-ring. Sets of versions travel as the bytes that are stored, so that a replica answers a read without
-decoding anything.
+A key travels as its name, and each node places it on its own ring. Sets of versions travel as the
+bytes that are stored, so that a replica answers a read without decoding anything.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from systems_under_test.dynamo.versions import History  # noqa: TC001  (msgspec reads it)
 from systems_under_test.dynamo.views import View  # noqa: TC001  (msgspec reads it)
-
-PROTOCOL: Final = 4
 
 Entry = tuple[bytes, bytes]
 """(key as stored, encoded set of versions)."""
@@ -30,12 +25,11 @@ Ballot = tuple[int, str, int]
 Lives = tuple[tuple[str, int, int], ...]
 """(node, latest incarnation, tokens) of each node, in order of names."""
 
+Mark = tuple[int, int]
+"""What tells a store from all others: both clocks of its node when it was first opened."""
+
 Floor = tuple[str, int, int]
 """(node, incarnation, its monotonic clock): a point in the life of a sender."""
-
-
-class NotUnderstood(ValueError):
-    """A message of another protocol, or of none."""
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -211,6 +205,20 @@ class Pulled(Message, frozen=True, tag="pulled"):
     whole: bool
 
 
+class Introduce(Message, frozen=True, tag="introduce"):
+    """This is the mark of my store. By which do you know me?"""
+
+    mark: Mark
+
+
+class Introduced(Message, frozen=True, tag="introduced"):
+    """You asked with this mark; I know you by that, and this is your latest life that I know of."""
+
+    asked: Mark
+    known: Mark
+    life: int
+
+
 class Digests(Message, frozen=True, tag="digests"):
     """The digests of ranges that we both keep: (range, digest)."""
 
@@ -299,6 +307,8 @@ AnyMessage = (
     | Progressed
     | Pull
     | Pulled
+    | Introduce
+    | Introduced
     | Digests
     | Same
     | Branches
@@ -328,6 +338,7 @@ ANSWERS: Final = frozenset(
         Accepted,
         Progressed,
         Pulled,
+        Introduced,
     }
 )
 """Messages that answer something this node asked: signs of life."""
@@ -336,41 +347,17 @@ CARRIERS: Final = frozenset({Store, Fetched, Handoff, Exchange, Pulled})
 """Messages that carry versions: what is older than a fence is not taken."""
 
 TIMELESS: Final = frozenset(
-    {Forward, Forwarded, Ping, Pong, Gossip, GossipBack, WhichView, NewerView}
+    {
+        Forward,
+        Forwarded,
+        Ping,
+        Pong,
+        Gossip,
+        GossipBack,
+        WhichView,
+        NewerView,
+        Introduce,
+        Introduced,
+    }
 )
 """Messages that are taken in any view; all others only by a node in the view of the sender."""
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)
-
-
-def seal(message: AnyMessage, sent_at: int = 0, view: int = 1) -> list[int | bytes]:
-    """The body of a message on the wire; `sent_at` in nanoseconds of the sender's clock."""
-    return [PROTOCOL, _encoder.encode(message), sent_at, view]
-
-
-def unseal(body: object) -> AnyMessage:
-    """The message in a body. Raises NotUnderstood with a reason."""
-    if not isinstance(body, list | tuple) or not body:
-        raise NotUnderstood("not [protocol, bytes, sent at, view]")
-    if body[0] != PROTOCOL:
-        raise NotUnderstood(f"protocol {body[0]!r}; this node speaks {PROTOCOL}")
-    if len(body) != 4 or not isinstance(body[2], int) or not isinstance(body[3], int):
-        raise NotUnderstood("not [protocol, bytes, sent at, view]")
-    content = body[1]
-    try:
-        return _decoder.decode(content)
-    except (msgspec.MsgspecError, TypeError) as error:
-        raise NotUnderstood(f"malformed: {error}") from None
-
-
-def sent_at(body: Any) -> int:
-    """When a message that was understood was sent, by the clock of that life of its sender."""
-    stamp: int = body[2]
-    return stamp
-
-
-def view_of(body: Any) -> int:
-    """The number of the sender's view when it sent a message that was understood."""
-    number: int = body[3]
-    return number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from systems_under_test.dynamo.admission import Admission
 from systems_under_test.dynamo.api import CONTEXT_HEADER, shown_key
@@ -14,7 +14,7 @@ from systems_under_test.dynamo.bugs import (
     LWW,
 )
 from systems_under_test.dynamo.counters import Counters
-from systems_under_test.dynamo.dots import DotSource
+from systems_under_test.dynamo.dots import META, DotSource
 from systems_under_test.dynamo.failure_detection import FailureDetection
 from systems_under_test.dynamo.hinted_handoff import ForgetfulHintStore, HintStore
 from systems_under_test.dynamo.last_write_wins import AHEAD
@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from systems_under_test.dynamo.views import View
     from systems_under_test.replica import Place
 
-LIFE_BITS = 40
+LIFE_BITS: Final = 40
+PAST_LIVES: Final = b"past-lives"
+LIVES_SKIPPED: Final = 1_000
+"""More than the lives that a node may have had of which no other has heard."""
 
 
 class Node:
@@ -54,11 +57,14 @@ class Node:
         self.nodes = place.nodes
         self.configuration = configuration
         self.bug = bug
+        past = step.get(META, PAST_LIVES)
+        incarnation += 0 if past is None else int.from_bytes(past, "big")
         self.incarnation = incarnation
+        """The number of this life: of no life with this name was there one before."""
         self.damage = damage
         """What the host found damaged and put aside, so that this life began with nothing."""
         self.view = stored_view(step) or first_view(configuration.first_members(place.nodes))
-        step.view = self.view.number
+        step.view, step.life = self.view.number, incarnation
         self.lists = Arrangement(self.view, configuration)
         self.counters = Counters()
         self.admission = Admission(configuration, self.counters)
@@ -98,6 +104,16 @@ class Node:
         step.view = view.number
         self.lists = Arrangement(view, self.configuration)
         self.versions.arrange(self.ring)
+
+    def go_on_after(self, step: Step, life: int) -> None:
+        """The number of starts was lost, and there were so many lives at least: skip them."""
+        if life < self.incarnation:
+            return
+        skipped = life + LIVES_SKIPPED
+        step.write(META, PAST_LIVES, skipped.to_bytes(8, "big"))
+        self.incarnation += skipped
+        step.life = self.dots.incarnation = self.incarnation
+        self._requests = self.incarnation << LIFE_BITS
 
     def new_request(self) -> int:
         """A number for a request to peers that no request of any life of this node has had.

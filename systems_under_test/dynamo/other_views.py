@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from systems_under_test.dynamo.messages import NewerView, WhichView, view_of
+from systems_under_test.dynamo.envelope import view_of
+from systems_under_test.dynamo.messages import NewerView, WhichView
 
 if TYPE_CHECKING:
     from systems_under_test.dynamo.node import Node

@@ -37,6 +37,8 @@ NEVER: Final = {
 ENDS_PROCESS: Final = frozenset({"kill", "stop", "power", "disk", "damage", "wipe", "memory"})
 
 
+SPOILS: Final = frozenset({"damage", "wipe"})
+
 VECTOR_CLOCKS: Final = {
     **dict.fromkeys(
         ("lost-update", "lost-update-online", "lost-element", "stale-element", "read-your-writes"),
@@ -70,23 +72,33 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
     if forgetful and deadly:
         reason = f"the {forgetful} forgets at {', '.join(deadly)}: W or more copies may be gone"
         withdrawn.update(dict.fromkeys(KEPT | ONLINE, reason))
-    if "wipe" in plan.faults:
-        reason = "a lost disk takes its copies along: W or more of a key's may be gone"
-        withdrawn.update(dict.fromkeys(KEPT | ONLINE, reason))
     if "replace" in plan.faults and online is not None:
         reason = "a node that is replaced takes its copies with it, which may be all that there are"
         withdrawn.update(dict.fromkeys(KEPT, reason))
-    if "damage" in plan.faults and configuration.on_damage == "stop":
-        reason = "a node that finds its store damaged stops, and stays down until someone decides"
-        withdrawn.update(dict.fromkeys(LIVENESS, reason))
-    elif "damage" in plan.faults:
-        reason = (
-            "a store that is put aside takes its copies along: W or more of a key's may be gone"
-        )
-        withdrawn.update(dict.fromkeys(KEPT | ONLINE, reason))
+    withdrawn.update(_what_disks_take_along(configuration, plan))
     by_time = configuration.reconciliation == "last-write-wins"
     bounds = {BY_TIME: configuration.clock_bound_ms * MS + MICROSECOND} if by_time else {}
     return Promises((ALWAYS | KEPT | LIVENESS | ONLINE) - withdrawn.keys(), withdrawn, bounds)
+
+
+def _what_disks_take_along(configuration: Configuration, plan: FaultPlanSummary) -> dict[str, str]:
+    """What damaged and lost stores withdraw."""
+    spoilt = sorted(plan.faults & SPOILS)
+    if not spoilt:
+        return {}
+    reason = (
+        f"{', '.join(spoilt)} may strike a second node before the first is whole again: a majority "
+        "that has lost its stores agrees on no view, and is for an operator"
+    )
+    withdrawn = {"did-not-recover": reason}
+    if configuration.on_damage == "stop" and "damage" in spoilt:
+        reason = "a node that finds its store damaged stops, and stays down until someone decides"
+        withdrawn.update(dict.fromkeys(LIVENESS, reason))
+        spoilt.remove("damage")
+    if spoilt:
+        reason = "a store that is lost takes its copies along: W or more of a key's may be gone"
+        withdrawn.update(dict.fromkeys(KEPT | ONLINE, reason))
+    return withdrawn
 
 
 def _what_forgets(configuration: Configuration) -> str | None:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from systems_under_test.dynamo import (
     anti_entropy,
+    envelope,
     failure_detection,
     forwarding,
     hinted_handoff,
+    introduction,
     membership,
     membership_change,
     other_views,
@@ -27,8 +29,10 @@ from systems_under_test.dynamo.anti_entropy import AntiEntropy
 from systems_under_test.dynamo.api import Order, Page, Put, Read, Refused, html, page, parse
 from systems_under_test.dynamo.bugs import BUGS
 from systems_under_test.dynamo.configuration import configure
+from systems_under_test.dynamo.dots import META
 from systems_under_test.dynamo.forwarding import Forwarding
 from systems_under_test.dynamo.hinted_handoff import HintedHandoff
+from systems_under_test.dynamo.introduction import Introduction
 from systems_under_test.dynamo.membership import Membership
 from systems_under_test.dynamo.membership_change import MembershipChange
 from systems_under_test.dynamo.node import Node
@@ -84,7 +88,7 @@ class DynamoReplica:
             return step.effects
         life = self._life
         assert life is not None, "the first input of a life is Started"
-        step = Step(turn, life.node.view.number)
+        step = Step(turn, life.node.view.number, life.node.incarnation)
         if isinstance(event, PeerMessage):
             life.on_message(step, event)
         elif isinstance(event, ClientRequest):
@@ -113,6 +117,7 @@ class Life:
         self.agreement = ViewAgreement(node, self._decided)
         self.change = MembershipChange(node, self.agreement, self.transfer, self.relocation)
         self.other_views = OtherViews(node)
+        self.introduction = Introduction(node, self.membership.latest_life, self._settled)
         self._timers: dict[str, Callable[[Step], None]] = {
             read_coordination.READ_PATIENCE: self.reads.on_patience,
             read_coordination.READ_DEADLINE: self.reads.on_deadline,
@@ -130,11 +135,15 @@ class Life:
             transfer.PULL: self.transfer.on_timer,
             relocation.RELOCATE: self.relocation.on_timer,
             other_views.EARLY: self._take_early,
+            introduction.INTRODUCE: self._introduce,
         }
 
     def start(self, step: Step) -> None:
         """Take up what an earlier life has stored, and begin the work in the background."""
         store = self.node.store
+        if self.node.configuration.engine != "memory":
+            is_old = step.get(META, membership.SINCE) is not None
+            self.introduction.start(step, is_old=is_old)
         if not store.is_silent:
             self.membership.start(step)
             self.node.detector.start(step)
@@ -144,6 +153,22 @@ class Life:
             self.transfer.begin(step)
             self.relocation.begin(step)
         step.log("started", incarnation=self.node.incarnation, bug=self.node.bug)
+
+    def _settled(self, step: Step) -> None:
+        """It is known now whether a new store is one, or was emptied."""
+        self.membership.enter(step)
+        self.change.arm(step)
+        if not self.node.store.is_apart:
+            self._start_work(step)
+            self.transfer.begin(step)
+            self.relocation.begin(step)
+        for event in self.introduction.let_go(step, all_of_them=True):
+            self.on_request(step, event)
+
+    def _introduce(self, step: Step) -> None:
+        self.introduction.on_timer(step)
+        for event in self.introduction.let_go(step, all_of_them=False):
+            self.node.reply(step, event.id, Refused(503, self.node.store.refusal()).response)
 
     def _start_work(self, step: Step) -> None:
         """Begin what goes on in the background."""
@@ -190,7 +215,8 @@ class Life:
 
     def on_timer(self, step: Step, event: TimerFired) -> None:
         """A timer that this life has set."""
-        self._timers[event.name](step)
+        if not self.node.store.is_silent:  # What was set before it was known to be lost.
+            self._timers[event.name](step)
 
     def on_request(self, step: Step, event: ClientRequest) -> None:
         """A request of a client."""
@@ -199,6 +225,9 @@ class Life:
             asked = parse(event, node.ring, node.configuration)
             if self.open_requests >= node.configuration.requests_max:
                 raise Refused(503, f"{self.open_requests} requests are open here: try later")
+            if node.store.state == store_repair.NEW and not isinstance(asked, Page):
+                self.introduction.hold(step, event)
+                return
             node.measured.asked(step, event.id, asked)
             self._carry_out(step, event.id, asked)
         except Refused as refused:
@@ -237,8 +266,8 @@ class Life:
     def on_message(self, step: Step, event: PeerMessage) -> None:
         """A message of another node. One that is not understood is dropped, and logged."""
         try:
-            message = m.unseal(event.body)
-        except m.NotUnderstood as reason:
+            message = envelope.unseal(event.body)
+        except envelope.NotUnderstood as reason:
             self.node.counters.messages_not_understood += 1
             step.log("not-understood", sender=event.sender, reason=str(reason))
             return
@@ -260,7 +289,7 @@ class Life:
     def _take(self, step: Step, event: PeerMessage, message: m.AnyMessage) -> None:
         kind, sender = type(message), event.sender
         if kind in m.CARRIERS and self.node.watch.is_late(
-            sender, event.incarnation, m.sent_at(event.body)
+            sender, envelope.life_of(event.body), envelope.sent_at(event.body)
         ):
             self.node.counters.late_messages_dropped += 1
             return
@@ -323,6 +352,8 @@ _RECEIVE: dict[type, Callable[[Life, Step, str, Any], None]] = {
     m.Progressed: lambda life, step, sender, it: life.change.on_progressed(step, sender, it),
     m.Pull: lambda life, step, sender, it: life.transfer.on_pull(step, sender, it),
     m.Pulled: lambda life, step, sender, it: life.transfer.on_pulled(step, sender, it),
+    m.Introduce: lambda life, step, sender, it: life.introduction.on_introduce(step, sender, it),
+    m.Introduced: lambda life, step, sender, it: life.introduction.on_introduced(step, sender, it),
     m.Digests: lambda life, step, sender, it: life.anti_entropy.on_digests(step, sender, it),
     m.Same: lambda life, step, sender, it: life.anti_entropy.on_same(),
     m.Branches: lambda life, step, sender, it: life.anti_entropy.on_branches(step, sender, it),

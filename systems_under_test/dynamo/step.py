@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from systems_under_test.dynamo.messages import AnyMessage, seal
+from systems_under_test.dynamo.envelope import seal
 from systems_under_test.replica import (
     Diagnostic,
     Respond,
@@ -17,16 +17,18 @@ from systems_under_test.replica import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from systems_under_test.dynamo.messages import AnyMessage
     from systems_under_test.replica import Effect, Turn, Wire
 
 
 class Step:
     """Reads through its own writes: the storage does not see what this input is about to write."""
 
-    __slots__ = ("_written", "effects", "mono", "rng", "storage", "view", "wall")
+    __slots__ = ("_written", "effects", "life", "mono", "rng", "storage", "view", "wall")
 
-    def __init__(self, turn: Turn, view: int = 1) -> None:
+    def __init__(self, turn: Turn, view: int = 1, life: int = 1) -> None:
         self.view = view
+        self.life = life
         self.mono = turn.now.mono
         self.wall = turn.now.wall
         self.rng = turn.rng
@@ -57,7 +59,7 @@ class Step:
 
     def send(self, to: str, message: AnyMessage) -> None:
         """Send a message to another node."""
-        self.effects.append(Send(to, seal(message, self.mono, self.view)))
+        self.effects.append(Send(to, seal(message, self.mono, self.view, self.life)))
 
     def respond(self, request: int, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Answer a client."""

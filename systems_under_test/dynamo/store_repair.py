@@ -1,10 +1,12 @@
 """Repair of a damaged store: a node that has lost what it held starts over from its peers.
 
-A host that finds a store damaged puts it aside and starts the node with nothing. Such a node would
-be worse than a dead one: it would answer reads with nothing, and vote on views as if it had never
-voted. So it is `blank`: it shows its pages, refuses everything else with a sentence, and is silent
-to its peers, until the admin orders `POST /admin/repair`, after every restart too. (With the option
-`on-damage=set-aside` the admin has ordered it beforehand.) Then it is
+A host that finds a store damaged puts it aside and starts the node with nothing; a disk that was
+emptied or replaced leaves a node with nothing too (`introduction.py` finds that out, and until then
+the store is `new`). Such a node would be worse than a dead one: it would answer reads with nothing,
+and vote on views as if it had never voted. So it is `blank`: it shows its
+pages, refuses everything else with a sentence, and is silent to its peers, until the admin orders
+`POST /admin/repair`, after every restart too. (With the option `on-damage=set-aside` the admin has
+ordered it beforehand.) Then it is
 
 * `renewing`: it learns the present view, and has the members agree on one in which it comes anew
   (a new `since`). It does not vote: a majority of the others does. From then on no acknowledgement
@@ -26,23 +28,37 @@ from typing import TYPE_CHECKING, Final
 from systems_under_test.dynamo.dots import META
 from systems_under_test.dynamo.messages import (
     Accepted,
+    Gossip,
     GossipBack,
+    Introduce,
+    Introduced,
     NewerView,
     Outbid,
+    Ping,
+    Pong,
     Promised,
+    WhichView,
 )
 
 if TYPE_CHECKING:
     from systems_under_test.dynamo.step import Step
 
 STORE: Final = b"store"
+NEW: Final = "new"
 WHOLE: Final = "whole"
 BLANK: Final = "blank"
 RENEWING: Final = "renewing"
 FILLING: Final = "filling"
 
+EMPTIED: Final = "emptied"
+
 OF_VIEWS: Final = frozenset({GossipBack, NewerView, Promised, Accepted, Outbid})
 """What a node takes while it is renewing."""
+
+OF_NEWCOMERS: Final = frozenset(
+    {Introduce, Introduced, Ping, Pong, Gossip, GossipBack, WhichView, NewerView}
+)
+"""What a node takes while it is new."""
 
 
 class StoreCondition:
@@ -65,6 +81,11 @@ class StoreCondition:
         else:
             step.write(META, STORE, f"{state}\0{self.reason}".encode())
 
+    def lose(self, step: Step, reason: str, state: str) -> None:
+        """The store was emptied: go on as one that lacks what others know of."""
+        self.reason = f"{EMPTIED}: {reason}"
+        self.become(step, state)
+
     @property
     def is_silent(self) -> bool:
         """Whether the node does nothing until the admin says so."""
@@ -73,7 +94,7 @@ class StoreCondition:
     @property
     def is_apart(self) -> bool:
         """Whether it has no part in the store's work yet, and no vote."""
-        return self.state in (BLANK, RENEWING)
+        return self.state in (NEW, BLANK, RENEWING)
 
     @property
     def is_filling(self) -> bool:
@@ -91,14 +112,23 @@ class StoreCondition:
     def refusal(self) -> str:
         """What a client is told that asks for more than a page."""
         if self.state == BLANK:
+            emptied = self.reason.startswith(EMPTIED)
+            found = self.reason if emptied else f"damaged and set aside ({self.reason})"
             return (
-                f"the store of this node was found damaged and set aside ({self.reason}); "
+                f"the store of this node was found {found}; "
                 "order POST /admin/repair, and it starts over from its peers"
+            )
+        if self.state == NEW:
+            return (
+                "the store of this node is new, or was emptied: it serves once a majority of the "
+                "other nodes has said which; start them, or mend what cuts them off"
             )
         return "this node starts over from its peers, and does not hold everything yet"
 
     def takes(self, kind: type) -> bool:
         """Whether a message of this kind is taken now."""
-        if self.state == BLANK:
-            return False
-        return self.state != RENEWING or kind in OF_VIEWS
+        if self.state == WHOLE or self.state == FILLING:
+            return True
+        if self.state == NEW:
+            return kind in OF_NEWCOMERS
+        return self.state == RENEWING and kind in OF_VIEWS

@@ -30,6 +30,11 @@ def simulate(
     return run(test, runs=runs, report=False).judgement
 
 
+def rested(judgement: Judgement) -> bool:
+    """Whether the cluster came to rest, be that claimed or not."""
+    return "quiescent_after_ns" in dict(judgement.checks)["recovery"].observed
+
+
 def kinds(judgement: Judgement) -> set[str]:
     """The kinds of everything that was found."""
     return {finding.kind for _, verdict in judgement.checks for finding in verdict.findings}

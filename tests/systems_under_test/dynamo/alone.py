@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from systems_under_test.dynamo.messages import seal, unseal
+from systems_under_test.dynamo.envelope import seal, unseal
+from systems_under_test.dynamo.messages import Introduce, Introduced
 from systems_under_test.dynamo.replica import make_replica
 from systems_under_test.dynamo.step import Step
 from systems_under_test.replica import (
@@ -82,12 +83,16 @@ class Alone:
         nodes: tuple[str, ...] = ("n1", "n2", "n3", "n4", "n5"),
         tables: Tables | None = None,
         incarnation: int = 1,
+        introduced: bool = True,
     ) -> None:
         self.tables = tables or Tables()
         self.mono = 0
         self.replica = make_replica(Place(node, nodes), options or {}, bug)
         self._requests = 0
-        self.first = self.handle(Started(incarnation))
+        self.first = list(self.handle(Started(incarnation)))
+        for peer, message in sent(self.first):
+            if isinstance(message, Introduce) and introduced:
+                self.first += self.message(peer, Introduced(message.mark, message.mark, 0))
 
     def handle(self, event: Input) -> Sequence[Effect]:
         """Hand over an input and carry out the writes of its effects."""
@@ -106,7 +111,7 @@ class Alone:
 
     def message(self, sender: str, message: AnyMessage, incarnation: int = 1) -> Sequence[Effect]:
         """A message of another node."""
-        return self.handle(PeerMessage(sender, incarnation, seal(message)))
+        return self.handle(PeerMessage(sender, incarnation, seal(message, life=incarnation)))
 
     def fire(self, timer: str, after_ms: int = 0) -> Sequence[Effect]:
         """A timer fires so many milliseconds later."""

@@ -18,6 +18,7 @@ AT_REST = (KEPT | LIVENESS) - {BY_TIME}
 VECTOR = {"dishonest-context", "phantom-element", "duplicate", "did-not-recover", "node-died"}
 """A vector clock may cover too much, and once it is cut too little."""
 
+SPOILT = LIVENESS - {"did-not-recover"}
 LAST_WRITE = {"reconciliation": "last-write-wins", "quorum": "strict"}
 
 
@@ -38,7 +39,9 @@ def claims(options: dict[str, Any], *faults: str) -> frozenset[str]:
         ({"engine": "memory", "quorum": "strict"}, ("power",), ALWAYS | LIVENESS),
         ({"anti_entropy": "off"}, (), ALWAYS | AT_REST - {"no-convergence"}),
         ({"on_damage": "stop"}, ("damage",), (ALWAYS | KEPT) - {BY_TIME}),
-        ({}, ("damage",), ALWAYS | LIVENESS),
+        ({"on_damage": "stop"}, ("wipe",), ALWAYS | SPOILT),
+        ({}, ("damage",), ALWAYS | SPOILT),
+        ({"quorum": "strict"}, ("wipe", "kill"), ALWAYS | SPOILT),
         ({}, ("join", "leave"), ALWAYS | AT_REST),
         ({}, ("replace", "kill"), ALWAYS | LIVENESS),
         ({"quorum": "strict"}, ("join", "replace", "kill"), ALWAYS | AT_REST | ONLINE),

@@ -7,6 +7,7 @@ import pytest
 from systems_under_test.dynamo.anti_entropy import COMPARE
 from systems_under_test.dynamo.configuration import configure
 from systems_under_test.dynamo.counters import Counters
+from systems_under_test.dynamo.envelope import seal
 from systems_under_test.dynamo.failure_detection import PROBE
 from systems_under_test.dynamo.membership import GOSSIP
 from systems_under_test.dynamo.messages import (
@@ -20,7 +21,6 @@ from systems_under_test.dynamo.messages import (
     Pong,
     Same,
     Store,
-    seal,
 )
 from systems_under_test.dynamo.version_store import VERSIONS, VersionStore
 from systems_under_test.dynamo.versions import NOTHING, Dot, Version, encode

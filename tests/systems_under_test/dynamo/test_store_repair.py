@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from tests.proof.sweeping import simulate
+from tests.proof.sweeping import rested, simulate
 from tests.systems_under_test.dynamo.driving import Drive, put
 from tests.systems_under_test.dynamo.test_membership import NODES_HELD, assert_kept, filled
 from workloads.client import Reply, Request
@@ -123,3 +123,4 @@ def test_runs_with_flipped_bits_end_whole_and_are_judged(seed: int, tmp_path: Pa
     judgement = simulate("dynamo", seed, tmp_path, faults="disk:flip@one", options=STRICT)
     assert judgement.status == "valid", judgement.explain()
     assert "no-convergence" in judgement.promises.claims
+    assert rested(judgement)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from systems_under_test.dynamo.bugs import EARLY_TOMBSTONE_COLLECTION
+from systems_under_test.dynamo.envelope import seal
 from systems_under_test.dynamo.messages import (
     Collect,
     Confirm,
@@ -18,7 +19,6 @@ from systems_under_test.dynamo.messages import (
     Handoff,
     Store,
     Stored,
-    seal,
 )
 from systems_under_test.dynamo.tombstone_collection import COLLECT
 from systems_under_test.dynamo.version_store import VERSIONS, fingerprint
@@ -167,7 +167,7 @@ class Led:
         """A copy arrives that was sent at a time by a life of its sender."""
         home = "n1" if "n1" in self.homes else self.homes[0]
         message = Store(7, self.key.name, blob, home)
-        effects = self.node.handle(PeerMessage(sender, life, seal(message, at)))
+        effects = self.node.handle(PeerMessage(sender, life, seal(message, at, life=life)))
         return [reply for _, reply in sent(effects)]
 
     def confirm(self) -> Confirmed:
