@@ -13,7 +13,7 @@ Who knew an earlier store says which was its latest life. Where the number of st
 the disk, lives go on beyond that (`Node.go_on_after`), so that no dot and no number of a request is
 given twice.
 
-Until it is whole or known to be lost a store takes no part, and requests of clients wait. With
+Until it is whole or known to be lost a store takes no part, and what comes waits. With
 `engine=memory` nothing is introduced: there every start begins with nothing, and nothing else is
 promised.
 
@@ -27,11 +27,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from systems_under_test.dynamo.api import Refused
 from systems_under_test.dynamo.configuration import MS
 from systems_under_test.dynamo.dots import META
 from systems_under_test.dynamo.messages import Introduce, Introduced
 from systems_under_test.dynamo.store_repair import BLANK, NEW, RENEWING, WHOLE
+from systems_under_test.replica import ClientRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from systems_under_test.dynamo.messages import Mark
     from systems_under_test.dynamo.node import Node
     from systems_under_test.dynamo.step import Step
-    from systems_under_test.replica import ClientRequest
+    from systems_under_test.replica import PeerMessage
 
 INTRODUCE: Final = "introduce"
 MARKS: Final = "marks"
@@ -61,7 +61,7 @@ class Introduction:
         self._settled = settled
         self._mark: Mark = (0, 0)
         self._known_to: set[str] = set()
-        self._waiting: list[tuple[int, ClientRequest]] = []
+        self._waiting: list[tuple[int, ClientRequest | PeerMessage]] = []
 
     def start(self, step: Step, *, is_old: bool) -> None:
         """See whether the store is new; one that `is_old` and has no mark yet is only given one."""
@@ -120,17 +120,24 @@ class Introduction:
             node.store.become(step, WHOLE)
             self._settled(step)
 
-    # --- clients ---
+    # --- what waits for it ---
 
-    def hold(self, step: Step, event: ClientRequest) -> None:
-        """Keep a request until it is known what this store is. Raises Refused."""
+    def hold(self, step: Step, event: ClientRequest | PeerMessage) -> bool:
+        """Keep an input until it is known what this store is; False if too many wait."""
         if len(self._waiting) >= self._node.configuration.requests_max:
-            raise Refused(503, self._node.store.refusal())
+            return False
         self._waiting.append((step.mono, event))
+        return True
 
-    def let_go(self, step: Step, *, all_of_them: bool) -> list[ClientRequest]:
-        """The requests that need wait no longer, or have waited for too long."""
-        until = step.mono - (0 if all_of_them else self._node.configuration.request_timeout)
+    def all_that_waited(self) -> list[ClientRequest | PeerMessage]:
+        """Everything that has waited, in order; it waits no longer."""
+        waited = [event for _, event in self._waiting]
+        self._waiting.clear()
+        return waited
+
+    def overdue(self, step: Step) -> list[ClientRequest]:
+        """The requests of clients that have waited too long; messages as old are dropped."""
+        until = step.mono - self._node.configuration.request_timeout
         gone = [event for asked_at, event in self._waiting if asked_at <= until]
         self._waiting = self._waiting[len(gone) :]
-        return gone
+        return [event for event in gone if isinstance(event, ClientRequest)]

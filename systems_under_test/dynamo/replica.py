@@ -162,12 +162,15 @@ class Life:
             self._start_work(step)
             self.transfer.begin(step)
             self.relocation.begin(step)
-        for event in self.introduction.let_go(step, all_of_them=True):
-            self.on_request(step, event)
+        for event in self.introduction.all_that_waited():
+            if isinstance(event, ClientRequest):
+                self.on_request(step, event)
+            else:
+                self.on_message(step, event)
 
     def _introduce(self, step: Step) -> None:
         self.introduction.on_timer(step)
-        for event in self.introduction.let_go(step, all_of_them=False):
+        for event in self.introduction.overdue(step):
             self.node.reply(step, event.id, Refused(503, self.node.store.refusal()).response)
 
     def _start_work(self, step: Step) -> None:
@@ -226,7 +229,8 @@ class Life:
             if self.open_requests >= node.configuration.requests_max:
                 raise Refused(503, f"{self.open_requests} requests are open here: try later")
             if node.store.state == store_repair.NEW and not isinstance(asked, Page):
-                self.introduction.hold(step, event)
+                if not self.introduction.hold(step, event):
+                    raise Refused(503, node.store.refusal())
                 return
             node.measured.asked(step, event.id, asked)
             self._carry_out(step, event.id, asked)
@@ -272,7 +276,10 @@ class Life:
             step.log("not-understood", sender=event.sender, reason=str(reason))
             return
         kind, sender = type(message), event.sender
-        if not self.node.store.takes(kind):
+        store = self.node.store
+        if not store.takes(kind):
+            if store.state == store_repair.NEW:
+                self.introduction.hold(step, event)
             return
         if kind in m.ANSWERS and self.node.detector.answered(step, sender):
             self.handoff.scan_soon(step, sender)

@@ -8,7 +8,14 @@ import msgspec
 import pytest
 
 from systems_under_test.dynamo.introduction import INTRODUCE
-from systems_under_test.dynamo.messages import Fetch, Introduce, Introduced, Prepare
+from systems_under_test.dynamo.messages import (
+    Fetch,
+    Fetched,
+    Introduce,
+    Introduced,
+    Prepare,
+    Promised,
+)
 from tests.proof.sweeping import rested, simulate
 from tests.systems_under_test.dynamo.alone import Alone, Tables, responses, sent
 from tests.systems_under_test.dynamo.driving import Drive, put
@@ -45,8 +52,11 @@ def test_a_new_node_serves_once_a_majority_of_the_others_knows_it() -> None:
     assert sent(alone.message("n3", Fetch(1, b"x"))) == [], "nothing is read of it yet"
     assert sent(alone.message("n3", Prepare(2, (1, "n3", 1)))) == [], "and it has no vote"
     alone.message("n3", Introduced(mark, mark, 0))
-    (reply,) = responses(alone.message("n4", Introduced(mark, mark, 0)))
+    effects = alone.message("n4", Introduced(mark, mark, 0))
+    (reply,) = responses(effects)
     assert reply.status == 200
+    waited = [it for peer, it in sent(effects) if peer == "n3"]
+    assert [type(it) for it in waited] == [Fetched, Promised], "which have waited for that"
 
 
 def test_it_asks_until_all_have_answered_and_an_answer_to_another_store_counts_nothing() -> None:
