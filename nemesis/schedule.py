@@ -181,14 +181,20 @@ class QuietTail:
                 said, after = answer
                 if isinstance(said, Pending) and (said.until is None or said.until > until):
                     said = Pending(until)
-                return said, replace(self, schedule=after, until=until)
-            return Pending(until), replace(self, until=until)
+                return said, self._going_on(after, until)
+            return Pending(until), self._going_on(self.schedule, until)
         if not self.open_faults:
             return None
         if NEMESIS not in ctx.free:
             return Pending(), self
         healing = Invocation(HEAL, {"fault": self.open_faults[-1]}, process=NEMESIS)
         return ctx.fill(healing), replace(self, open_faults=self.open_faults[:-1])
+
+    def _going_on(self, schedule: Any, until: int) -> QuietTail:
+        """The same where nothing has changed: one that is new makes whoever asks ask again."""
+        if schedule is self.schedule and until == self.until:
+            return self
+        return replace(self, schedule=schedule, until=until)
 
     def update(self, ctx: Context, event: Event) -> QuietTail:
         """The same, knowing what is open."""

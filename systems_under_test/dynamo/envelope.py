@@ -30,8 +30,8 @@ def seal(message: AnyMessage, sent_at: int = 0, view: int = 1, life: int = 1) ->
     return [PROTOCOL, _encoder.encode(message), sent_at, view, life]
 
 
-def unseal(body: object) -> AnyMessage:
-    """The message in a body. Raises NotUnderstood with a reason."""
+def unseal(body: object) -> tuple[AnyMessage, int, int, int]:
+    """(message, sent at, view, life) in a body. Raises NotUnderstood with a reason."""
     if not isinstance(body, list | tuple) or not body:
         raise NotUnderstood(f"not {SHAPE}")
     if body[0] != PROTOCOL:
@@ -40,24 +40,12 @@ def unseal(body: object) -> AnyMessage:
         _, content, at, view, life = body
     except ValueError:
         raise NotUnderstood(f"not {SHAPE}") from None
-    if not (isinstance(at, int) and isinstance(view, int) and isinstance(life, int)):
+    if type(at) is not int or type(view) is not int or type(life) is not int:
         raise NotUnderstood(f"not {SHAPE}")
     try:
-        return _decoder.decode(content)
+        return _decoder.decode(content), at, view, life
     except (msgspec.MsgspecError, TypeError) as error:
         raise NotUnderstood(f"malformed: {error}") from None
-
-
-def sent_at(body: Any) -> int:
-    """When a message that was understood was sent, by the clock of that life of its sender."""
-    stamp: int = body[2]
-    return stamp
-
-
-def life_of(body: Any) -> int:
-    """Which life of its sender a message that was understood is of."""
-    life: int = body[4]
-    return life
 
 
 def view_of(body: Any) -> int:

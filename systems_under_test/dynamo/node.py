@@ -66,6 +66,8 @@ class Node:
         self.view = stored_view(step) or first_view(configuration.first_members(place.nodes))
         step.view, step.life = self.view.number, incarnation
         self.lists = Arrangement(self.view, configuration)
+        self.ring: Ring = self.lists.ring
+        """The ring of the view."""
         self.counters = Counters()
         self.admission = Admission(configuration, self.counters)
         self.detector = FailureDetection(configuration, self.counters)
@@ -93,16 +95,12 @@ class Node:
         self.measured = Measurements()
         self._requests = incarnation << LIFE_BITS
 
-    @property
-    def ring(self) -> Ring:
-        """The ring of the view."""
-        return self.lists.ring
-
     def come_to(self, step: Step, view: View) -> None:
         """Go on in another view."""
         self.view = view
         step.view = view.number
         self.lists = Arrangement(view, self.configuration)
+        self.ring = self.lists.ring
         self.versions.arrange(self.ring)
 
     def go_on_after(self, step: Step, life: int) -> None:

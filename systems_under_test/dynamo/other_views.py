@@ -23,24 +23,20 @@ EARLY_MAX: Final = 1_000
 
 
 class OtherViews:
-    """Tells messages of this view from others."""
+    """Answers messages of other views, and keeps those that are early."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._early: deque[PeerMessage] = deque(maxlen=EARLY_MAX)
 
-    def is_ours(self, step: Step, event: PeerMessage) -> bool:
-        """Whether the message is of this node's view."""
-        theirs, ours = view_of(event.body), self._node.view.number
-        if theirs == ours:
-            return True
+    def met(self, step: Step, event: PeerMessage, theirs: int) -> None:
+        """A message of a sender in another view."""
         self._node.counters.other_views_met += 1
-        if theirs < ours:
+        if theirs < self._node.view.number:
             step.send(event.sender, NewerView(self._node.view))
         else:
             self._early.append(event)
             step.send(event.sender, WhichView())
-        return False
 
     def on_view(self, step: Step) -> None:
         """A view has come: what waited for it is taken, one message in each input."""

@@ -269,38 +269,33 @@ class Life:
 
     def on_message(self, step: Step, event: PeerMessage) -> None:
         """A message of another node. One that is not understood is dropped, and logged."""
+        node, sender = self.node, event.sender
         try:
-            message = envelope.unseal(event.body)
+            message, sent_at, view, incarnation = envelope.unseal(event.body)
         except envelope.NotUnderstood as reason:
-            self.node.counters.messages_not_understood += 1
-            step.log("not-understood", sender=event.sender, reason=str(reason))
+            node.counters.messages_not_understood += 1
+            step.log("not-understood", sender=sender, reason=str(reason))
             return
-        kind, sender = type(message), event.sender
-        store = self.node.store
-        if not store.takes(kind):
-            if store.state == store_repair.NEW:
+        kind = type(message)
+        state = node.store.state
+        if state != store_repair.WHOLE and not node.store.takes(kind):
+            if state == store_repair.NEW:
                 self.introduction.hold(step, event)
             return
-        if kind in m.ANSWERS and self.node.detector.answered(step, sender):
+        if kind in m.ANSWERS and node.detector.answered(step, sender):
             self.handoff.scan_soon(step, sender)
-        if kind not in m.TIMELESS and not self.other_views.is_ours(step, event):
-            return
-        self._take(step, event, message)
+        if view != node.view.number and kind not in m.TIMELESS:
+            self.other_views.met(step, event, view)
+        elif kind in m.CARRIERS and node.watch.is_late(sender, incarnation, sent_at):
+            node.counters.late_messages_dropped += 1
+        else:
+            _RECEIVE[kind](self, step, sender, message)
 
     def _take_early(self, step: Step) -> None:
         """A message that came before its view, if one waits."""
         event = self.other_views.next(step)
         if event is not None:
             self.on_message(step, event)
-
-    def _take(self, step: Step, event: PeerMessage, message: m.AnyMessage) -> None:
-        kind, sender = type(message), event.sender
-        if kind in m.CARRIERS and self.node.watch.is_late(
-            sender, envelope.life_of(event.body), envelope.sent_at(event.body)
-        ):
-            self.node.counters.late_messages_dropped += 1
-            return
-        _RECEIVE[kind](self, step, sender, message)
 
 
 def _store(life: Life, step: Step, sender: str, message: m.Store) -> None:

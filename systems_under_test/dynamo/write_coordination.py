@@ -224,8 +224,8 @@ class WriteCoordination:
             self.open.pop(writing.id, None)
 
     def _is_enough(self, writing: Writing) -> bool:
-        needed, done = self._node.configuration.w, writing.done
-        return all(sum(peer in done for peer in leg) >= needed for leg in writing.legs)
+        needed, done = self._node.configuration.w, writing.done.keys()
+        return all(len(done & leg.keys()) >= needed for leg in writing.legs)
 
     def _seen(self, step: Step, writing: Writing) -> History:
         """What the context in the answer covers."""
@@ -245,6 +245,6 @@ class WriteCoordination:
 
 def _is_everywhere(leg: dict[str, str], done: dict[str, None]) -> bool:
     """Whether every copy is durable, with the node that it was meant for or with a stand-in."""
-    if all(peer in done for peer in leg):
+    if leg.keys() <= done.keys():
         return True
     return {leg[node] for node in done if node in leg} == set(leg.values())

@@ -121,7 +121,7 @@ class Alone:
 
 def sent(effects: Sequence[Effect]) -> list[tuple[str, AnyMessage]]:
     """(receiver, message) of every message among the effects."""
-    return [(e.to, unseal(e.body)) for e in effects if isinstance(e, Send)]
+    return [(e.to, unseal(e.body)[0]) for e in effects if isinstance(e, Send)]
 
 
 def responses(effects: Sequence[Effect]) -> list[Respond]:
