@@ -1,9 +1,9 @@
 """A client that knows the ring: it reads the home nodes itself and reconciles what they hold.
 
-It fetches the ring from any node, and again every ten seconds; a stale one costs a hop and nothing
-else. A read asks the first N nodes of the key what each of them holds (`?r=own`), and goes on with
-the first R answers; a write goes to a node that may coordinate it. So no request waits for another
-node to pass it on.
+It fetches the ring from any node, and again every ten seconds; with a stale one a write costs a
+hop, and a read is refused by who does not keep the key any more. A read asks the first N nodes of
+the key what each of them holds (`?r=own`), and goes on with the first R answers; a write goes to a
+node that may coordinate it. So no request waits for another node to pass it on.
 
 What to keep of two answers their causal contexts tell, as two replicas would: a version that the
 other's context covers and the other does not show has been replaced. Contexts are exact to the

@@ -1,10 +1,11 @@
 """The partition-aware client in a run: the codec of any workload, asked over several nodes.
 
 The ring is fetched from the client's own node and again every ten seconds. A read asks the home
-nodes what each holds, and reconciles the first R answers (`partition_aware.py`). A write goes to
-the first home node that has not failed lately; to the next one only where the request surely never
-left, for a second dot of the same put would be a sibling that no client wrote. Everything else, and
-all of it while there is no ring, goes to the client's own node.
+nodes what each holds, and reconciles the first R answers (`partition_aware.py`); where one of them
+does not keep the key any more the ring is fetched anew. A write goes to the first home node that
+has not failed lately; to the next one only where the request surely never left, for a second dot of
+the same put would be a sibling that no client wrote. Everything else, and all of it while there is
+no ring, goes to the client's own node.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from workloads.invocations import Invocation
 
 KEYS: Final = "/kv/"
+NOT_KEPT: Final = 421
 SECOND: Final = 1_000_000_000
+NEWER_RINGS: Final = 1
+"""So often a read fetches a newer ring; then the client's own node coordinates it."""
 SHUN: Final = SECOND
 """So long a node is passed over to which no connection could be made."""
 
@@ -60,16 +64,22 @@ class PartitionAware:
         own = Round({node: request}, 1)
         if not request.target.startswith(KEYS) or "?" in request.target:
             return self.codec.decode(invocation, (yield own)[node])
-        if now - memory.get("ring_at", -RING_S * SECOND) >= RING_S * SECOND:
-            memory["ring"], memory["ring_at"] = _ring((yield _fetching(node)).get(node)), now
-        ring: KnownRing | None = memory["ring"]
-        if ring is None:
-            del memory["ring_at"]
-            return self.codec.decode(invocation, (yield own)[node])
         name = unquote_to_bytes(request.target.removeprefix(KEYS))
-        if request.method == "GET":
+        for _ in range(1 + NEWER_RINGS):
+            if now - memory.get("ring_at", -RING_S * SECOND) >= RING_S * SECOND:
+                memory["ring"], memory["ring_at"] = _ring((yield _fetching(node)).get(node)), now
+            ring: KnownRing | None = memory["ring"]
+            if ring is None:
+                del memory["ring_at"]
+                return self.codec.decode(invocation, (yield own)[node])
+            if request.method != "GET":
+                break
             answers = yield self._reading(ring.homes(name), request)
-            return self.codec.decode(invocation, self._read(ring, name, answers))
+            if not _is_old(answers):
+                return self.codec.decode(invocation, self._read(ring, name, answers))
+            del memory["ring_at"]
+        else:
+            return self.codec.decode(invocation, (yield own)[node])
         reply: Reply | Failure = Failure("no home node was asked", definite=True)
         for home in _not_shunned(ring.homes(name), memory, now):
             reply = (yield Round({home: request}, 1))[home]
@@ -105,6 +115,11 @@ def _ring(answer: Reply | Failure | None) -> KnownRing | None:
     if not isinstance(answer, Reply) or answer.status != 200:
         return None
     return KnownRing(msgspec.json.decode(answer.body))
+
+
+def _is_old(answers: Answers) -> bool:
+    """Whether a node that was asked does not keep the key: members have come and gone."""
+    return any(isinstance(it, Reply) and it.status == NOT_KEPT for it in answers.values())
 
 
 def _not_shunned(homes: tuple[str, ...], memory: dict[str, Any], now: int) -> list[str]:

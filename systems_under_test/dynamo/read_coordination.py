@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from systems_under_test.dynamo.step import Step
 
 READ_PATIENCE: Final = "read-patience"
+NOT_KEPT: Final = "this node does not keep the key: fetch /ring again, and ask those who do"
 READ_DEADLINE: Final = "read-deadline"
 
 
@@ -57,6 +58,10 @@ class ReadCoordination:
         """Begin a read; refuse it if too few nodes are healthy."""
         node = self._node
         if read.own:
+            if not node.is_home(read.key):
+                # What is held here, or not, says nothing: the client's ring is an old one.
+                node.reply(step, client, error(421, NOT_KEPT, definite=True))
+                return
             versions = decode(node.held(step, read.key))
             node.reply(step, client, versions_read(read.key, versions))
             return

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lineal.bench import dynamo, own_writes, recorded
+from lineal.bench import admission, dynamo, own_writes, recorded
 from lineal.cli.main import main
 
 PAGE = (Path(__file__).parents[2] / "docs/systems/dynamo.md").read_text(encoding="utf-8")
@@ -30,6 +30,26 @@ def test_the_table_of_the_store_has_a_row_for_each_way(
         assert int(cells[1].replace(",", "")) > 20
         assert cells[6] == "0", "no operation may fail"
     assert re.search(r"^\| `siblings`, 1,000 keys \| [1-9][\d,]* \|", table, re.MULTILINE)
+
+
+@pytest.mark.live
+def test_the_table_of_admission_has_a_row_for_each_way_and_changes_where_it_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "WAYS", (admission.WAYS[0], admission.WAYS[2]))
+    monkeypatch.setattr(admission, "FILL_KEYS", 100)
+    monkeypatch.setattr(admission, "FILL_S", 1.0)
+    assert main(["bench", "admission", "--seconds", "6"]) == 0
+    head, _, *rows = capsys.readouterr().out.strip().splitlines()
+    assert [cell.strip() for cell in head.strip("|").split("|")] == list(admission.HEAD)
+    still, changing = ([cell.strip() for cell in row.strip("|").split("|")] for row in rows)
+    assert (still[0], still[4]) == ("stay as they are", "0")
+    assert changing[0] == "change, with admission control"
+    assert int(changing[4]) > 0, "a spare has joined or left"
+    for cells in (still, changing):
+        assert int(cells[1].replace(",", "")) > 20
+        assert re.fullmatch(r"[\d.]+ ms / [\d.]+ ms / [\d.]+ ms", cells[2])
+        assert float(cells[3].removesuffix(" ms")) >= float(cells[2].split()[0])
 
 
 def test_quantiles_are_of_the_sorted_durations() -> None:

@@ -56,14 +56,20 @@ def test_no_finding_while_members_change(faults: str, seed: int, tmp_path: Path)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", SEEDS_IN_SOAK)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("faults", FAULTS)
-def test_no_finding_over_many_seeds(faults: str, seed: int, tmp_path: Path) -> None:
-    judgement = judged(faults, seed, tmp_path)
-    no_change = "none of 3 changes of members took effect"  # Few orders, all in partitions.
-    if judgement.status == "unknown" and no_change in (judgement.cause or ""):
-        return
-    assert judgement.status == "valid", judgement.explain()
+def test_no_finding_over_many_seeds(faults: str, tmp_path: Path) -> None:
+    accused, undecided = {}, {}
+    for seed in SEEDS_IN_SOAK:
+        judgement = judged(faults, seed, tmp_path)
+        if judgement.status == "invalid":
+            accused[seed] = judgement.explain()
+        elif judgement.status == "unknown":
+            undecided[seed] = judgement.cause or ""
+    assert accused == {}
+    no_change = "changes of members took effect"  # Few orders, all of them in partitions.
+    assert all(no_change in cause for cause in undecided.values()), undecided
+    assert len(undecided) * 20 <= len(SEEDS_IN_SOAK), undecided
 
 
 @pytest.mark.live

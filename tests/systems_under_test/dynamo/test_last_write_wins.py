@@ -72,4 +72,4 @@ def test_skewed_clocks_lose_updates_where_nothing_is_claimed_of_them(tmp_path: P
         assert "lost-update-by-time" in judgement.promises.withdrawn
         observed = dict(judgement.checks)["last-write"].observed
         counted += "counted" in observed
-    assert counted > 0
+    assert counted >= 2, "half of the seeds did, when this was written"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from systems_under_test.dynamo.partition_aware import KnownRing, reconciled
 from systems_under_test.rng import Rng
+from tests.proof.sweeping import simulate
 from tests.systems_under_test.dynamo.driving import NODES, Drive, put
 from workloads.client import Request
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("options", [{}, {"partitioning": "equal"}, {"zones": "n1=a,n2=a"}])
@@ -101,3 +106,38 @@ def test_of_a_key_that_nobody_holds_it_makes_no_context() -> None:
     key = KnownRing(Drive().page("n1", "ring")).place(b"k")
     nothing: dict[str, Any] = {"versions": [], "context": None}
     assert reconciled(key, [nothing, nothing]) == ([], None)
+
+
+def test_a_node_that_keeps_a_key_no_more_does_not_show_what_it_holds_as_its_copy() -> None:
+    drive = Drive()
+    drive.put("n1", "k", "v")
+    old = KnownRing(drive.page("n1", "ring")).homes(b"k")
+    drive.change("n1" if old[0] != "n1" else "n2", "leave", node=old[0])
+    reply = drive.ask(old[0], Request("GET", "/kv/k?r=own"))
+    assert reply.status == 421
+    assert b"fetch /ring again" in reply.body
+    forwards = drive.counter("forwards_sent")
+    drive.put(old[0], "k", "w")
+    assert drive.counter("forwards_sent") == forwards + 1
+    assert drive.values("n3", "k") == ["v", "w"]
+
+
+@pytest.mark.parametrize("quorum", ["strict", "sloppy"])
+@pytest.mark.parametrize("seed", range(2))
+def test_clients_with_an_old_ring_are_not_lied_to_while_members_change(
+    quorum: str, seed: int, tmp_path: Path
+) -> None:
+    options = {"client": "partition-aware", "quorum": quorum, "spares": 2}
+    judgement = simulate(
+        "dynamo",
+        seed,
+        tmp_path,
+        faults="membership,partition,kill",
+        workload="membership",
+        options=options,
+        nodes=("n1", "n2", "n3", "n4", "n5", "n6", "n7"),
+    )
+    assert judgement.status == "valid", judgement.explain()
+    assert "lost-update" in judgement.promises.claims or quorum == "sloppy"
+    (found,) = tmp_path.rglob("counters.json")
+    assert msgspec.json.decode(found.read_bytes())["total"]["forwards_sent"] > 0

@@ -151,3 +151,30 @@ def test_only_a_codec_that_converses_has_that_power() -> None:
     assert conversing(CODEC) is CODEC
     assert conversing(SiblingsCodec()) is None
     assert told({"n1": Reply(500), "n2": Failure("gone", definite=True)}) == 1
+
+
+def test_a_read_that_meets_a_node_which_keeps_the_key_no_more_fetches_the_ring_anew() -> None:
+    memory: dict[str, Any] = {}
+    carried_out(invoke("get", key="k"), store, memory)
+
+    asked_for: list[str] = []
+
+    def moved(node: str, request: Request) -> Reply | Failure:
+        asked_for.append(request.target)
+        if node == HOME[0] and "/ring" not in asked_for:
+            return Reply(421, {}, b"{}")
+        return store(node, request)
+
+    done, rounds = carried_out(invoke("get", key="k"), moved, memory, SECOND)
+    assert done.type == "ok"
+    assert [list(asked.requests) for asked in rounds] == [HOME, ["n4"], HOME]
+
+
+def test_a_read_that_meets_such_a_node_again_and_again_goes_to_its_own_node() -> None:
+    def moved(node: str, request: Request) -> Reply | Failure:
+        own = request.target.endswith("?r=own")
+        return Reply(421, {}, b"{}") if own else store(node, request)
+
+    done, rounds = carried_out(invoke("get", key="k"), moved)
+    assert done.type == "ok"
+    assert [list(asked.requests) for asked in rounds] == [["n4"], HOME, ["n4"], HOME, ["n4"]]
