@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 INTRODUCE: Final = "introduce"
 MARKS: Final = "marks"
 OWN: Final = b"mark"
+WAITED: Final = "waited"
 INTERVAL: Final = 100 * MS
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -129,11 +130,14 @@ class Introduction:
         self._waiting.append((step.mono, event))
         return True
 
-    def all_that_waited(self) -> list[ClientRequest | PeerMessage]:
-        """Everything that has waited, in order; it waits no longer."""
-        waited = [event for _, event in self._waiting]
-        self._waiting.clear()
-        return waited
+    def next(self, step: Step) -> ClientRequest | PeerMessage | None:
+        """What has waited longest, once it need wait no longer: one in each input."""
+        if not self._waiting:
+            return None
+        (_, event), *self._waiting = self._waiting
+        if self._waiting:
+            step.set_timer(WAITED, 0)
+        return event
 
     def overdue(self, step: Step) -> list[ClientRequest]:
         """The requests of clients that have waited too long; messages as old are dropped."""

@@ -136,6 +136,7 @@ class Life:
             relocation.RELOCATE: self.relocation.on_timer,
             other_views.EARLY: self._take_early,
             introduction.INTRODUCE: self._introduce,
+            introduction.WAITED: self._take_waiting,
         }
 
     def start(self, step: Step) -> None:
@@ -162,11 +163,15 @@ class Life:
             self._start_work(step)
             self.transfer.begin(step)
             self.relocation.begin(step)
-        for event in self.introduction.all_that_waited():
-            if isinstance(event, ClientRequest):
-                self.on_request(step, event)
-            else:
-                self.on_message(step, event)
+        step.set_timer(introduction.WAITED, 0)
+
+    def _take_waiting(self, step: Step) -> None:
+        """What came while the store was new, if anything did."""
+        event = self.introduction.next(step)
+        if isinstance(event, ClientRequest):
+            self.on_request(step, event)
+        elif event is not None:
+            self.on_message(step, event)
 
     def _introduce(self, step: Step) -> None:
         self.introduction.on_timer(step)
@@ -218,7 +223,8 @@ class Life:
 
     def on_timer(self, step: Step, event: TimerFired) -> None:
         """A timer that this life has set."""
-        if not self.node.store.is_silent:  # What was set before it was known to be lost.
+        if event.name == introduction.WAITED or not self.node.store.is_silent:
+            # Others were set before the store was known to be lost.
             self._timers[event.name](step)
 
     def on_request(self, step: Step, event: ClientRequest) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from systems_under_test.dynamo.introduction import INTRODUCE
+from systems_under_test.dynamo.introduction import INTRODUCE, WAITED
 from systems_under_test.dynamo.messages import (
     Fetch,
     Fetched,
@@ -52,10 +52,10 @@ def test_a_new_node_serves_once_a_majority_of_the_others_knows_it() -> None:
     assert sent(alone.message("n3", Fetch(1, b"x"))) == [], "nothing is read of it yet"
     assert sent(alone.message("n3", Prepare(2, (1, "n3", 1)))) == [], "and it has no vote"
     alone.message("n3", Introduced(mark, mark, 0))
-    effects = alone.message("n4", Introduced(mark, mark, 0))
-    (reply,) = responses(effects)
+    alone.message("n4", Introduced(mark, mark, 0))
+    (reply,) = responses(alone.fire(WAITED))
     assert reply.status == 200
-    waited = [it for peer, it in sent(effects) if peer == "n3"]
+    waited = [it for _ in range(2) for _, it in sent(alone.fire(WAITED))]
     assert [type(it) for it in waited] == [Fetched, Promised], "which have waited for that"
 
 
@@ -197,6 +197,22 @@ def test_an_emptied_spare_and_a_removed_node_are_told_too() -> None:
     drive.settle()
     assert "n2" not in drive.members("n2")
     drive.change("n1", "join", node="n6")
+    assert_kept(drive, values)
+
+
+@pytest.mark.parametrize("options", [{"on_damage": "set-aside"}, {}])
+def test_a_repair_that_is_ordered_before_the_loss_is_known_is_carried_out(
+    options: dict[str, Any],
+) -> None:
+    drive = Drive(STRICT | options)
+    values = filled(drive)
+    emptied(drive, wait_ms=0)
+    ordered = [drive.begin("n2", Request("POST", "/admin/repair")) for _ in range(2)]
+    asked = drive.begin("n2", Request("GET", "/kv/key1"))
+    drive.settle()
+    assert [reply.status for (reply,) in ordered if isinstance(reply, Reply)] == [200, 200]
+    assert isinstance(asked[0], Reply)
+    assert state(drive) == "whole"
     assert_kept(drive, values)
 
 
