@@ -159,7 +159,17 @@ class StorageVerified:
     damage: tuple[str, ...]
 
 
-Input = Started | ClientRequest | PeerMessage | TimerFired | ObjectAnswer | StorageVerified
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The process was asked to end, and soon will: after `Leave`, or when the host waits no longer.
+
+    Handed only to a replica that `hears_stopping`; any other one ends at once.
+    """
+
+
+Input = (
+    Started | ClientRequest | PeerMessage | TimerFired | ObjectAnswer | StorageVerified | Stopping
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,9 +285,15 @@ class VerifyStorage:
     """Look at all checksums of what is stored; answered by `StorageVerified`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """After `Stopping`: there is nothing left to do, the host may end the life."""
+
+
 Effect = (
     ObjectRequest
     | VerifyStorage
+    | Leave
     | Write
     | WriteLater
     | Append
@@ -304,6 +320,12 @@ def on_damage(replica: Replica) -> OnDamage:
     power. Without it, `stop`: most systems must not take a damaged store for a new one."""
     wanted: OnDamage = getattr(replica, "on_damage", "stop")
     return wanted
+
+
+def hears_stopping(replica: Replica) -> bool:
+    """Whether a replica wants to be told that its process is to end, by its attribute of that
+    name: an optional power. A simulation ends a life at once all the same."""
+    return bool(getattr(replica, "hears_stopping", False))
 
 
 class Replica(Protocol):

@@ -17,6 +17,7 @@ from systems_under_test.replica import (
     AppendLater,
     CancelTimer,
     Diagnostic,
+    Leave,
     ObjectRequest,
     Respond,
     Send,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from systems_under_test.host.storage import Change, Engine
     from systems_under_test.replica import Effect, Input, Now, Replica, Rng, Wire
 
-Leaving = Send | Respond | Diagnostic | ObjectRequest | VerifyStorage
+Leaving = Send | Respond | Diagnostic | ObjectRequest | VerifyStorage | Leave
 """What leaves after the commit."""
 
 INPUTS_WAITING_MAX: Final = 20_000
@@ -64,6 +65,10 @@ class Outlets(Protocol):
 
     def ask_objects(self, asked: ObjectRequest) -> None:
         """Ask the object store; never waits, the answer is an input."""
+        ...
+
+    def end(self) -> None:
+        """The life may end: it has nothing left to do."""
         ...
 
 
@@ -164,7 +169,7 @@ class Life:
     ) -> None:
         """Timers act at once: they are seen by nobody, and the next input may cancel one."""
         match effect:
-            case Send() | Respond() | Diagnostic() | ObjectRequest() | VerifyStorage():
+            case Send() | Respond() | Diagnostic() | ObjectRequest() | VerifyStorage() | Leave():
                 leaving.append((effect, now))
             case Write() | WriteLater() | Append() | AppendLater():
                 check_change(effect)
@@ -183,6 +188,8 @@ class Life:
             self._outlets.respond(effect)
         elif isinstance(effect, ObjectRequest):
             self._outlets.ask_objects(effect)
+        elif isinstance(effect, Leave):
+            self._outlets.end()
         elif isinstance(effect, VerifyStorage):
             self._put(StorageVerified(tuple(self._storage.damaged_records())))
         else:

@@ -19,7 +19,14 @@ from systems_under_test.host.opening import open_storage
 from systems_under_test.host.peers import Link
 from systems_under_test.host.storage import CommitFailed, StorageDamaged
 from systems_under_test.host.welcome import PeerServer
-from systems_under_test.replica import ObjectAnswer, Place, Started, on_damage
+from systems_under_test.replica import (
+    ObjectAnswer,
+    Place,
+    Started,
+    Stopping,
+    hears_stopping,
+    on_damage,
+)
 from systems_under_test.rng import Rng
 
 if TYPE_CHECKING:
@@ -45,6 +52,8 @@ FIRST_LINKS_S_MAX: Final = 0.15
 """So long the first input waits for links, so that what it sends is not lost for want of one."""
 NO_OBJECTS: Final = "this host has no object store: start it with --objects DIRECTORY"
 BACKLOG: Final = 512
+STOPPING_S_MAX: Final = 1.0
+"""So long a replica that hears of its end may take for what it leaves to others."""
 
 
 class CannotStart(Exception):
@@ -65,6 +74,7 @@ class Node:
         self._log = log
         self._place = Place(options.node, options.nodes, options.clients)
         replica = load_replica(options.replica)(self._place, options.options, options.bug)
+        self._hears_stopping = hears_stopping(replica)
         self._incarnation, self._storage, self._damage = _open(options, on_damage(replica))
         log.incarnated(self._incarnation)
         if self._damage:
@@ -131,7 +141,7 @@ class Node:
     async def run(self, control: Control | None) -> int:
         """Listen, connect, hand over the first input, and serve until told to end."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self.end)
+            self._loop.add_signal_handler(number, self._stop)
         try:
             client = await self._listen(self._http.connection, self._options.client, "clients")
             peer = await self._listen(self._peers.connection, self._options.listen, "nodes")
@@ -147,6 +157,14 @@ class Node:
             return await self._ended
         finally:
             await self._close()
+
+    def _stop(self) -> None:
+        """Asked to end: by a replica that hears of it in good order, asked again at once."""
+        if self._hears_stopping and self._life.offer(Stopping()):
+            self._hears_stopping = False
+            self._loop.call_later(STOPPING_S_MAX, self.end)
+        else:
+            self.end()
 
     def end(self, status: int = 0) -> None:
         """Let `run` return."""

@@ -144,6 +144,7 @@ class Acceptor:
         if self.held_in != ballot:
             self.held_in, self.held = ballot, node.learner.chosen
         self._take(step, message)
+        node.told_group = message.group
         if node.bug == names.APPLIES_PAST_HOLE:
             self.held = max(self.held, message.chosen)
         chosen = min(message.chosen, self.held)

@@ -1,5 +1,8 @@
 """Planned hand-over: a leader that stops on purpose leaves no lease to wait for (P9).
 
+By an order, by itself from time to time, or because its process was asked to end: then it stays
+until another one leads and the requests that it had taken in are answered.
+
 It stops reading and proposing for good in its ballot, then sends every grantor a release bound to
 that ballot and asks the follower that holds most to take over; that one passes the release on with
 its `Prepare`, should the release itself be late. A late answer to an earlier renewal finds no
@@ -12,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from systems_under_test.paxos import names
-from systems_under_test.paxos.messages import Release, TakeOver
+from systems_under_test.paxos.messages import NO_BALLOT, Release, TakeOver
 
 if TYPE_CHECKING:
     from systems_under_test.paxos.node import Node
@@ -50,3 +53,31 @@ def hand_over(step: Step, node: Node, to: str) -> None:
     for peer in node.peers:
         if peer != to:
             step.send(peer, Release(ballot))
+
+
+class Departure:
+    """The end of a node's process, as far as it was asked for beforehand."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.begun = False
+        self._waits = False
+        self._over = False
+
+    def begin(self, step: Step) -> None:
+        """The process is to end. One that does not lead leaves nothing behind, and goes at once."""
+        node = self._node
+        if not self.begun and node.leadership is not None:
+            node.clients.hand_over(step, "")
+            self._waits = node.leadership is None
+        self.begun = True
+        step.log("stopping", handed_over=self._waits)
+
+    def go_on(self, step: Step) -> None:
+        """Leave once another one leads and nobody waits here; the host bounds how long."""
+        if not self.begun or self._over:
+            return
+        succeeded = self._node.leader != NO_BALLOT and not self._node.clients.open
+        if succeeded or not self._waits:
+            self._over = True
+            step.leave()

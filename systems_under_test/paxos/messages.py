@@ -91,7 +91,7 @@ class Accept(Message, frozen=True, tag="accept"):
 
     `sent_at` is the leader's monotonic reading before sending, echoed in the answer: the leader's
     lease is counted from it. Slots up to `chosen` are chosen, those up to `floor` no longer needed.
-    `group` is the id of the newest configuration that the leader knows.
+    `group` is the id of the leader's newest configuration: who lacks that one is not at rest.
     """
 
     ballot: Ballot

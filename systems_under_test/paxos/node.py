@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from systems_under_test.paxos.clients import Clients
     from systems_under_test.paxos.configuration import Configuration
     from systems_under_test.paxos.election import Election
+    from systems_under_test.paxos.handover import Departure
     from systems_under_test.paxos.leadership import Leadership
     from systems_under_test.paxos.learner import Learner
     from systems_under_test.paxos.messages import AnyMessage
@@ -61,6 +62,7 @@ class Node:
     clients: Clients
     archiver: Archiver
     scrubber: Scrubber
+    departure: Departure
 
     def __init__(
         self, step: Step, place: Place, configuration: Configuration, bug: str | None, life: int
@@ -79,6 +81,8 @@ class Node:
         self.leader = NO_BALLOT
         """The highest ballot whose leader was heard."""
         self.heard_at: int | None = None
+        self.told_group = 0
+        """The newest configuration of the leader that was heard last: this node may lack it yet."""
         storing = len(place.nodes) - configuration.log_replicas
         self.stores = place.node in place.nodes[:storing]
         """Whether this node keeps state; the others are log replicas, members or not."""
@@ -119,8 +123,8 @@ class Node:
         return member is not None and member.replica == self.acceptor.replica != 0
 
     def may_lead(self) -> bool:
-        """Only a storage replica that votes leads."""
-        return self.stores and self.member_of(self.groups.newest)
+        """Only a storage replica that votes leads, and none whose process is about to end."""
+        return self.stores and not self.departure.begun and self.member_of(self.groups.newest)
 
     def follow(self, step: Step, ballot: Ballot) -> None:
         """The leader of this ballot was heard, and nothing higher was promised."""

@@ -42,6 +42,8 @@ def _unrest_of(name: str, status: Mapping[str, Any]) -> list[str]:
         reasons.append(f"{name} leads and waits for a quorum of slot {status['last']}")
     if status["stores"] and status["applied"] != status["chosen"]:
         reasons.append(f"{name} has applied {status['applied']} of {status['chosen']} slots")
+    if status["group"]["id"] < status["group"]["told"]:
+        reasons.append(f"{name} lacks the configuration that its leader has")
     members = {node: replica for node, replica, _ in status["group"]["members"]}
     expected = status["options"]["repair"] and status["stores"]
     if expected and members.get(name) != status["replica"]:

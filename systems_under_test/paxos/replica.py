@@ -21,6 +21,7 @@ from systems_under_test.paxos.archiver import Archiver
 from systems_under_test.paxos.clients import Clients
 from systems_under_test.paxos.configuration import MS, configure
 from systems_under_test.paxos.election import Election
+from systems_under_test.paxos.handover import Departure
 from systems_under_test.paxos.learner import Learner
 from systems_under_test.paxos.messages import NO_BALLOT
 from systems_under_test.paxos.node import Node
@@ -32,6 +33,7 @@ from systems_under_test.replica import (
     ObjectAnswer,
     PeerMessage,
     Started,
+    Stopping,
     StorageVerified,
 )
 
@@ -67,6 +69,11 @@ class PaxosReplica:
         nothing, and the others make it whole as a new member."""
         return "ignore" if self._bug == names.CHECKSUM_IGNORED else "set-aside"
 
+    @property
+    def hears_stopping(self) -> bool:
+        """A leader hands over before its process ends."""
+        return True
+
     def handle(self, event: Input, turn: Turn) -> Sequence[Effect]:
         """Handle one input."""
         step = Step(turn)
@@ -83,8 +90,11 @@ class PaxosReplica:
             node.archiver.on_answer(step, event)
         elif isinstance(event, StorageVerified):
             node.scrubber.on_verified(step, event.damage)
+        elif isinstance(event, Stopping):
+            node.departure.begin(step)
         else:
             _on_timer(node, step, event)
+        node.departure.go_on(step)
         return step.effects
 
     def _start(self, step: Step, started: Started) -> Node:
@@ -98,6 +108,7 @@ class PaxosReplica:
         node.clients = Clients(node)
         node.archiver = Archiver(node)
         node.scrubber = Scrubber(node)
+        node.departure = Departure(node)
         node.archiver.arm(step)
         node.damage = started.damage
         node.election.arm(step)

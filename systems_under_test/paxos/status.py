@@ -48,6 +48,7 @@ def status(node: Node, step: Step) -> dict[str, Any]:
         "group": {
             "id": newest.id,
             "since": node.groups.pending[-1][0] if node.groups.pending else node.groups.base_slot,
+            "told": newest.id if leadership is not None else node.told_group,
             "chosen": not node.groups.pending,
             "members": [[member.node, member.replica, member.role] for member in newest.members],
         },

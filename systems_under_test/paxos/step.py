@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from systems_under_test.paxos.messages import AnyMessage, seal
 from systems_under_test.replica import (
     Diagnostic,
+    Leave,
     ObjectRequest,
     Respond,
     Send,
@@ -73,6 +74,10 @@ class Step:
     def verify_storage(self) -> None:
         """Have the host look at everything at rest; the answer is an input."""
         self.effects.append(VerifyStorage())
+
+    def leave(self) -> None:
+        """Tell the host, which is to end this life, that it may."""
+        self.effects.append(Leave())
 
     def set_timer(self, name: str, delay: int) -> None:
         """Fire after so many nanoseconds of the node's monotonic clock."""

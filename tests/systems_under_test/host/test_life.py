@@ -27,12 +27,14 @@ from systems_under_test.replica import (
     Diagnostic,
     Effect,
     Input,
+    Leave,
     ObjectRequest,
     PeerMessage,
     Respond,
     Send,
     SetTimer,
     Started,
+    Stopping,
     StorageDamaged,
     TimerFired,
     Turn,
@@ -59,6 +61,9 @@ class Witness:
 
     def respond(self, reply: Respond) -> None:
         self.seen.append(("respond", reply.request))
+
+    def end(self) -> None:
+        self.seen.append(("end",))
 
     def ask_objects(self, asked: ObjectRequest) -> None:
         self.seen.append(("objects", asked.verb, asked.name))
@@ -132,6 +137,19 @@ def test_a_batch_is_committed_once_and_then_its_effects_leave_in_order() -> None
         assert fixture.witness.seen == ["commit", *leaving]
         assert fixture.storage.counters["commits"] == 1
         assert fixture.life.counters["inputs"] == 4
+
+    asyncio.run(scene())
+
+
+def test_a_replica_that_was_told_to_stop_leaves_after_what_it_sent() -> None:
+    async def scene() -> None:
+        last: list[Effect] = [Write("t", b"k", b"v"), Send("n2", "take over"), Leave()]
+        fixture = Fixture(lambda event, _: last if isinstance(event, Stopping) else [])
+        fixture.life.begin(Started(1))
+        fixture.witness.seen.clear()
+        fixture.life.offer(Stopping())
+        await settle()
+        assert fixture.witness.seen == ["commit", ("send", "n2", "take over"), ("end",)]
 
     asyncio.run(scene())
 

@@ -92,7 +92,7 @@ class Observer:
         self.twin = Twin()
         self.digests: dict[int, bytes] = {}
         self._left: dict[str, Ballot] = {}
-        self._lives: dict[str, PaxosReplica] = {}
+        self.lives: dict[str, PaxosReplica] = {}
         self._promised: dict[str, Ballot] = {}
         self._known: dict[str, int] = {}
         self._checked: dict[str, int] = {}
@@ -117,7 +117,7 @@ class Observer:
         node = replica.node
         assert node is not None
         if isinstance(event, Started):
-            self._lives[name] = replica
+            self.lives[name] = replica
             self._promised[name] = NO_BALLOT
             self._known[name] = 0
             if node.acceptor.replica and node.acceptor.promised < self._left.get(name, NO_BALLOT):
@@ -168,7 +168,7 @@ class Observer:
         if self.cluster is None:
             return
         holders = []
-        for name, replica in self._lives.items():
+        for name, replica in self.lives.items():
             place = self.cluster.nodes[name]
             node, life = replica.node, place.life
             if node is None or life is None or node.incarnation != life.incarnation:

@@ -115,6 +115,45 @@ def test_sessions_expire_by_the_logs_own_time() -> None:
     assert max(sessions) == 1
 
 
+@pytest.mark.parametrize(
+    ("jump_s", "times"), [(-3_600, 1), (-60, 1), (60, 1), (599, 1), (601, 2), (3_600, 2)]
+)
+def test_a_jump_of_the_leaders_wall_clock_forward_is_a_rest_as_long_for_every_session(
+    jump_s: int, times: int
+) -> None:
+    """Sessions live for 600 s. Behind a longer jump a repetition is another request."""
+    drive = Drive()
+    leader = drive.await_leader()
+    once = Request("POST", "/txn", {REQUEST_HEADER: "me/1"}, b'[["append", "k", 1]]')
+    assert drive.answer(leader, once)[0] == 200
+    drive.cluster.nodes[leader].set_clock(wall_offset_ns=jump_s * 1_000_000_000)
+    # It was taken in with the log's time before the jump, and takes that forward.
+    assert drive.answer(leader, put("another", 1))[0] == (410 if jump_s >= 300 else 200)
+    drive.wait(500)
+    assert drive.answer(leader, once)[0] == 200
+    assert drive.get(leader, "k")["value"] == [1] * times
+    drive.cluster.nodes[leader].set_clock(wall_offset_ns=0)
+    drive.wait(500)
+    assert drive.answer(leader, once)[0] == 200
+    assert drive.get(leader, "k")["value"] == [1] * times
+
+
+def test_what_was_taken_in_before_a_long_jump_is_refused_behind_it() -> None:
+    """However often it was sent on: it carries the log's time as it was then."""
+    drive = Drive()
+    leader = drive.await_leader()
+    other = next(node for node in THREE if node != leader)
+    once = Request("POST", "/txn", {REQUEST_HEADER: "me/1"}, b'[["append", "k", 1]]')
+    assert drive.answer(leader, once)[0] == 200
+    drive.cut([(leader, other)])
+    drive.cluster.nodes[leader].set_clock(wall_offset_ns=601 * 1_000_000_000)
+    assert drive.answer(leader, put("another", 1))[0] == 410
+    assert drive.answer(other, once)[0] in (410, 504)
+    drive.cut([])
+    drive.wait(1_000)
+    assert drive.get(leader, "k")["value"] == [1]
+
+
 def test_an_eventual_read_is_served_by_any_replica_and_waits_for_a_slot(drive: Drive) -> None:
     slot = drive.put("n1", "e", 1)
     for node in THREE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +15,7 @@ from lineal.running import run
 from systems_under_test.environments.cluster import ClusterSpec
 from systems_under_test.environments.http_client import HttpClient
 from systems_under_test.environments.local.cluster import LocalCluster
+from systems_under_test.host.node import STOPPING_S_MAX
 from tests.systems_under_test.paxos.diagnostics import (
     Watch,
     applied_lines,
@@ -188,6 +190,62 @@ def test_a_write_succeeds_within_200_ms_of_a_planned_hand_over(tmp_path: Path) -
             time.sleep(0.5)
     print("after a hand-over (s):", [round(seconds, 3) for seconds in took])
     assert min(took) <= HAND_OVER_S, took
+
+
+def ended(cluster: Live, node: str) -> float:
+    """End a node in order, its status is 0; the seconds that it took."""
+    place = cluster.cluster.nodes[node]
+    process, began = place._process, time.monotonic()
+    place.stop()
+    assert process is not None
+    assert process.poll() == 0
+    return time.monotonic() - began
+
+
+def test_a_leader_that_is_asked_to_end_hands_over_first(tmp_path: Path) -> None:
+    took, gone = [], []
+    with live(tmp_path) as cluster, ThreadPoolExecutor(1) as beside:
+        for _ in range(TRIES):
+            leader = cluster.leader()
+            others = tuple(node for node in THREE if node != leader)
+            log = cluster.cluster.nodes[leader].log
+            read = len(log.read_bytes())
+            ending = beside.submit(ended, cluster, leader)
+            while b" stopping handed_over=true" not in log.read_bytes()[read:]:
+                time.sleep(0.002)
+            took.append(cluster.until_written(others, 10))
+            gone.append(ending.result())
+            cluster.cluster.nodes[leader].start()
+            time.sleep(1.5)
+            status = cluster.status(cluster.leader())
+            assert status is not None
+            assert status["leader"] != leader
+    print("after SIGTERM (s):", [round(s, 3) for s in took], [round(s, 3) for s in gone])
+    assert min(took) <= HAND_OVER_S, took
+    assert min(gone) < STOPPING_S_MAX, gone
+
+
+def test_a_request_that_a_leader_has_taken_in_is_answered_before_it_ends(tmp_path: Path) -> None:
+    """Writes through the leader itself go on until its process is gone: none is left open."""
+    with live(tmp_path) as cluster, ThreadPoolExecutor(1) as beside:
+        leader = cluster.leader()
+        ending = beside.submit(ended, cluster, leader)
+        statuses: list[int | None] = []
+        while not ending.done():
+            reply = cluster.ask(leader, put("k", len(statuses)))
+            statuses.append(reply.status if reply is not None else None)
+        ending.result()
+        assert statuses.count(200) >= 1, statuses
+        assert set(statuses) <= {200, None}, statuses
+
+
+def test_who_does_not_lead_ends_at_once_and_a_leader_alone_after_a_while(tmp_path: Path) -> None:
+    with live(tmp_path) as cluster:
+        leader = cluster.leader()
+        one, other = (node for node in THREE if node != leader)
+        assert ended(cluster, one) < STOPPING_S_MAX
+        cluster.cluster.nodes[other].kill()
+        assert ended(cluster, leader) < 3 * STOPPING_S_MAX
 
 
 @pytest.mark.parametrize(

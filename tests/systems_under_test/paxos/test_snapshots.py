@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.systems_under_test.paxos.driving import THREE, Drive
+from tests.systems_under_test.paxos.invariants import Observer
 
 SMALL = {"checkpoint_slots": 10}
 
@@ -78,3 +79,31 @@ def test_after_a_snapshot_repeated_requests_are_still_known() -> None:
     assert drive.leader() == other
     assert drive.answer(other, put("once", 1, "me/1"))[0] == 200
     assert drive.get(other, "once")["value"] == 2
+
+
+def test_a_member_under_a_new_id_does_not_keep_the_checkpoint_of_its_old_one() -> None:
+    """What the leader counted for the lost disk would let it truncate what one disk alone holds."""
+    observer = Observer()
+    drive = Drive(SMALL, observer=observer)
+    leader = drive.await_leader()
+    lost = next(node for node in THREE if node != leader)
+    fill(drive, leader, 0, 60)
+    drive.wait(300)
+    leading = observer.lives[leader].node
+    assert leading is not None
+    assert leading.leadership is not None
+    peer = leading.leadership.peers[lost]
+    old, had = peer.replica, peer.checkpoint
+    assert had >= 50
+    drive.cluster.nodes[lost].kill()
+    drive.cluster.nodes[lost].damage_disk("lost")
+    drive.cluster.nodes[lost].start()
+    ids = set()
+    for _ in range(600):
+        drive.wait(5)
+        ids.add(peer.replica)
+        if peer.replica != old:
+            assert peer.checkpoint <= drive.status(lost)["checkpoint"]
+    assert ids == {old, 0, 4}
+    assert peer.checkpoint >= had
+    assert observer.violations == []
