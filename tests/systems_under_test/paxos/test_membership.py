@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from systems_under_test.paxos.group import Groups, first_group
+from systems_under_test.paxos.quiescence import unrest
 from tests.systems_under_test.paxos.driving import THREE, Drive
+from workloads.client import Reply
 
 FOUR = (*THREE, "n4")
 
@@ -160,3 +163,27 @@ def test_ids_are_never_given_twice() -> None:
     again = group.without("n3").with_member("n3", "storage", 1)
     ids = [member.replica for member in again.members]
     assert ids == [1, 2, 5]
+
+
+def test_a_node_that_lacks_the_leaders_configuration_is_told_so_and_is_not_at_rest() -> None:
+    drive = Drive()
+    leader = drive.await_leader()
+    lost = next(node for node in THREE if node != leader)
+    drive.cluster.nodes[lost].kill()
+    drive.cluster.nodes[lost].damage_disk("lost")
+    drive.wait(500)
+    assert drive.order(leader, f"remove?node={lost}")[0] == 200
+    drive.wait(500)
+    drive.cluster.nodes[lost].start()
+    sentence = f"{lost} lacks the configuration that its leader has"
+    lacked = []
+    for _ in range(1_000):
+        status = drive.status(lost)
+        reply = Reply(200, {}, msgspec.json.encode(status))
+        lacked.append(sentence in unrest({lost: reply}))
+        assert lacked[-1] == (status["group"]["id"] < status["group"]["told"])
+        drive.wait(2)
+    assert True in lacked
+    assert not lacked[-1]
+    groups = [drive.status(node)["group"] for node in THREE]
+    assert [(group["id"], group["told"]) for group in groups] == [(2, 2)] * 3
