@@ -244,3 +244,20 @@ def test_nobody_is_accused_where_a_majority_has_lost_its_disks(
     judgement = simulate("dynamo", seed, tmp_path, faults=faults, options=STRICT)
     assert judgement.status != "invalid", judgement.explain()
     assert "majority" in judgement.promises.withdrawn["did-not-recover"]
+
+
+def test_a_node_that_is_lost_in_a_change_which_waits_for_it_goes_on_after_an_abort() -> None:
+    drive = Drive(STRICT | {"spares": 1}, nodes=(*NODES_HELD, "n6"))
+    values = filled(drive)
+    drive.cluster.nodes["n6"].pause()
+    assert drive.order("n1", "join", node="n6").status == 200
+    drive.cluster.nodes["n6"].resume()
+    emptied(drive, "n6")
+    drive.order("n6", "repair")
+    drive.wait(5000)
+    assert state(drive, "n6") == "renewing"
+    assert drive.order("n1", "abort").status == 200
+    drive.settle()
+    assert state(drive, "n6") == "whole"
+    assert drive.members("n6") == list(NODES_HELD)
+    assert_kept(drive, values)
