@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "recheck": "recheck_command",
     "report": "recheck_command",
     "sweep": "sweep_command",
+    "counters": "counters_command",
     "list": "list_command",
     "bench": "bench_command",
     "doctor": "doctor_command",
