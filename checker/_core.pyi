@@ -105,7 +105,7 @@ class TransitionTable:
         text_ends: memoryview,
         fail: int,
         info: int,
-    ) -> tuple[bytes, list[int], list[bool], bytes] | None: ...
+    ) -> tuple[bytes, list[int], list[int], bytes] | None: ...
     def text(self, state: int) -> bytes | None: ...
     def follow(self, state: int, action: int) -> int | None: ...
     def extend(self, flags: bytes) -> None: ...
@@ -164,8 +164,13 @@ def number_actions(
 ) -> tuple[bytes, list[int]]:
     """Equal actions get equal numbers (int32; -1: failed), and the row of the first of each."""
 
-def number_values(column: memoryview, outcome: memoryview, fail: int) -> tuple[bytes, list[int]]:
-    """Equal values get equal numbers (int32; -1: failed), and the row of the first of each."""
+def group_by_value(
+    column: memoryview, outcome: memoryview, fail: int
+) -> tuple[bytes, bytes, list[int]]:
+    """Rows by their value in a column, where each group ends (int32), and the first row of each.
+
+    Rows that failed are in no group.
+    """
 
 def renumber(column: memoryview, mapping: Sequence[int]) -> bytes:
     """Each number of the column replaced by what the mapping says; negative ones stay."""

@@ -44,14 +44,16 @@ class Automaton:
 
     def __init__(self, model: Specification, known: tuple[str, bytes] | None = None) -> None:
         self.model: Final[Any] = model
-        self.states: Final[list[Specification]] = [model]
+        self.states: Final[list[Specification]] = []
         self.actions: Final[list[Action]] = []
         self.failures: Final[dict[tuple[int, int], BaseException]] = {}
-        self._state_numbers: Final[dict[Hashable, int]] = {identity(model): 0}
+        self._state_numbers: Final[dict[Hashable, int]] = {}
         self._action_numbers: Final[dict[tuple[str, ...], int]] = {}
         self._flags: Final = bytearray()
         self._first: Final[dict[int, int | tuple[int, ...] | None]] = {}
         self._asked = 0
+        if known is None:
+            self.number_of_state(model)
         deterministic = not hasattr(model, "steps")
         self.table: Final = TransitionTable(
             self.successor, b"", deterministic=deterministic, known=known

@@ -79,7 +79,7 @@ def dispatch(
     for name in rules.RULES:
         why = rules.misfit(name, model)
         if algorithm in (None, name) and why is None:
-            return _by_rules(name, history, model, forced=algorithm == name)
+            return _by_rules(name, history, model, spent, forced=algorithm == name)
         _refuse(algorithm == name, name, why)
     why = elements.misfit(history, model)
     if why is None:
@@ -91,18 +91,28 @@ def dispatch(
     return Dispatch(make(), make)
 
 
-def _by_rules(name: str, history: History, model: Specification, *, forced: bool) -> Dispatch:
+def _by_rules(
+    name: str,
+    history: History,
+    model: Specification,
+    spent: SearchBudget | None,
+    *,
+    forced: bool,
+) -> Dispatch:
     outcome = history.columns.outcome
     objects = by_key(history, outcome)
     ruled = rules.judge(name, history, objects, model)
     if ruled.inapplicable is not None:
         number, reason = ruled.inapplicable
         _refuse(forced, name, reason, objects.key(number))
+    if ruled.codes.count(rules.UNDECIDED) == len(ruled.codes):
+        make = partial(problem_of, history, model, objects=objects, spent=spent)
+        return Dispatch(make(), make)
     together = [row for rows in ruled.illegal.values() for row in rows]
     left = _core.keep_rows(
         outcome, objects.rows, objects.ends, ruled.codes, rules.UNDECIDED, together, FAIL
     )
-    make = partial(problem_of, history, model, outcome=memoryview(left).cast("i"))
+    make = partial(problem_of, history, model, outcome=memoryview(left).cast("i"), spent=spent)
     problem = make()
     return Dispatch(
         problem,

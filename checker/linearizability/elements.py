@@ -74,7 +74,7 @@ class Element:
 
 def misfit(history: History, model: Specification) -> str | None:
     """Why sets cannot be judged element by element; None if they can."""
-    if not isinstance(model, Set):
+    if type(model) is not Set:
         return "the model is no set"
     if model.elements:
         return "the set does not start empty"

@@ -41,11 +41,10 @@ class KnownAutomaton(Automaton):
         numbered = self.table.number(asked, values.texts, values.ends, FAIL, INFO)
         if numbered is None:
             return None
-        numbers, self._rows, answered, flags = numbered
+        numbers, self._rows, told, flags = numbered
         self._make = make
         self._flags.extend(flags)
-        told = frozenset(number for number, known in enumerate(answered) if known)
-        return memoryview(numbers).cast("i"), told
+        return memoryview(numbers).cast("i"), frozenset(told)
 
     def action(self, number: int) -> Action:
         """The action with this number."""
@@ -68,18 +67,16 @@ class KnownAutomaton(Automaton):
         return REFUSED if after is None else after
 
 
-NAMES: Final[dict[type, str]] = {Register: "register", CasRegister: "cas-register"}
+NAMES: Final[dict[type, str]] = {Register: "register", CasRegister: "cas-register", Kv: "kv"}
+REGISTERS: Final = (Register, CasRegister)
 
 
 def known_automaton(model: Specification) -> KnownAutomaton | None:
     """The automaton of a model that the core knows; None for any other."""
+    name = NAMES.get(type(model))
+    if name is None:
+        return None
     if isinstance(model, Kv):
-        known = None if model.held else ("kv", NULL.encode())
-    else:
-        name = NAMES.get(type(model))
-        known = (
-            (name, model.value.encode())
-            if name and isinstance(model, Register | CasRegister)
-            else None
-        )
-    return None if known is None else KnownAutomaton(model, known)
+        return None if model.held else KnownAutomaton(model, (name, NULL.encode()))
+    assert isinstance(model, REGISTERS)
+    return KnownAutomaton(model, (name, model.value.encode()))

@@ -55,7 +55,7 @@ def by_key(history: History, outcome: memoryview) -> Objects:
     `outcome` stands in for the history's own, where only some operations are meant.
     """
     column = history.columns.key
-    numbers, first = _core.number_values(column, outcome, FAIL)
+    rows, ends, first = _core.group_by_value(column, outcome, FAIL)
     keys = [column[row] for row in first]
     if NULL in keys and len(keys) > 1:
         without = history[first[keys.index(NULL)]].index
@@ -64,4 +64,8 @@ def by_key(history: History, outcome: memoryview) -> Objects:
             f"operation {without} has no key, but operation {with_key} has one: give a key to all"
             " or to none, or let the model say by `partition` what belongs together"
         )
-    return grouped(memoryview(numbers).cast("i"), lambda group: history.values[keys[group]])
+    return Objects(
+        memoryview(rows).cast("i"),
+        memoryview(ends).cast("i"),
+        lambda group: history.values[keys[group]],
+    )

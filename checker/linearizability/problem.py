@@ -65,13 +65,15 @@ def problem_of(
     model: Specification,
     *,
     outcome: memoryview | None = None,
+    objects: Objects | None = None,
     spent: SearchBudget | None = None,
 ) -> Problem:
     """Number the actions of a history and group its operations by object.
 
-    `outcome` stands in for the history's own, where only some operations are meant. Raises Unfit,
-    naming every operation that the model cannot take; when the budget is `spent` the rest is seen
-    only if a search comes upon it.
+    `outcome` stands in for the history's own, where only some operations are meant; `objects` are
+    those that the keys make, where they are known already. Raises Unfit, naming every operation
+    that the model cannot take; when the budget is `spent` the rest is seen only if a search comes
+    upon it.
     """
     outcome = history.columns.outcome if outcome is None else outcome
     keyless = getattr(model, "keyless", False)
@@ -79,12 +81,13 @@ def problem_of(
     if known is not None:
         read = known.read(history, outcome, lambda row: _action(history, row, keyless))
         if read is not None:
-            return Problem(history, model, known, read[0], by_key(history, outcome), read[1])
+            objects = objects or by_key(history, outcome)
+            return Problem(history, model, known, read[0], objects, read[1])
     automaton = Automaton(model)
     numbered = number_actions(history, automaton, outcome, spent=spent)
     partition = getattr(model, "partition", None)
     if partition is None:
-        objects = by_key(history, outcome)
+        objects = objects or by_key(history, outcome)
     else:
         objects = _by_partition(numbered.raw, [partition(action) for action in numbered.actions])
     return Problem(history, model, automaton, numbered.numbers, objects, numbered.told)

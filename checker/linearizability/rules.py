@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 UNDECIDED, LEGAL, ILLEGAL = range(3)
 
 RULES: Final = ("zones", "queue")
+REGISTERS: Final = (Register, CasRegister)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,15 @@ class Ruled:
 
 
 def misfit(name: str, model: Specification) -> str | None:
-    """Why these rules say nothing of this model, whatever the history; None if they may."""
+    """Why these rules say nothing of this model, whatever the history; None if they may.
+
+    A model that is derived from one of these may do anything else.
+    """
     if name == "zones":
-        return None if isinstance(model, Register | CasRegister) else "the model is no register"
-    if not isinstance(model, Queue):
+        return None if type(model) in REGISTERS else "the model is no register"
+    if type(model) is not Queue:
         return "the model is no queue, first in first out"
-    return "the queue does not start empty" if model.items else None
+    return "the queue does not start empty" if model != Queue() else None
 
 
 def judge(name: str, history: History, objects: Objects, model: Specification) -> Ruled:
@@ -61,7 +65,7 @@ def judge(name: str, history: History, objects: Objects, model: Specification) -
         values.ends,
         objects.rows,
         objects.ends,
-        model.value.encode() if isinstance(model, Register | CasRegister) else b"null",
+        model.value.encode() if isinstance(model, REGISTERS) else b"null",
         FAIL,
         INFO,
         isinstance(model, CasRegister),

@@ -100,7 +100,7 @@ def search_some(
         problem.objects.rows,
         problem.objects.ends,
         0,
-        prune=sorted(prune),
+        prune=[*prune],
         budget=budget,
         rung=rung,
         replay=replay,

@@ -20,7 +20,7 @@ impl Values {
             texts: Vec::new(),
             ends: Vec::new(),
             hashes: Vec::new(),
-            slots: vec![EMPTY; 1 << 10],
+            slots: vec![EMPTY; 1 << 6],
         };
         values.number(b"null");
         values

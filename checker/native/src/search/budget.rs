@@ -58,7 +58,12 @@ impl Budget {
 
     /// Whether there are fewer steps left than these, or memory is limited.
     pub fn is_tight(&self, steps: u64) -> bool {
-        self.left() < steps || self.memory_max != usize::MAX
+        self.left() < steps || self.limits_memory()
+    }
+
+    /// Whether memory is limited.
+    pub fn limits_memory(&self) -> bool {
+        self.memory_max != usize::MAX
     }
 
     fn is_stopped(&self) -> bool {

@@ -81,11 +81,13 @@ impl<S: Stepper> Search<'_, S> {
     #[inline]
     fn is_free(&self, config: &[u64], lane: usize) -> bool {
         let open = &self.space.open;
-        if self.space.layout.used(config, lane) >= open.crashed[lane].called {
+        let crashed = &open.crashed[lane];
+        if self.space.layout.used(config, lane) >= crashed.called {
             return false;
         }
         let done = self.space.layout.done(config);
         !self.prune.deadlines
+            || crashed.equals == 0
             || !open.movers.iter().any(|mover| {
                 mover.lane == lane as u32
                     && !has(done, mover.slot)

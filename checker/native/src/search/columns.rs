@@ -1,5 +1,7 @@
 //! Columns of a history as they come from Python, and the numbering of actions and groups.
 
+use std::mem::size_of_val;
+
 use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -26,9 +28,7 @@ impl Owned {
     ) -> PyResult<Self> {
         let length = action.item_count();
         if wide.iter().any(|column| column.item_count() != length) {
-            return Err(PyValueError::new_err(
-                "these columns do not belong together",
-            ));
+            return Err(apart());
         }
         let [call, ret, process] = wide.map(|column| gathered(py, column, rows));
         Ok(Owned {
@@ -67,10 +67,12 @@ impl Owned {
         if fits && in_order() {
             return Ok(());
         }
-        Err(PyValueError::new_err(
-            "these columns do not belong together",
-        ))
+        Err(apart())
     }
+}
+
+pub fn apart() -> PyErr {
+    PyValueError::new_err("these columns do not belong together")
 }
 
 fn gathered<T: Element + Copy>(
@@ -81,9 +83,12 @@ fn gathered<T: Element + Copy>(
     let cells = column
         .as_slice(py)
         .ok_or_else(|| PyValueError::new_err("a column lies in one piece"))?;
-    let values = rows.iter().map(|&row| Some(cells.get(row as usize)?.get()));
-    let values: Option<Vec<T>> = values.collect();
-    values.ok_or_else(|| PyValueError::new_err("these columns do not belong together"))
+    let mut values = Vec::with_capacity(rows.len());
+    for &row in rows {
+        let cell = cells.get(row as usize);
+        values.push(cell.ok_or_else(apart)?.get());
+    }
+    Ok(values)
 }
 
 pub fn numbers<T: Element>(py: Python<'_>, column: &PyBuffer<T>) -> PyResult<Vec<T>> {
@@ -92,15 +97,17 @@ pub fn numbers<T: Element>(py: Python<'_>, column: &PyBuffer<T>) -> PyResult<Vec
 
 pub fn unsigned(py: Python<'_>, column: &PyBuffer<i32>) -> PyResult<Vec<u32>> {
     let numbers = numbers(py, column)?;
-    let positive = numbers
-        .into_iter()
-        .map(u32::try_from)
-        .collect::<Result<_, _>>();
-    positive.map_err(|_| PyValueError::new_err("a row is not negative"))
+    if numbers.iter().any(|&number| number < 0) {
+        return Err(PyValueError::new_err("a row is not negative"));
+    }
+    Ok(numbers.into_iter().map(|number| number as u32).collect())
 }
 
 pub fn bytes<'py>(py: Python<'py>, column: &[i32]) -> Bound<'py, PyBytes> {
-    let bytes: Vec<u8> = column.iter().flat_map(|n| n.to_ne_bytes()).collect();
+    let mut bytes = Vec::with_capacity(size_of_val(column));
+    for number in column {
+        bytes.extend_from_slice(&number.to_ne_bytes());
+    }
     PyBytes::new(py, &bytes)
 }
 
@@ -136,15 +143,19 @@ pub fn number_actions(
 pub fn number_values(column: &[i32], outcome: &[i32], fail: i32) -> (Vec<i32>, Vec<u32>) {
     let mut numbers: FastMap<u32, i32> = FastMap::default();
     let mut first = Vec::new();
-    let values = (0..column.len()).map(|row| {
-        if outcome[row] == fail {
-            return -1;
-        }
-        *numbers.entry(column[row] as u32).or_insert_with(|| {
-            first.push(row as u32);
-            first.len() as i32 - 1
-        })
-    });
+    let values = column
+        .iter()
+        .zip(outcome)
+        .enumerate()
+        .map(|(row, (&value, &outcome))| {
+            if outcome == fail {
+                return -1;
+            }
+            *numbers.entry(value as u32).or_insert_with(|| {
+                first.push(row as u32);
+                first.len() as i32 - 1
+            })
+        });
     (values.collect(), first)
 }
 

@@ -6,7 +6,7 @@
 //! budget of steps or memory is so tight that what one takes leaves less to the other.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::budget::Budget;
@@ -20,11 +20,17 @@ const SEARCHES_MAX: u64 = 12;
 /// How long to wait before it is looked again whether the other thread is done.
 const NAP: Duration = Duration::from_micros(200);
 
+/// How many threads run at once. It is asked once, for the answer takes longer than a small search.
+fn processors() -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
 impl<S: Stepper> Engine<S> {
     /// Whether the ways of this round may be tried at the same time. The first round is too short.
     pub fn may_fork(&self, climb: &Climb, budget: &Budget, steps: u64) -> bool {
-        self.threads
-            && climb.rounds > 1
+        climb.rounds > 1
+            && self.threads.unwrap_or_else(processors) > 1
             && (climb.relax || climb.dive)
             && self.stepper.steps_alone(&self.table)
             && !budget.is_tight(steps.saturating_mul(SEARCHES_MAX))
@@ -86,7 +92,7 @@ impl<S: Stepper> Engine<S> {
             deterministic: self.deterministic,
             prune: self.prune,
             initial: self.initial,
-            threads: false,
+            threads: Some(1),
         }
     }
 

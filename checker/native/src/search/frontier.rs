@@ -141,7 +141,6 @@ impl<S: Stepper> Search<'_, S> {
         space
             .reach
             .begin(schedule, self.table, self.stepper, wanted);
-        space.spare.clear();
         space.clear();
         let mut first = vec![0; space.layout.stride];
         Layout::set_state(&mut first, initial);

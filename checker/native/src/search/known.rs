@@ -3,12 +3,15 @@
 //! The same as `checker/models/register.py` and `kv.py`, which tests compare it with. A state is the
 //! value of one register, or under one key; values are canonical JSON texts.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::registers::{pair, Values as Column};
 use super::schedule::NONE;
-use super::table::{FastMap, BLIND, PURE, SETTLES};
+use super::table::{map_for, FastMap, BLIND, PURE, SETTLES};
 use crate::history::values::{Values, NULL};
+
+/// For so many actions there is room at once, if a history is as long.
+const FEW: usize = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -65,8 +68,8 @@ pub struct Numbered {
     pub actions: Vec<i32>,
     /// For each action the first operation.
     pub first: Vec<u32>,
-    /// Which actions were answered.
-    pub answered: Vec<bool>,
+    /// The actions that were answered.
+    pub told: Vec<u32>,
     pub flags: Vec<u8>,
 }
 
@@ -182,13 +185,16 @@ impl Known {
             operations,
             verbs: FastMap::default(),
             texts: vec![NONE; operations.values.ends.len()],
-            pairs: HashMap::new(),
         };
-        let mut numbers: FastMap<(u64, u32), i32> = FastMap::default();
+        // Equal columns are one action; reading them anew each time would take longer.
+        let few = operations.f.len().min(FEW);
+        let mut seen: FastMap<(u64, u64), i32> = map_for(few);
+        let mut numbers: FastMap<(u64, u32), i32> = map_for(few);
+        let mut answered: Vec<bool> = Vec::new();
         let mut numbered = Numbered {
             actions: Vec::with_capacity(operations.f.len()),
             first: Vec::new(),
-            answered: Vec::new(),
+            told: Vec::new(),
             flags: Vec::new(),
         };
         for row in 0..operations.f.len() {
@@ -196,16 +202,25 @@ impl Known {
                 numbered.actions.push(-1);
                 continue;
             }
-            let act = reading.act(row)?;
-            let number = *numbers.entry(act.mark()).or_insert_with(|| {
-                numbered.first.push(row as u32);
-                numbered.answered.push(false);
-                reading.known.acts.push(act);
-                reading.known.acts.len() as i32 - 1
-            });
-            numbered.answered[number as usize] |= operations.outcome[row] != operations.info;
+            let number = match seen.entry(reading.columns(row)?) {
+                Entry::Occupied(entry) => *entry.get(),
+                Entry::Vacant(entry) => {
+                    let act = reading.act(row)?;
+                    *entry.insert(*numbers.entry(act.mark()).or_insert_with(|| {
+                        numbered.first.push(row as u32);
+                        answered.push(false);
+                        reading.known.acts.push(act);
+                        reading.known.acts.len() as i32 - 1
+                    }))
+                }
+            };
+            answered[number as usize] |= operations.outcome[row] != operations.info;
             numbered.actions.push(number);
         }
+        let actions = 0..answered.len() as u32;
+        numbered.told = actions
+            .filter(|&action| answered[action as usize])
+            .collect();
         numbered.flags = self.flags();
         Some(numbered)
     }
@@ -251,15 +266,25 @@ struct Reading<'a> {
     verbs: FastMap<u32, Option<Verb>>,
     /// By the number of a value in the history that of its text here.
     texts: Vec<u32>,
-    pairs: HashMap<i32, Option<(u32, u32)>>,
 }
 
 impl Reading<'_> {
-    fn act(&mut self, row: usize) -> Option<Act> {
+    /// What an action depends on: f, input, output and whether it crashed; in one number each two.
+    /// None if the operation has no key but should.
+    fn columns(&self, row: usize) -> Option<(u64, u64)> {
         let operations = self.operations;
         if self.known.kind == Kind::Map && operations.key[row] == NULL as i32 {
             return None;
         }
+        let pair = |a: i32, b: i32| u64::from(a as u32) << 32 | u64::from(b as u32);
+        let crashed = operations.outcome[row] == operations.info;
+        let output = if crashed { -1 } else { operations.output[row] };
+        let (f, input) = (operations.f[row], operations.input[row]);
+        Some((pair(f, input), pair(output, i32::from(crashed))))
+    }
+
+    fn act(&mut self, row: usize) -> Option<Act> {
+        let operations = self.operations;
         let crashed = operations.outcome[row] == operations.info;
         let (input, output) = (operations.input[row], operations.output[row]);
         Some(match self.verb(operations.f[row])? {
@@ -313,14 +338,9 @@ impl Reading<'_> {
     }
 
     fn pair(&mut self, value: i32) -> Option<(u32, u32)> {
-        if let Some(&known) = self.pairs.get(&value) {
-            return known;
-        }
         let (known, values) = (&mut *self.known, &self.operations.values);
-        let found = pair(values.text(value))
-            .map(|(old, new)| (known.texts.number(old), known.texts.number(new)));
-        self.pairs.insert(value, found);
-        found
+        pair(values.text(value))
+            .map(|(old, new)| (known.texts.number(old), known.texts.number(new)))
     }
 }
 

@@ -31,8 +31,8 @@ pub struct Engine<S: Stepper> {
     pub deterministic: bool,
     pub prune: Prune,
     pub initial: u32,
-    /// Whether two threads may be used.
-    pub threads: bool,
+    /// How many threads may be used; as many as run at once, if that is not said.
+    pub threads: Option<usize>,
 }
 
 /// How a search ended.

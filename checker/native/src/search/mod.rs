@@ -7,6 +7,7 @@
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyBytes;
 
 mod antichain;
@@ -34,6 +35,7 @@ mod replay;
 mod rules;
 mod schedule;
 mod space;
+mod spare;
 mod stream;
 mod table;
 mod zones;
@@ -43,8 +45,9 @@ use known::Known;
 use ladder::{Climb, Ended, Engine, Found, Rung};
 use model::Model;
 use prune::Prune;
-use schedule::{Columns, Schedule};
+use schedule::Columns;
 use space::Space;
+use spare::Buffers;
 use table::{Broken, Miss, Table};
 
 /// What a search found out about one object.
@@ -147,13 +150,8 @@ impl SearchBudget {
     }
 }
 
-/// Bytes of numbers, first rows, whether answered, and bytes of flags.
-type NumberedByCore<'py> = (
-    Bound<'py, PyBytes>,
-    Vec<u32>,
-    Vec<bool>,
-    Bound<'py, PyBytes>,
-);
+/// Bytes of numbers, first rows, the actions that were answered, and bytes of flags.
+type NumberedByCore<'py> = (Bound<'py, PyBytes>, Vec<u32>, Vec<u32>, Bound<'py, PyBytes>);
 
 /// The transitions of one model over numbered states and actions; a search asks for what it lacks.
 #[pyclass(module = "checker._core")]
@@ -174,15 +172,16 @@ impl TransitionTable {
         known: Option<(&str, &[u8])>,
     ) -> Self {
         let known = known.and_then(|(name, initial)| Known::new(name, initial));
+        let kept = spare::take();
         let engine = Engine {
             table: Table::new(flags.to_vec()),
             stepper: known.map_or(Model::Asked(step), |known| Model::Known(Box::new(known))),
-            space: Space::default(),
-            schedule: Schedule::default(),
+            space: kept.space,
+            schedule: kept.schedule,
             deterministic,
             prune: Prune::default(),
             initial: 0,
-            threads: false,
+            threads: None,
         };
         TransitionTable {
             engine,
@@ -196,7 +195,7 @@ impl TransitionTable {
     }
 
     /// Numbers the actions of a history, if the core knows the model and all of them are of it: see
-    /// `known`. Bytes of numbers, for each action the first row, whether it was answered, its flags.
+    /// `known`. Bytes of numbers, for each action the first row, those that were answered, the flags.
     #[allow(clippy::too_many_arguments)]
     fn number<'py>(
         &mut self,
@@ -224,9 +223,7 @@ impl TransitionTable {
             info,
         };
         if !operations.fit() {
-            return Err(PyValueError::new_err(
-                "these columns do not belong together",
-            ));
+            return Err(columns::apart());
         }
         let Some(numbered) = py.detach(|| known.number(&operations)) else {
             return Ok(None);
@@ -235,7 +232,7 @@ impl TransitionTable {
         Ok(Some((
             columns::bytes(py, &numbered.actions),
             numbered.first,
-            numbered.answered,
+            numbered.told,
             PyBytes::new(py, &numbered.flags),
         )))
     }
@@ -279,7 +276,7 @@ impl TransitionTable {
         rows: PyBuffer<i32>,
         ends: PyBuffer<i32>,
         initial: u32,
-        prune: Vec<String>,
+        prune: Vec<PyBackedStr>,
         budget: &Bound<'_, SearchBudget>,
         steps: Option<u64>,
         rung: Option<&str>,
@@ -287,8 +284,7 @@ impl TransitionTable {
         stop_at_first: bool,
         threads: Option<usize>,
     ) -> PyResult<Vec<Option<SearchResult>>> {
-        let there_are = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.engine.threads = threads.unwrap_or_else(there_are) > 1;
+        self.engine.threads = threads;
         let prune = Prune::of(&prune)
             .map_err(|name| PyValueError::new_err(format!("there is no pruning {name:?}")))?;
         let only = rung.map(rung_of).transpose()?;
@@ -298,6 +294,10 @@ impl TransitionTable {
         self.engine.prune = prune;
         self.engine.initial = initial;
         let mut part = budget.borrow().budget.part(steps);
+        if part.limits_memory() {
+            // What an earlier search left would count for this one.
+            self.engine.space = Space::default();
+        }
         let results = py.detach(|| {
             self.close(rows.len() / 2, &mut part)?;
             let mut objects: Vec<Object> = Vec::with_capacity(ends.len());
@@ -315,6 +315,15 @@ impl TransitionTable {
             result.name_rows(&rows);
         }
         Ok(results)
+    }
+}
+
+impl Drop for TransitionTable {
+    fn drop(&mut self) {
+        spare::keep(Buffers {
+            space: std::mem::take(&mut self.engine.space),
+            schedule: std::mem::take(&mut self.engine.schedule),
+        });
     }
 }
 
@@ -439,20 +448,24 @@ fn number_actions<'py>(
     Ok((columns::bytes(py, &numbers), first))
 }
 
-/// Numbers the distinct values of a column, -1 where nothing happened: see `columns`.
+/// Sorts rows by the value that each has in a column, stably, those where nothing happened left
+/// out. Also where each group ends, and the first row of each.
 #[pyfunction]
-fn number_values<'py>(
+fn group_by_value<'py>(
     py: Python<'py>,
     column: PyBuffer<i32>,
     outcome: PyBuffer<i32>,
     fail: i32,
-) -> PyResult<(Bound<'py, PyBytes>, Vec<u32>)> {
+) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>, Vec<u32>)> {
     let (column, outcome) = (
         columns::numbers(py, &column)?,
         columns::numbers(py, &outcome)?,
     );
-    let (numbers, first) = py.detach(|| columns::number_values(&column, &outcome, fail));
-    Ok((columns::bytes(py, &numbers), first))
+    let ((rows, ends), first) = py.detach(|| {
+        let (numbers, first) = columns::number_values(&column, &outcome, fail);
+        (columns::group_rows(&numbers), first)
+    });
+    Ok((columns::bytes(py, &rows), columns::bytes(py, &ends), first))
 }
 
 /// Sorts rows by the group that each belongs to, stably; negative groups are left out.
@@ -524,7 +537,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(number_actions, module)?)?;
     module.add_function(wrap_pyfunction!(rules::judge_by_rules, module)?)?;
     module.add_function(wrap_pyfunction!(keep_rows, module)?)?;
-    module.add_function(wrap_pyfunction!(number_values, module)?)?;
+    module.add_function(wrap_pyfunction!(group_by_value, module)?)?;
     module.add_function(wrap_pyfunction!(renumber, module)?)?;
     module.add_function(wrap_pyfunction!(group_rows, module)?)
 }

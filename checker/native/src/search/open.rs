@@ -29,6 +29,8 @@ pub struct Crashed {
     pub action: u32,
     pub resets: bool,
     pub called: u32,
+    /// How many open operations do the same.
+    pub equals: u32,
     /// For resets: the epoch that each call began.
     epochs: Vec<u32>,
 }
@@ -90,6 +92,7 @@ impl OpenOperations {
             action: lane.action,
             resets: resets(flags(lane.action)),
             called: 0,
+            equals: 0,
             epochs: Vec::new(),
         }));
     }
@@ -117,6 +120,9 @@ impl OpenOperations {
         };
         role[word] |= bit;
         let lane = self.crashed.iter().position(|c| c.action == open.action);
+        if let Some(lane) = lane {
+            self.crashed[lane].equals += 1;
+        }
         let mover = Mover {
             action: open.action,
             deadline: open.deadline,
@@ -169,13 +175,16 @@ impl OpenOperations {
     /// Adds a lane after those that are there.
     pub fn add_lane(&mut self, action: u32, flags: u8) {
         let lane = self.crashed.len() as u32;
+        let mut equals = 0;
         for mover in self.movers.iter_mut().filter(|m| m.action == action) {
             mover.lane = lane;
+            equals += 1;
         }
         self.crashed.push(Crashed {
             action,
             resets: resets(flags),
             called: 0,
+            equals,
             epochs: Vec::new(),
         });
     }
@@ -187,7 +196,7 @@ impl OpenOperations {
             self.reads.retain(|read| read.slot != slot);
             self.version = self.version.wrapping_add(1);
         } else {
-            self.movers.retain(|mover| mover.slot != slot);
+            self.close_mover(slot);
         }
         self.roles.pure[word] &= !bit;
         self.roles.blind[word] &= !bit;
@@ -196,6 +205,16 @@ impl OpenOperations {
             if *after == slot {
                 *after = NONE;
             }
+        }
+    }
+
+    fn close_mover(&mut self, slot: u32) {
+        let Some(place) = self.movers.iter().position(|mover| mover.slot == slot) else {
+            return;
+        };
+        let lane = self.movers.remove(place).lane;
+        if let Some(crashed) = self.crashed.get_mut(lane as usize) {
+            crashed.equals -= 1;
         }
     }
 

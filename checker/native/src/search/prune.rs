@@ -1,5 +1,7 @@
 //! What a search may leave out, by name: `checker/linearizability/search.py` says each in a sentence.
 
+use pyo3::pybacked::PyBackedStr;
+
 /// What a search leaves out. Each can be switched off, and none changes an answer.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Prune {
@@ -31,10 +33,10 @@ pub struct Prune {
 
 impl Prune {
     /// The prunings of these names, or the first name that is none.
-    pub fn of(names: &[String]) -> Result<Self, &str> {
+    pub fn of(names: &[PyBackedStr]) -> Result<Self, &str> {
         let mut prune = Prune::default();
         for name in names {
-            *prune.switch(name).ok_or(name.as_str())? = true;
+            *prune.switch(name).ok_or(&**name)? = true;
         }
         Ok(prune)
     }

@@ -106,9 +106,7 @@ pub fn judge_by_rules<'py>(
         ends: &text_ends,
     };
     if !columns.fit(&rows, &ends) || !values.fits(&[&f, &input, &output]) {
-        return Err(PyValueError::new_err(
-            "these columns do not belong together",
-        ));
+        return Err(columns::apart());
     }
     let judged = match name {
         "zones" => py.detach(|| {

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::relaxation::Relaxation;
-use super::table::{Table, BLIND, PURE};
+use super::table::{FastMap, Table, BLIND, PURE};
 
 pub const NEVER: i64 = i64::MAX;
 pub const NONE: u32 = u32::MAX;
@@ -68,7 +68,7 @@ pub struct Schedule {
     rank: Vec<u32>,
     after: Vec<u32>,
     followed: Vec<bool>,
-    lane_of: HashMap<u32, u32>,
+    lane_of: FastMap<u32, u32>,
     free: Vec<u32>,
     slot_of: Vec<u32>,
 }
@@ -115,6 +115,11 @@ impl Schedule {
             _ => None,
         });
         returns.nth(number)
+    }
+
+    /// Bytes in use.
+    pub fn memory(&self) -> usize {
+        self.events.capacity() * std::mem::size_of::<Event>() + self.rank.capacity() * 32
     }
 
     fn clear(&mut self, rows: usize) {

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
 
 use super::antichain::Antichain;
 use super::budget::Budget;
@@ -57,7 +58,7 @@ impl SearchStream {
     /// A stream at the initial state, number 0.
     #[new]
     #[pyo3(signature = (table, *, prune))]
-    fn new(table: &mut TransitionTable, prune: Vec<String>) -> PyResult<Self> {
+    fn new(table: &mut TransitionTable, prune: Vec<PyBackedStr>) -> PyResult<Self> {
         let prune = Prune::of(&prune)
             .map_err(|name| PyValueError::new_err(format!("there is no pruning {name:?}")))?;
         if !prune.multisets {

@@ -89,6 +89,11 @@ pub fn mix(n: u64) -> u64 {
 
 pub type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<Mixer>>;
 
+/// A map with room for so many.
+pub fn map_for<K, V>(many: usize) -> FastMap<K, V> {
+    FastMap::with_capacity_and_hasher(many, BuildHasherDefault::default())
+}
+
 #[derive(Clone)]
 pub struct Table {
     flags: Vec<u8>,
