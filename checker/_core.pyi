@@ -125,6 +125,7 @@ class TransitionTable:
         rung: str | None = None,
         replay: bool = False,
         stop_at_first: bool = False,
+        width: int = 1,
         threads: int | None = None,
     ) -> list[SearchResult | None]: ...
 

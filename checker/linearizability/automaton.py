@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from checker._core import TransitionTable
-from checker.linearizability.states import identity
+from checker.linearizability.states import identity, shown
 from checker.models.model import Action, Inconsistent, Unfit, answers, purity
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Automaton:
         except Unfit:
             raise
         except (Exception, SystemExit) as error:
-            where = f"{action} in the state {self.model}"
+            where = f"{action} in the state {shown(self.model)}"
             raise ModelFailed(f"the model failed at {where}: {_told(error)}") from error
 
     def _number(self, action: Action) -> int:
@@ -137,7 +137,7 @@ class Automaton:
     def _ask_again(self, state: int, action: int, before: tuple[int, ...]) -> None:
         if self._asked >= ASKED_TWICE_EVERY * ASKED_TWICE_MAX:
             return
-        where = f"{self.actions[action]} in the state {self.states[state]}"
+        where = f"{self.actions[action]} in the state {shown(self.states[state])}"
         if self._state_numbers.get(identity(self.states[state])) != state:
             raise WrongDeclaration(
                 f"the model is changed by being asked: {where} is not what it was before;"
@@ -175,7 +175,7 @@ class Automaton:
     def failed(self, state: int, action: int) -> str:
         """The failure of the model in words."""
         error = self.failures[state, action]
-        where = f"{self.actions[action]} in the state {self.states[state]}"
+        where = f"{self.actions[action]} in the state {shown(self.states[state])}"
         return f"the model failed at {where}: {_told(error)}"
 
     def wrong(self, state: int, action: int, declaration: str) -> WrongDeclaration:
@@ -187,7 +187,7 @@ class Automaton:
         }[declaration]
         return WrongDeclaration(
             f"the model declares by `{declaration}` that {self.actions[action]} {what} the state"
-            f" {self.states[state]}: mend `{declaration}` or `step`"
+            f" {shown(self.states[state])}: mend `{declaration}` or `step`"
         )
 
 

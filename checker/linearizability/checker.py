@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from checker.claims import CLAIMS
 from checker.evidence import Evidence
 from checker.history.layout import FAIL, INFO
+from checker.linearizability import sentences
 from checker.linearizability.automaton import ModelFailed
 from checker.linearizability.dispatch import ALGORITHMS, dispatch
 from checker.linearizability.judging import NOT_JUDGED, Judged, Terms, judge
@@ -80,6 +81,8 @@ class Linearizable:
         judged = self._judge(dispatched, terms, context.budget, spent)
         for doubt in judged.doubts:
             evidence.doubt(doubt, CLAIM)
+        if judged.ran_out and judged.hardest and len(dispatched.problem.objects) > 1:
+            evidence.doubt(sentences.hottest(judged.hardest, judged.steps), CLAIM)
         explanations = iter(judged.explanations)
         for _ in range(judged.violations):
             evidence.add("not-linearizable", explanations.__next__, claim=CLAIM)

@@ -68,6 +68,12 @@ class Judged:
     hardest: list[dict[str, Any]] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
 
+    @property
+    def ran_out(self) -> bool:
+        """Whether the budget ended before all that was to be judged was."""
+        spent = any(self.outcomes[what] for what in ("steps", "seconds", "memory"))
+        return spent or (self.outcomes[NOT_JUDGED] > 0 and not self.violations)
+
     def add(self, other: Judged) -> None:
         """Join what was found out about others."""
         self.explanations = [*self.explanations, *other.explanations][:FINDINGS_MAX]

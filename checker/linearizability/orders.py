@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from checker.linearizability.states import States
+from checker.linearizability.states import States, shown
 from checker.linearizability.twin import action_of, precedes
 from checker.models.model import Inconsistent
 
@@ -74,7 +74,7 @@ def longest(
     most = max((place[0].bit_count() for place in stuck), default=0)
     best = [place for place in stuck if place[0].bit_count() == most][:ORDERS_MAX]
     return tuple(
-        Order(_way(came, place, happened), str(states.met[place[1]]), tuple(stuck[place]))
+        Order(_way(came, place, happened), shown(states.met[place[1]]), tuple(stuck[place]))
         for place in best
     )
 

@@ -9,7 +9,7 @@ from checker.linearizability.twin import action_of, precedes
 from checker.wording import asked, listed, of_key, through
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from checker._core import SearchResult
     from checker.history.events import Operation
@@ -97,16 +97,23 @@ def _named(of: Operation) -> str:
 
 def undecided(problem: Problem, key: Any, result: SearchResult) -> str:
     """Why a search came to no end, and how far it came."""
-    if result.broken is not None:
-        state, action, _ = result.broken
-        return problem.automaton.failed(state, action) + of_key(key)
     row = result.row
     place = f" at operation {problem.history[row].index}" if row is not None else ""
+    if result.broken is not None:
+        state, action, _ = result.broken
+        told = problem.automaton.failed(state, action) + of_key(key)
+        return f"{told} (the search was{place})" if place else told
     return (
         f"the search{of_key(key)} ran out of {result.outcome}{place}: {result.passed} of"
         f" {result.returns} returns passed, {result.frontier} configurations,"
         f" {result.crashed} crashed operations"
     )
+
+
+def hottest(hardest: Sequence[Mapping[str, Any]], steps: int) -> str:
+    """Where most steps went, of those that were taken for all objects."""
+    most = max(hardest, key=lambda entry: int(entry["steps"]))
+    return f"most steps went to the object{of_key(most['key'])}: {most['steps']:,} of {steps:,}"
 
 
 def refuted(found: Witness, key: Any) -> str:

@@ -1,4 +1,4 @@
-"""When two states of a model are the same.
+"""When two states of a model are the same, and how one is shown.
 
 Python holds that `1 == True == 1.0`, so a register of a user's that held 1 and one that held true
 would be one state, and a wrong answer would pass. Two states are the same here only if they are
@@ -30,8 +30,17 @@ def identity(state: Any) -> Hashable:
     try:
         hash(key)
     except TypeError:
-        raise TypeError(f"a model is a hashable value, but {state!r} is not") from None
+        raise TypeError(f"a model is a hashable value, but {shown(state)} is not") from None
     return key
+
+
+def shown(state: Any) -> str:
+    """A state in words. One that cannot say what it is takes no verdict with it."""
+    try:
+        return str(state)
+    except Exception as error:
+        kind = type(state).__name__
+        return f"a {kind} whose text failed ({type(error).__name__})"
 
 
 def _identity(value: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from checker.linearizability import orders, twin
 from checker.linearizability.relaxing import Relaxing
+from checker.linearizability.states import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,8 +118,8 @@ def _plain(problem: Problem, result: SearchResult, rows: Sequence[int]) -> Witne
         reason = automaton.refusal(state, action)
         if reason is not None:
             done = tuple(problem.history[row] for row in sorted(rows[n] for n in early))
-            shown = str(automaton.state(state, automaton.action(action)))
-            configurations.append(Configuration(shown, done, reason))
+            told = shown(automaton.state(state, automaton.action(action)))
+            configurations.append(Configuration(told, done, reason))
     return Witness(
         problem.history[culprit],
         tuple(dict.fromkeys(reason for reason in refusals if reason is not None)),

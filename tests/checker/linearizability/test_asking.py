@@ -131,7 +131,10 @@ def test_whatever_a_model_raises_is_unknown_with_operation_and_state() -> None:
     assert [stream.feed(event) for event in wrong.events()][-1] == "given up"
     assert stream.cause == told
     leaving = check(parse("p0: read -> 1"), Undecided())
-    assert leaving.cause == "the model failed at read -> 1 in the state Undecided(): SystemExit: 0"
+    assert leaving.cause == (
+        "the model failed at read -> 1 in the state Undecided(): SystemExit: 0"
+        " (the search was at operation 0)"
+    )
 
 
 @dataclass(frozen=True)
@@ -157,3 +160,44 @@ def test_a_slow_model_is_asked_no_longer_than_the_budget(overlap: bool) -> None:
     assert answer.status == "unknown"
     assert answer.cause is not None
     assert "ran out of seconds" in answer.cause
+
+
+@dataclass(frozen=True)
+class Speechless:
+    """A register whose state cannot be told."""
+
+    value: Any = None
+
+    def step(self, op: Action) -> Speechless | Inconsistent:
+        if op.f == "write":
+            return Speechless(op.input)
+        return self if op.output == self.value else Inconsistent("it did not hold that")
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+    __repr__ = __str__
+
+
+def test_a_state_that_cannot_be_told_takes_no_verdict_with_it() -> None:
+    history = parse("p0: write 1 -> ok\np1: write 2\np0: read -> 3")
+    [finding] = check(history, Speechless(), algorithm="frontier").findings
+    assert "it did not hold that" in finding.sentence
+    assert any("a Speechless whose text failed (ValueError)" in line for line in finding.details)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A model whose state is no hashable value after a write."""
+
+    value: Any = None
+
+    def step(self, op: Action) -> Listing:
+        return Listing([op.input])
+
+
+def test_an_unhashable_state_is_unknown_with_state_and_operation() -> None:
+    verdict = check(parse("p0: write 7 -> ok"), Listing())
+    assert verdict.status == "unknown"
+    for part in ("a model is a hashable value", "write 7", "Listing(value=None)", "operation 0"):
+        assert part in str(verdict.cause)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +109,32 @@ def test_a_spent_budget_is_unknown_and_tells_how_far_it_came() -> None:
     )
 
 
+@pytest.mark.parametrize("threads", [False, True])
+def test_of_several_keys_unknown_names_the_one_that_took_most(threads: bool) -> None:
+    hard = [f"p{n}: enqueue hot {n}" for n in range(1, 40)]
+    answers = [f"p{n}: -> ok" for n in range(1, 40)]
+    easy = [f"p9{n}: enqueue cold{n} 1 -> ok\np9{n}: dequeue cold{n} -> 1" for n in range(5)]
+    history = parse("\n".join([*hard, *easy, *answers, "p99: dequeue hot -> 77"]))
+    budget = Budget(seconds=1) if threads else Budget(steps=30_000)
+    with ThreadPoolExecutor(2) as executor:
+        verdict = check(
+            history,
+            MODELS["queue"](),
+            algorithm="frontier",
+            budget=budget,
+            executor=executor if threads else None,
+        )
+    assert verdict.status == "unknown"
+    assert 'most steps went to the object of key "hot": ' in str(verdict.cause)
+    assert verdict.observed["hardest"][0]["key"] == "hot"
+
+
+def test_one_key_alone_is_not_compared_with_others() -> None:
+    history = parse("p0: write x 1 -> ok\np0: read x -> 1\np0: read x -> 1")
+    verdict = check(history, Register(), algorithm="frontier", budget=Budget(steps=2))
+    assert "most steps" not in str(verdict.cause)
+
+
 def test_an_unknown_key_does_not_hide_a_violation_of_another() -> None:
     wrong = "p0: read a -> 1"
     hard = [f"p{n}: write b {n % 2}" for n in range(1, 12)]
@@ -194,6 +221,7 @@ def test_a_model_that_fails_is_unknown_with_state_and_operation() -> None:
     assert verdict.status == "unknown"
     assert verdict.cause == (
         "the model failed at hit in the state Tally(count=2): OverflowError: three is too many"
+        " (the search was at operation 4)"
     )
 
 

@@ -83,7 +83,7 @@ def test_every_rung_agrees_with_the_twin_where_it_decides(rung: str) -> None:
         if expected is not None and "undecided" not in found:
             assert ("illegal" not in found) is expected, (seed, model)
             decided.add(expected)
-    assert decided == {True, False}
+    assert decided == ({False} if rung == "counted" else {True, False})
 
 
 def test_agrees_with_the_twin_on_random_automata() -> None:

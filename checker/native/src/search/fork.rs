@@ -31,7 +31,7 @@ impl<S: Stepper> Engine<S> {
     pub fn may_fork(&self, climb: &Climb, budget: &Budget, steps: u64) -> bool {
         climb.rounds > 1
             && self.threads.unwrap_or_else(processors) > 1
-            && (climb.relax || climb.dive)
+            && (climb.count || climb.relax || climb.dive)
             && self.stepper.steps_alone(&self.table)
             && !budget.is_tight(steps.saturating_mul(SEARCHES_MAX))
     }
@@ -74,7 +74,7 @@ impl<S: Stepper> Engine<S> {
             return (last, false);
         }
         budget.spend(&part);
-        (climb.relax, climb.dive) = (others.relax, others.dive);
+        (climb.count, climb.relax, climb.dive) = (others.count, others.relax, others.dive);
         if let Some(found) = found {
             if found.decides() || !climb.walk {
                 last = self.adopt(found, &twin);
@@ -92,6 +92,7 @@ impl<S: Stepper> Engine<S> {
             deterministic: self.deterministic,
             prune: self.prune,
             initial: self.initial,
+            width: self.width,
             threads: Some(1),
         }
     }

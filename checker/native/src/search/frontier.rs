@@ -129,6 +129,7 @@ impl<S: Stepper> Search<'_, S> {
             &schedule.lanes,
             self.prune.absorption,
             self.tracing,
+            schedule.shared,
         );
         space.uses.clear();
         let words = space.layout.words;
@@ -137,6 +138,7 @@ impl<S: Stepper> Search<'_, S> {
             .clear(schedule.slots, words, &schedule.lanes, |action| {
                 self.table.flags(action)
             });
+        space.open.shared = schedule.shared;
         let wanted = self.prune.reach && self.prune.absorption && self.deterministic;
         space
             .reach

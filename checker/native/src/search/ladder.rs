@@ -15,11 +15,13 @@ use super::table::{Broken, Stepper, Table, PURE};
 
 /// Steps of each search of the first round, beside those for each event.
 const FIRST_STEPS: u64 = 4096;
+/// With so many crashed operations that may matter the search depth first is tried before anything
+/// else, with so many steps, and so many for each event.
+const GLANCE_FROM: u32 = 16;
+const GLANCE_STEPS: u64 = 512;
+const GLANCE_EACH: u64 = 4;
 /// By how much the searches of the next round may be longer.
 const ROUND_FACTOR: u64 = 4;
-/// How many configurations the search depth first goes on with at a time. One was measured to be
-/// the best by far: see docs/performance.md.
-const WIDTH: usize = 1;
 /// At most so many configurations, and states, are told of a violation.
 const TOLD_MAX: usize = 64;
 
@@ -31,6 +33,8 @@ pub struct Engine<S: Stepper> {
     pub deterministic: bool,
     pub prune: Prune,
     pub initial: u32,
+    /// How many configurations the search depth first goes on with at a time.
+    pub width: usize,
     /// How many threads may be used; as many as run at once, if that is not said.
     pub threads: Option<usize>,
 }
@@ -68,6 +72,8 @@ pub struct Found<E> {
 pub enum Rung {
     /// The walk over everything.
     Exact,
+    /// The walk with one count for all crashed operations.
+    Counted,
     /// The walk with crashed operations taken for resets.
     Relaxed,
     /// The walk with the crashed operations that the relaxed one used.
@@ -80,13 +86,20 @@ pub enum Rung {
 
 impl Rung {
     pub fn of(name: &str) -> Option<Self> {
-        let all = [Rung::Exact, Rung::Relaxed, Rung::Dived, Rung::Replayed];
+        let all = [
+            Rung::Exact,
+            Rung::Counted,
+            Rung::Relaxed,
+            Rung::Dived,
+            Rung::Replayed,
+        ];
         all.into_iter().find(|rung| rung.name() == name)
     }
 
     pub fn name(self) -> &'static str {
         match self {
             Rung::Exact => "exact",
+            Rung::Counted => "counted",
             Rung::Relaxed => "relaxed",
             Rung::Followed => "followed",
             Rung::Dived => "dived",
@@ -100,6 +113,7 @@ impl Rung {
 pub struct Climb {
     steps: Option<u64>,
     pub walk: bool,
+    pub count: bool,
     pub relax: bool,
     pub dive: bool,
     /// How many rounds were begun.
@@ -113,10 +127,17 @@ impl Climb {
         Climb {
             steps: only.map(|_| u64::MAX),
             walk: wanted(Rung::Exact),
+            count: wanted(Rung::Counted),
             relax: wanted(Rung::Relaxed),
             dive: wanted(Rung::Dived),
             rounds: 0,
         }
+    }
+
+    /// How many ways are still worth trying.
+    fn ways(&self) -> usize {
+        let ways = [self.walk, self.count, self.relax, self.dive];
+        ways.iter().filter(|&&way| way).count()
     }
 }
 
@@ -132,12 +153,9 @@ impl<S: Stepper> Engine<S> {
     ) -> (Found<S::Error>, bool) {
         self.compile(columns, rows, None);
         climb.relax &= self.may_relax();
+        climb.count &= self.may_relax();
         climb.dive &= self.prune.diving && !self.schedule.touching;
-        let alone = [climb.walk, climb.relax, climb.dive]
-            .iter()
-            .filter(|&&way| way)
-            .count()
-            == 1;
+        let alone = climb.ways() == 1;
         let steps = if alone {
             u64::MAX
         } else {
@@ -147,6 +165,12 @@ impl<S: Stepper> Engine<S> {
         climb.rounds += 1;
         if climb.walk && self.may_fork(climb, budget, steps) {
             return self.forked(columns, rows, climb, budget, steps);
+        }
+        if climb.rounds == 1 && climb.walk && climb.dive && self.is_worth_a_glance() {
+            let found = self.search(Rung::Dived, budget, self.glance());
+            if found.decides() {
+                return self.ended(found, climb, budget);
+            }
         }
         let mut last = self.found(Ended::Undecided, Rung::Exact);
         if climb.walk {
@@ -178,7 +202,7 @@ impl<S: Stepper> Engine<S> {
             last.ended = Ended::Spent(spent);
             return (last, false);
         }
-        (last, climb.walk || climb.relax || climb.dive)
+        (last, climb.ways() > 0)
     }
 
     /// The ways other than the walk over everything. Answers what the one that decides found, or
@@ -191,6 +215,15 @@ impl<S: Stepper> Engine<S> {
         budget: &mut Budget,
         steps: u64,
     ) -> Option<Found<S::Error>> {
+        let mut last = None;
+        if climb.count && !budget.is_spent() {
+            let found = self.counted(columns, rows, budget, steps);
+            climb.count = found.may_go_on();
+            if found.decides() {
+                return Some(found);
+            }
+            last = Some(found);
+        }
         if climb.relax && !budget.is_spent() {
             let (found, more) = self.relaxed(columns, rows, budget, steps);
             climb.relax = more;
@@ -199,7 +232,7 @@ impl<S: Stepper> Engine<S> {
             }
         }
         if !climb.dive || budget.is_spent() {
-            return None;
+            return last;
         }
         self.compile(columns, rows, None);
         let found = self.search(Rung::Dived, budget, steps);
@@ -224,6 +257,18 @@ impl<S: Stepper> Engine<S> {
         let all = self.prune.relaxation && self.prune.multisets && self.prune.dominance;
         let crashed = !self.schedule.lanes.is_empty() && !self.schedule.touching;
         all && crashed && self.deterministic
+    }
+
+    /// Whether so much crashed that a legal history is mostly shown to be so by the first way that
+    /// is tried depth first, and long before the walk is done.
+    fn is_worth_a_glance(&self) -> bool {
+        let crashed: u32 = self.schedule.lanes.iter().map(|lane| lane.count).sum();
+        crashed >= GLANCE_FROM
+    }
+
+    /// The steps of a search depth first that hardly ever turns back.
+    fn glance(&self) -> u64 {
+        GLANCE_STEPS + GLANCE_EACH * self.schedule.events.len() as u64
     }
 
     /// Crashed operations make the walk slow and the other ways worth trying soon; resets make it
@@ -252,7 +297,7 @@ impl<S: Stepper> Engine<S> {
             deterministic: self.deterministic,
             touching: false,
             tracing: rung == Rung::Relaxed,
-            width: (rung == Rung::Dived).then_some(WIDTH),
+            width: (rung == Rung::Dived).then_some(self.width),
             grouped_for: usize::MAX,
             passed: 0,
             widest: 0,
@@ -307,6 +352,25 @@ impl<S: Stepper> Engine<S> {
         }
     }
 
+    /// Illegal with one count for all crashed operations is illegal; legal says nothing.
+    fn counted(
+        &mut self,
+        columns: &Columns,
+        rows: &[u32],
+        budget: &mut Budget,
+        steps: u64,
+    ) -> Found<S::Error> {
+        let Some(relax) = self.relaxation(columns, rows, true) else {
+            return self.found(Ended::Undecided, Rung::Counted);
+        };
+        self.compile(columns, rows, Some(&relax));
+        let mut found = self.search(Rung::Counted, budget, steps);
+        if matches!(found.ended, Ended::Legal) {
+            found.ended = Ended::Undecided;
+        }
+        found
+    }
+
     /// Illegal under the relaxation is illegal; the ways that it finds are followed exactly.
     /// Answers what was found out, and whether more steps may find out more.
     fn relaxed(
@@ -316,7 +380,7 @@ impl<S: Stepper> Engine<S> {
         budget: &mut Budget,
         steps: u64,
     ) -> (Found<S::Error>, bool) {
-        let Some(relax) = self.relaxation(columns, rows) else {
+        let Some(relax) = self.relaxation(columns, rows, false) else {
             return (self.found(Ended::Undecided, Rung::Relaxed), false);
         };
         self.compile(columns, rows, Some(&relax));
@@ -342,7 +406,7 @@ impl<S: Stepper> Engine<S> {
         (self.found(Ended::Undecided, Rung::Relaxed), false)
     }
 
-    fn relaxation(&mut self, columns: &Columns, rows: &[u32]) -> Option<Relaxation> {
+    fn relaxation(&mut self, columns: &Columns, rows: &[u32], shared: bool) -> Option<Relaxation> {
         let happened = rows
             .iter()
             .filter(|&&row| columns.action[row as usize] >= 0);
@@ -367,6 +431,7 @@ impl<S: Stepper> Engine<S> {
             self.initial,
             &crashed,
             &actions,
+            shared,
         )
     }
 }

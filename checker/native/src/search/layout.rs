@@ -34,6 +34,7 @@ pub struct Layout {
     pub absorbing: bool,
     /// Whether the last word numbers the last use of a crashed operation; it is not compared.
     pub tracing: bool,
+    shared: bool,
     pub stride: usize,
     used_from: usize,
     places: Vec<Place>,
@@ -56,8 +57,18 @@ pub struct Roles {
 }
 
 impl Layout {
-    pub fn arrange(&mut self, slots: usize, lanes: &[Lane], absorbing: bool, tracing: bool) {
+    /// `shared`: one count serves for all lanes.
+    pub fn arrange(
+        &mut self,
+        slots: usize,
+        lanes: &[Lane],
+        absorbing: bool,
+        tracing: bool,
+        shared: bool,
+    ) {
         self.tracing = tracing;
+        self.shared = shared;
+        let in_all = lanes.iter().map(|lane| lane.count).sum();
         self.words = slots.div_ceil(64).max(1);
         self.absorbing = absorbing;
         self.used_from = 1 + self.words * if absorbing { 2 } else { 1 };
@@ -67,7 +78,12 @@ impl Layout {
         self.alone.clear();
         let mut next = 64;
         for lane in lanes {
-            let bits = 32 - lane.count.leading_zeros();
+            if let (true, Some(&place)) = (shared, self.places.first()) {
+                self.places.push(place);
+                continue;
+            }
+            let count = if shared { in_all } else { lane.count };
+            let bits = 32 - count.leading_zeros();
             if next + bits + 1 > 64 {
                 self.guards.push(0);
                 next = 0;
@@ -133,8 +149,14 @@ impl Layout {
     }
 
     pub fn used_in_all(&self, config: &[u64]) -> usize {
-        let lanes = 0..self.places.len();
-        lanes.map(|lane| self.used(config, lane) as usize).sum()
+        let counts = if self.shared {
+            self.places.len().min(1)
+        } else {
+            self.places.len()
+        };
+        (0..counts)
+            .map(|lane| self.used(config, lane) as usize)
+            .sum()
     }
 
     /// How many lanes there are.

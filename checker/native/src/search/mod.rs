@@ -181,6 +181,7 @@ impl TransitionTable {
             deterministic,
             prune: Prune::default(),
             initial: 0,
+            width: 1,
             threads: None,
         };
         TransitionTable {
@@ -264,7 +265,7 @@ impl TransitionTable {
 
     /// Searches each group of rows for a linearization from the initial state.
     #[pyo3(signature = (call, ret, process, action, rows, ends, initial, *, prune, budget,
-                        steps=None, rung=None, replay=false, stop_at_first=false, threads=None))]
+                        steps=None, rung=None, replay=false, stop_at_first=false, width=1, threads=None))]
     #[allow(clippy::too_many_arguments)]
     fn search(
         &mut self,
@@ -282,9 +283,10 @@ impl TransitionTable {
         rung: Option<&str>,
         replay: bool,
         stop_at_first: bool,
+        width: usize,
         threads: Option<usize>,
     ) -> PyResult<Vec<Option<SearchResult>>> {
-        self.engine.threads = threads;
+        (self.engine.width, self.engine.threads) = (width.max(1), threads);
         let prune = Prune::of(&prune)
             .map_err(|name| PyValueError::new_err(format!("there is no pruning {name:?}")))?;
         let only = rung.map(rung_of).transpose()?;

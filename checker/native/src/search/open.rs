@@ -50,6 +50,8 @@ pub struct OpenOperations {
     pub movers: Vec<Mover>,
     pub reads: Vec<Read>,
     pub crashed: Vec<Crashed>,
+    /// Whether any crashed operation may act as any other that was called: see `relaxation`.
+    pub shared: bool,
     /// How many crashed resets have been called.
     pub epoch: u32,
     /// Grows whenever `reads` changes.
@@ -139,12 +141,28 @@ impl OpenOperations {
     }
 
     pub fn crash(&mut self, lane: u32, absorption: bool) {
+        if self.shared {
+            return self.crash_any(lane, absorption);
+        }
         let crashed = &mut self.crashed[lane as usize];
         crashed.called += 1;
         crashed.resets &= absorption;
         if crashed.resets {
             self.epoch += 1;
             crashed.epochs.push(self.epoch);
+        }
+    }
+
+    /// One more of all lanes that were called so far; they are resets.
+    fn crash_any(&mut self, lane: u32, absorption: bool) {
+        let called = 1 + self.crashed.iter().map(|c| c.called).max().unwrap_or(0);
+        self.epoch += 1;
+        for (number, crashed) in self.crashed.iter_mut().enumerate() {
+            if crashed.called > 0 || number == lane as usize {
+                crashed.called = called;
+                crashed.resets &= absorption;
+                crashed.epochs.resize(called as usize, self.epoch);
+            }
         }
     }
 

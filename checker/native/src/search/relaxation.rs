@@ -1,8 +1,10 @@
-//! A relaxation of crashed operations: one count for each state that they lead to.
+//! Relaxations of crashed operations: fewer counts than there are kinds of them.
 //!
 //! A crashed operation that always leads to one state, wherever it is possible, acts as a reset to
-//! that state; equal targets are one kind. That allows more, so what is illegal under it is
-//! illegal. And it allows little more: a way that it finds can mostly be walked exactly.
+//! that state. With one count for each such state there is little more than was before, and a way
+//! that is found can mostly be walked exactly. With one count for all of them, each may act as any
+//! other that was called by then: that keeps the walk narrow, and where an object went on as two it
+//! soon needs more of them than crashed. Both allow more, so what is illegal under one is illegal.
 
 use super::schedule::resets;
 use super::table::{FastMap, Stepper, Table, MADE_UP, PURE, SETTLES};
@@ -12,6 +14,8 @@ const TRANSITIONS_MAX: usize = 20_000;
 
 /// What stands for an action that crashed. Actions that are never possible have nothing.
 pub struct Relaxation {
+    /// Whether one count serves for all.
+    pub shared: bool,
     stands_for: FastMap<u32, Option<u32>>,
 }
 
@@ -21,16 +25,19 @@ impl Relaxation {
     }
 
     /// The relaxation of these crashed actions, if each always leads to one state that can be
-    /// found with these other actions. None if nothing would be relaxed.
+    /// found with these other actions; `shared` if one count is to serve for all. None if nothing
+    /// would be relaxed.
     pub fn find<S: Stepper>(
         table: &mut Table,
         stepper: &mut S,
         initial: u32,
         crashed: &[u32],
         actions: &[u32],
+        shared: bool,
     ) -> Option<Self> {
         let settles = |&action: &u32| table.flags(action) & (SETTLES | PURE) == SETTLES;
-        if !crashed.iter().all(settles) || crashed.iter().all(|&a| resets(table.flags(a))) {
+        let exact = !shared && crashed.iter().all(|&a| resets(table.flags(a)));
+        if exact || !crashed.iter().all(settles) {
             return None;
         }
         learn_targets(table, stepper, initial, crashed, actions)?;
@@ -49,6 +56,7 @@ impl Relaxation {
             (action, target.map(reset))
         });
         Some(Relaxation {
+            shared,
             stands_for: stands_for.collect(),
         })
     }

@@ -62,6 +62,8 @@ pub struct Schedule {
     pub slots: usize,
     pub returns: usize,
     pub crashed: usize,
+    /// Whether one count serves for all lanes.
+    pub shared: bool,
     /// Whether one process's operations touch somewhere: their order is no order of intervals then.
     pub touching: bool,
     returning: Vec<(i64, u32)>,
@@ -93,6 +95,7 @@ impl Schedule {
         relax: Option<&Relaxation>,
     ) {
         self.clear(rows.len());
+        self.shared = relax.is_some_and(|relax| relax.shared);
         for (place, &row) in rows.iter().enumerate() {
             let row = row as usize;
             if columns.action[row] >= 0 && columns.ret[row] != NEVER {

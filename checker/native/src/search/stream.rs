@@ -306,7 +306,7 @@ impl SearchStream {
     fn lay_out(&mut self, renumbered: impl Fn(u32) -> u32) {
         let absorbing = self.space.layout.absorbing;
         let mut layout = Layout::default();
-        layout.arrange(self.slots_max, &self.lanes, absorbing, false);
+        layout.arrange(self.slots_max, &self.lanes, absorbing, false, false);
         let space = &mut self.space;
         space.open.grow(self.slots_max, layout.words);
         let mut frontier = Antichain::default();
