@@ -15,11 +15,13 @@ use super::table::{Broken, Stepper, Table, PURE};
 
 /// Steps of each search of the first round, beside those for each event.
 const FIRST_STEPS: u64 = 4096;
-/// With so many crashed operations that may matter the search depth first is tried before anything
-/// else, with so many steps, and so many for each event.
+/// With so many crashed operations that may matter, in so many events (of fewer the walk is soon
+/// done), the search depth first is tried before anything else, with so many steps, and so many for
+/// each event.
 const GLANCE_FROM: u32 = 16;
-const GLANCE_STEPS: u64 = 512;
-const GLANCE_EACH: u64 = 4;
+const GLANCE_EVENTS: usize = 4_000;
+const GLANCE_STEPS: u64 = 1024;
+const GLANCE_EACH: u64 = 6;
 /// By how much the searches of the next round may be longer.
 const ROUND_FACTOR: u64 = 4;
 /// At most so many configurations, and states, are told of a violation.
@@ -259,11 +261,11 @@ impl<S: Stepper> Engine<S> {
         all && crashed && self.deterministic
     }
 
-    /// Whether so much crashed that a legal history is mostly shown to be so by the first way that
+    /// Whether so much crashed, in so long a history, that a legal history is mostly shown to be so by the first way that
     /// is tried depth first, and long before the walk is done.
     fn is_worth_a_glance(&self) -> bool {
         let crashed: u32 = self.schedule.lanes.iter().map(|lane| lane.count).sum();
-        crashed >= GLANCE_FROM
+        crashed >= GLANCE_FROM && self.schedule.events.len() >= GLANCE_EVENTS
     }
 
     /// The steps of a search depth first that hardly ever turns back.
