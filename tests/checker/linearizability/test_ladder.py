@@ -86,3 +86,12 @@ def test_a_legal_history_of_which_a_hundred_crashed_is_shown_so_at_a_glance(seed
     problem = problem_of(History.from_bytes(register(shape, seed)), MODELS["cas-register"]())
     [result] = search(problem, budget_of(Budget(steps=100_000)))
     assert (result.outcome, result.rung) == ("legal", "dived")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_when_time_is_over_it_is_told_how_far_the_walk_came(threads: int) -> None:
+    shape = Shape(operations=3_000, processes=10, crashed=60, wrong="split")
+    problem = problem_of(History.from_bytes(register(shape, 0)), MODELS["cas-register"]())
+    [result] = search(problem, budget_of(Budget(seconds=0.5)), threads=threads)
+    assert (result.outcome, result.rung) == ("seconds", "exact")
+    assert result.frontier > 1

@@ -76,7 +76,7 @@ impl<S: Stepper> Engine<S> {
         budget.spend(&part);
         (climb.count, climb.relax, climb.dive) = (others.count, others.relax, others.dive);
         if let Some(found) = found {
-            if found.decides() || !climb.walk {
+            if found.decides() || last.tells_nothing() {
                 last = self.adopt(found, &twin);
             }
         }

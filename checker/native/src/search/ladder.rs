@@ -181,7 +181,7 @@ impl<S: Stepper> Engine<S> {
         }
         if !last.decides() {
             if let Some(found) = self.others(columns, rows, climb, budget, steps) {
-                if found.decides() || !climb.walk {
+                if found.decides() || last.tells_nothing() {
                     last = found;
                 }
             }
@@ -442,6 +442,11 @@ impl<E> Found<E> {
     /// Whether nothing else need be tried.
     pub fn decides(&self) -> bool {
         !matches!(self.ended, Ended::Undecided | Ended::Spent(_))
+    }
+
+    /// Whether no search has told how far it came. The walk tells best.
+    pub fn tells_nothing(&self) -> bool {
+        matches!(self.ended, Ended::Undecided)
     }
 
     /// Whether the same way may decide with more steps.
