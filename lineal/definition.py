@@ -271,9 +271,6 @@ class Test:
             return found
         found += problems.of_storage(self)
         found += self._problems_of_faults()
-        if self.administration is None and self.plan.nemesis.faults & CHANGES.keys():
-            found.append(f"the members of {self.system.name} cannot be changed by orders")
-        found += missing_capabilities(self.plan, self.environment, self.capabilities, self.nodes)
         if self.live_check:
             from lineal.live_check import problems_of
 
@@ -289,10 +286,16 @@ class Test:
             f"the nemesis `{self.plan.name}` strikes the {role}, and {self.system.name} has none"
             for role in sorted(self.plan.roles - offered)
         ]
+        if self.administration is None and self.plan.nemesis.faults & CHANGES.keys():
+            found.append(f"the members of {self.system.name} cannot be changed by orders")
+        zones = None
         try:
-            _ = self.zones
+            zones = self.zones
         except ValueError as error:
             found.append(str(error))
+        found += missing_capabilities(
+            self.plan, self.environment, self.capabilities, self.nodes, zones
+        )
         return found
 
     def _problems_of_numbers(self) -> list[str]:

@@ -7,7 +7,7 @@ to be proved: each step is a fault of its own, probed and recorded like any othe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from nemesis.grudges import split, to_json
@@ -30,8 +30,6 @@ DOWN: Final = frozenset(
     {"kill", "stop", "power", "damage", "wipe", "replace", "memory", "pause", "disk"}
 )
 """Faults that take a node out of service: together they never strike more than the budget."""
-DISTURBING: Final = DOWN | {PARTITION}
-"""What `Limited` counts: nodes that are down, and those that do not talk with a majority."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -253,66 +251,6 @@ class Strike:
         own = zone if self.target.text == "zone" else self.target.sizes(ctx.nodes)[1]
         most = max(1, minority(ctx.nodes), own)
         return self.target.chosen(ctx, spared=down, most=most - len(down))
-
-
-@dataclass(frozen=True, slots=True)
-class Within:
-    """A course that never leaves more nodes down or cut off than its limit: a word or a number."""
-
-    course: Course
-    limit: str
-
-    def steps(
-        self, ctx: Context, open_faults: tuple[Fault, ...], timing: Timing, turn: int
-    ) -> tuple[Step, ...]:
-        """The same steps, each of which waits for room."""
-        most = limit_of(self.limit, ctx.nodes)
-        steps = self.course.steps(ctx, open_faults, timing, turn)
-        return tuple(
-            step if step.inject is None else replace(step, inject=Limited(step.inject, most))
-            for step in steps
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class AtMost:
-    """A check that a target fits within a limit: otherwise it would wait for ever."""
-
-    limit: str
-    target: Target
-
-    def problems(self, nodes: tuple[str, ...]) -> list[str]:
-        """That it does not, if so."""
-        most, fewest = limit_of(self.limit, nodes), self.target.sizes(nodes)[0]
-        if fewest <= most:
-            return []
-        return [
-            f"`{self.target.text}` is {fewest} nodes at least, and at-most={self.limit} is {most}"
-        ]
-
-
-def limit_of(limit: str, nodes: tuple[str, ...]) -> int:
-    """How many of these nodes a limit is: a number, or a word for a target."""
-    return int(limit) if limit.isdigit() else Target(limit).sizes(nodes)[1]
-
-
-@dataclass(frozen=True, slots=True)
-class Limited:
-    """A draw that never leaves more nodes down or cut off than so many."""
-
-    draw: Draw
-    most: int
-
-    def __call__(self, ctx: Context, open_faults: tuple[Fault, ...]) -> Invocation | None:
-        """What it draws, unless that with what is open would be too much."""
-        drawn = self.draw(ctx, open_faults)
-        if drawn is None or drawn.f not in DISTURBING:
-            return drawn
-        struck = {
-            node for fault in open_faults if fault.f in DISTURBING for node in targets_of(fault)
-        }
-        struck.update(drawn.input.get("targets", ()))
-        return drawn if len(struck) <= self.most else None
 
 
 @dataclass(frozen=True, slots=True)

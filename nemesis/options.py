@@ -30,7 +30,7 @@ class FaultOptions:
     order: str = TOGETHER
     """`together`: plans run independently of one another; `cycle`: each in turn."""
     at_most: str = ""
-    """How many nodes may be down or cut off at once: a number, `one`, `minority` or `majority`."""
+    """Nodes that may be down or without a majority at once: a number, or a word of `LIMITS`."""
     budget: int | None = None
     """How many faults each plan may inject; without it as many as there is time for."""
     zones: str = ""

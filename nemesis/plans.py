@@ -12,7 +12,7 @@ from operator import add
 from typing import TYPE_CHECKING, Final
 
 from nemesis import families
-from nemesis.courses import AtMost, InTurn, Within, course_of
+from nemesis.courses import InTurn, course_of
 from nemesis.families import (
     CLOCKS,
     DAMAGES,
@@ -23,13 +23,15 @@ from nemesis.families import (
     RESOURCES,
 )
 from nemesis.grudges import ANY, VARIANTS
+from nemesis.limits import Within, never_fitting
 from nemesis.membership import CHANGES, MEMBERSHIP
 from nemesis.options import CYCLE, FaultOptions
 from nemesis.plan import FaultPlan
 from nemesis.schedule import Alternate, Course, OneOf, Timing
 from nemesis.script import Line, Script, drift_at_once, read_script
-from nemesis.targets import WORDS, Target
+from nemesis.targets import WORDS
 from nemesis.turns import CUTS, ENDINGS, ZONES
+from nemesis.zones import thirds
 from systems_under_test.environments.cluster import CAPABILITIES
 from workloads.generators.choosing import first_of
 
@@ -185,11 +187,7 @@ def within(options: FaultOptions, plan: FaultPlan) -> FaultPlan:
     if options.at_most:
         schedules = [replace(s, draw=Within(course_of(s.draw), options.at_most)) for s in schedules]
     schedules = [replace(s, left=options.budget) for s in schedules]
-    checks = plan.checks
-    if options.at_most:
-        targets = [check for check in checks if isinstance(check, Target)]
-        checks += tuple(AtMost(options.at_most, target) for target in targets)
-    return replace(plan, schedule=first_of(*schedules), checks=checks)
+    return replace(plan, schedule=first_of(*schedules))
 
 
 def missing_capabilities(
@@ -197,10 +195,12 @@ def missing_capabilities(
     environment: str,
     capabilities: frozenset[str],
     nodes: tuple[str, ...] | None = None,
+    zones: tuple[tuple[str, ...], ...] | None = None,
 ) -> list[str]:
     """Why an environment of these capabilities cannot carry a plan, in sentences.
 
-    Given the nodes, also why the plan cannot be carried out on them. Ask before a run.
+    Given the nodes, also why the plan cannot be carried out on them; their zones are thirds unless
+    they are given too. Ask before a run.
     """
     found = [
         f"the nemesis `{plan.name}` needs `{need}` ({CAPABILITIES.get(need, 'unknown here')}), "
@@ -208,8 +208,10 @@ def missing_capabilities(
         for need in sorted(plan.nemesis.needs - capabilities)
     ]
     if nodes is not None:
-        for check in plan.checks:
-            found += [f"the nemesis `{plan.name}`: {problem}" for problem in check.problems(nodes)]
+        unfit = [problem for check in plan.checks for problem in check.problems(nodes)]
+        # A target that does not exist fits nowhere, and that is said already.
+        unfit = unfit or never_fitting(plan, nodes, thirds(nodes) if zones is None else zones)
+        found += [f"the nemesis `{plan.name}`: {problem}" for problem in unfit]
     return found
 
 

@@ -17,7 +17,6 @@ import msgspec
 
 from checker.history.events import NEMESIS
 from nemesis.courses import (
-    DISTURBING,
     DOWN,
     MS,
     SECOND,
@@ -221,7 +220,6 @@ def alternate(
 
 
 __all__ = [
-    "DISTURBING",
     "DOWN",
     "HEAL",
     "MS",

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from nemesis.options import FaultOptions, options_of
 from nemesis.plan import Fault
-from nemesis.plans import missing_capabilities, parse
+from nemesis.plans import parse
 from nemesis.schedule import QuietTail
 from nemesis.stop import Stop
 from nemesis.zones import thirds, zones_of
-from systems_under_test.environments.cluster import CAPABILITIES, EnvironmentFailed
+from systems_under_test.environments.cluster import EnvironmentFailed
 from tests.nemesis.memory_cluster import MemoryCluster
 from tests.nemesis.rehearsal import SECOND, Rehearsal
-
-if TYPE_CHECKING:
-    from checker.history.events import Event
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
 
@@ -170,35 +167,6 @@ def test_plans_may_take_turns() -> None:
     names = [event.f for event in rehearsal.invoked() if event.f != "heal"]
     assert names[:6] == ["partition", "kill", "pause"] * 2
     assert most_open(rehearsal) == 1
-
-
-def disturbed_at_once(events: list[Event]) -> int:
-    most = 0
-    open_faults: dict[int | None, list[str]] = {}
-    for event in events:
-        if event.f == "heal":
-            open_faults.pop(event.fault, None)
-        else:
-            open_faults[event.fault] = event.input["targets"]
-        most = max(most, len({name for names in open_faults.values() for name in names}))
-    return most
-
-
-@pytest.mark.parametrize(("limit", "most"), [("one", 1), ("minority", 2), ("3", 3)])
-def test_no_more_nodes_are_down_or_cut_off_than_the_limit(limit: str, most: int) -> None:
-    options = options_of({"at-most": limit})
-    text = "partition:one-node@one,kill@one,pause@one,kill:rolling@all"
-    free = Rehearsal(parse(text), seconds=60)
-    assert disturbed_at_once(free.invoked()) > 2
-    bound = Rehearsal(parse(text, options=options), seconds=60)
-    assert disturbed_at_once(bound.invoked()) <= most
-    assert {event.f for event in bound.invoked()} >= {"partition", "kill", "heal"}
-
-
-def test_a_target_beyond_the_limit_is_refused_before_a_run() -> None:
-    plan = parse("kill@majority", options=options_of({"at-most": "minority"}))
-    problems = missing_capabilities(plan, "simulated", frozenset(CAPABILITIES), FIVE)
-    assert "`majority` is 3 nodes at least, and at-most=minority is 2" in problems[0]
 
 
 def test_a_budget_ends_a_plan_and_leaves_nothing_open() -> None:

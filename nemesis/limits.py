@@ -1,0 +1,178 @@
+"""How many nodes may be out of service at once: what `at-most` counts, and how it is kept.
+
+A node is disturbed while it is down, and while it does not talk, there and back, with a majority
+of all nodes. The cuts of all open faults are taken together, and who is down talks with nobody: a
+ring of majorities secludes no node by itself, and three of five once another one is killed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from checker.history.events import NEMESIS
+from nemesis.courses import Course, InTurn
+from nemesis.grudges import complete, from_json, secluded, union
+from nemesis.ledger import targets_of
+from nemesis.links import LINK
+from nemesis.partition import PARTITION
+from nemesis.plan import Fault
+from nemesis.schedule import Alternate
+from nemesis.targets import LEADER, Target
+from systems_under_test.rng import Rng
+from workloads.generators.protocol import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nemesis.courses import Draw, Step, Timing
+    from nemesis.plan import FaultPlan
+    from systems_under_test.environments.cluster import Grudge
+    from workloads.invocations import Invocation
+
+SERVING: Final = frozenset({LINK, "clock", "cpu", "join", "leave"})
+"""Faults that leave their targets in service: slow or mistaken, but up and in touch."""
+TRIALS: Final = 200
+"""How often a course is tried before it is said to fit within no limit."""
+
+
+def disturbed(faults: Iterable[Fault], nodes: tuple[str, ...]) -> frozenset[str]:
+    """The nodes that are down, or without a majority, while these faults are open at once."""
+    together = tuple(faults)
+    down = {
+        node
+        for fault in together
+        if fault.f not in SERVING and fault.f != PARTITION
+        for node in targets_of(fault)
+    }
+    alone = complete([*([node] for node in sorted(down)), frozenset(nodes) - down])
+    silence = union([*(_silence(fault) for fault in together), alone])
+    return frozenset(secluded(silence, nodes)) | down
+
+
+def _silence(fault: Fault) -> Grudge:
+    """Whom a fault keeps from hearing whom: a partition, and links that hold every message."""
+    if fault.f == PARTITION:
+        return from_json(fault.input["grudge"])
+    if fault.f == LINK and fault.input.get("quality", {}).get("hold"):
+        held = fault.input.get("links", ())
+        return union({receiver: frozenset({sender})} for sender, receiver in held)
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A course that never leaves more nodes disturbed than its limit: a word or a number."""
+
+    course: Course
+    limit: str
+
+    def steps(
+        self, ctx: Context, open_faults: tuple[Fault, ...], timing: Timing, turn: int
+    ) -> tuple[Step, ...]:
+        """The same steps, each of which waits for room; none if all together find none now."""
+        most = limit_of(self.limit, ctx.nodes)
+        steps = self.course.steps(ctx, open_faults, timing, turn)
+        # One that is stuck half way would wait for ever with its first faults open.
+        if sum(step.inject is not None for step in steps) > 1:
+            worst = _worst(steps, ctx, open_faults)
+            if worst is None or worst > most:
+                return ()
+        return tuple(
+            step if step.inject is None else replace(step, inject=Limited(step.inject, most))
+            for step in steps
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """A draw that never leaves more nodes disturbed than so many."""
+
+    draw: Draw
+    most: int
+
+    def __call__(self, ctx: Context, open_faults: tuple[Fault, ...]) -> Invocation | None:
+        """What it draws, unless that with what is open would be too much."""
+        drawn = self.draw(ctx, open_faults)
+        if drawn is None:
+            return None
+        before = disturbed(open_faults, ctx.nodes)
+        after = disturbed((*open_faults, Fault(0, drawn.f, drawn.input)), ctx.nodes)
+        # What disturbs nobody needs no room, whatever else is open.
+        return drawn if len(after) <= max(self.most, len(before)) else None
+
+
+def limit_of(limit: str, nodes: tuple[str, ...]) -> int:
+    """How many of these nodes a limit is: a number, or a word for a target."""
+    return int(limit) if limit.isdigit() else Target(limit).sizes(nodes)[1]
+
+
+def never_fitting(
+    plan: FaultPlan, nodes: tuple[str, ...], zones: tuple[tuple[str, ...], ...]
+) -> list[str]:
+    """The schedules of a plan that find no room within their limit, though nothing else is open.
+
+    In sentences. They would wait for ever, and the run would say nothing about their faults.
+    """
+    found: list[str] = []
+    for schedule in plan.schedules:
+        if not isinstance(schedule, Alternate) or not isinstance(schedule.draw, Within):
+            continue
+        limit, course = schedule.draw.limit, schedule.draw.course
+        most = limit_of(limit, nodes)
+        for turn in range(len(course.courses) if isinstance(course, InTurn) else 1):
+            fewest = _fewest(course, schedule.timing, turn, nodes, zones, most)
+            if fewest is not None and fewest > most:
+                which = f"turn {turn + 1} of `{schedule.stream}`" if turn else schedule.stream
+                found.append(
+                    f"{which} leaves {fewest} nodes at least down or without a majority, "
+                    f"and at-most={limit} is {most}"
+                )
+    return found
+
+
+def _fewest(
+    course: Course,
+    timing: Timing,
+    turn: int,
+    nodes: tuple[str, ...],
+    zones: tuple[tuple[str, ...], ...],
+    enough: int,
+) -> int | None:
+    """The fewest nodes that a turn disturbs at its worst moment, as drawn many times.
+
+    None if it never drew anything. It ends with the first time that is few enough.
+    """
+    fewest: int | None = None
+    for trial in range(TRIALS):
+        leads: dict[str, tuple[str, ...]] = {LEADER: (nodes[trial % len(nodes)],)}
+        rng = Rng(f"limits/{trial}")
+        ctx = Context(0, (NEMESIS,), {NEMESIS: NEMESIS}, nodes, rng, zones, leads)
+        steps = course.steps(ctx, (), timing, turn)
+        worst = _worst(steps, ctx, ()) if steps else None
+        if worst is not None:
+            fewest = worst if fewest is None else min(fewest, worst)
+            if fewest <= enough:
+                break
+    return fewest
+
+
+def _worst(steps: tuple[Step, ...], ctx: Context, others: tuple[Fault, ...]) -> int | None:
+    """The most nodes that are disturbed while these steps are taken; None if one draws nothing."""
+    worst = 0
+    own: dict[int, Fault] = {}
+    for place, step in enumerate(steps):
+        if step.inject is None:
+            own.pop(step.heal, None)
+            continue
+        chance: Any = ctx.rng.stream(f"worst/{place}")
+        still_open = (*others, *own.values())
+        drawn = step.inject(msgspec.structs.replace(ctx, rng=chance), still_open)
+        if drawn is None:
+            return None
+        wanted = Fault(-place - 1, drawn.f, drawn.input)
+        own[sum(s.inject is not None for s in steps[:place])] = wanted
+        worst = max(worst, len(disturbed((*still_open, wanted), ctx.nodes)))
+    return worst

@@ -1,0 +1,144 @@
+"""`at-most`: how many nodes are down or without a majority, counted on the cluster's own links."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nemesis.limits import disturbed
+from nemesis.options import options_of
+from nemesis.plan import Fault
+from nemesis.plans import missing_capabilities, parse
+from systems_under_test.environments.cluster import CAPABILITIES
+from tests.nemesis.memory_cluster import MemoryCluster
+from tests.nemesis.rehearsal import Rehearsal
+
+FIVE = ("n1", "n2", "n3", "n4", "n5")
+THIRDS = (("n1",), ("n2", "n3"), ("n4", "n5"))
+
+
+def out_of_service(cluster: MemoryCluster) -> int:
+    """How many nodes of it exchange messages with fewer than a majority, themselves included."""
+    passes = cluster.probe(cluster.links)
+    running = {name for name, node in cluster.nodes.items() if node.state() == "running"}
+    return sum(
+        name not in running
+        or 1 + sum(passes[a, b] and passes[b, a] for a, b in cluster.links if a == name)
+        <= len(cluster.nodes) // 2
+        for name in cluster.nodes
+    )
+
+
+class Counted(Rehearsal):
+    """A rehearsal that counts on its cluster after every event."""
+
+    most = 0
+
+    def _record(self, kind: Any, f: str, fault: int | None, **fields: Any) -> None:
+        assert isinstance(self.cluster, MemoryCluster)
+        self.most = max(self.most, out_of_service(self.cluster))
+        super()._record(kind, f, fault, **fields)
+
+
+def counted(text: str, limit: str | None, seed: int = 4, seconds: int = 60) -> Counted:
+    options = options_of({} if limit is None else {"at-most": limit})
+    return Counted(parse(text, options=options), seconds=seconds, seed=seed)
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+@pytest.mark.parametrize(
+    ("text", "limit", "most"),
+    [
+        ("partition:one-node@one,kill@one,pause@one,kill:rolling@all", "one", 1),
+        ("partition:one-node@one,kill@one,pause@one,kill:rolling@all", "minority", 2),
+        ("partition:majorities-ring,kill@one", "one", 1),
+        ("partition:majorities-ring,kill@minority", "minority", 2),
+        ("partition:majorities-ring,kill@minority", "3", 3),
+        ("partition:bridge,kill@one", "one", 1),
+        ("partition:bridge,pause@minority", "minority", 2),
+        ("partition,partition,kill", "minority", 2),
+        ("partition:one-way-halves,link:hold@one,disk:full@one", "minority", 2),
+        ("partition:swizzle@minority,partition:flapping,stop@one", "minority", 2),
+    ],
+)
+def test_no_more_nodes_are_down_or_without_a_majority_than_the_limit(
+    text: str, limit: str, most: int, seed: int
+) -> None:
+    free = counted(text, None, seed)
+    assert free.most > most, "the limit is what keeps it"
+    bound = counted(text, limit, seed)
+    assert bound.most <= most
+    asked = {item.partition("@")[0].partition(":")[0] for item in text.split(",")}
+    assert {event.f for event in bound.invoked()} == {*asked, "heal"}
+
+
+def test_the_disturbed_are_counted_over_all_faults_at_once() -> None:
+    ring = {"n1": ["n3", "n4"], "n2": ["n4", "n5"], "n3": ["n5", "n1"]}
+    ring |= {"n4": ["n1", "n2"], "n5": ["n2", "n3"]}
+    cut = Fault(1, "partition", {"grudge": ring, "targets": []})
+    assert disturbed([cut], FIVE) == frozenset()
+    kill = Fault(2, "kill", {"targets": ["n1"]})
+    assert disturbed([kill], FIVE) == {"n1"}
+    assert disturbed([cut, kill], FIVE) == {"n5", "n1", "n2"}
+    slow = Fault(3, "link", {"targets": ["n3"], "quality": {"delay_ns": 5}, "links": []})
+    clock = Fault(4, "clock", {"targets": ["n3"]})
+    assert disturbed([slow, clock], FIVE) == frozenset()
+    held = [[a, "n4"] for a in FIVE if a != "n4"]
+    hold = Fault(5, "link", {"targets": ["n4"], "quality": {"hold": True}, "links": held})
+    assert disturbed([hold], FIVE) == {"n4"}
+    replace = Fault(6, "replace", {"targets": ["n2"], "by": "n5"})
+    assert disturbed([replace, kill], FIVE) == {"n1", "n2"}
+
+
+def refused(
+    text: str, limit: str, zones: tuple[tuple[str, ...], ...] = THIRDS, **more: Any
+) -> list[str]:
+    plan = parse(text, options=options_of({"at-most": limit, **more}))
+    return missing_capabilities(plan, "simulated", frozenset(CAPABILITIES), FIVE, zones)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "fewest"),
+    [
+        ("kill@majority", "minority", 5),
+        ("kill@minority", "one", 2),
+        ("kill:crash-loop@minority", "one", 2),
+        ("partition:halves", "one", 2),
+        ("partition:swizzle@all", "minority", 5),
+        ("pause@followers", "minority", 5),
+    ],
+)
+def test_what_can_never_fit_is_refused_before_a_run(text: str, limit: str, fewest: int) -> None:
+    (said,) = refused(f"{text},clock", limit)
+    assert f"{text} leaves {fewest} nodes at least down or without a majority" in said
+    assert f"at-most={limit} is {fewest - 1 if fewest == 2 else 2}" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kill:rolling@all",
+        "kill@leader",
+        "kill",
+        "partition",
+        "partition:majorities-ring",
+        "partition:mute-node",
+        "zone",
+        "clock@all,link:slow@all",
+        "all",
+    ],
+)
+def test_what_may_fit_is_not_refused(text: str) -> None:
+    assert refused(text, "one") == []
+
+
+def test_a_zone_is_as_many_nodes_as_it_has() -> None:
+    (said,) = refused("kill@n5,zone:lost", "one", (("n1", "n2", "n3"), ("n4", "n5")))
+    assert "zone:lost leaves 2 nodes at least" in said
+    assert refused("kill@n5,zone:lost", "2", (("n1", "n2", "n3"), ("n4", "n5"))) == []
+
+
+def test_each_plan_of_a_cycle_has_to_fit() -> None:
+    (said,) = refused("kill@one,kill@minority", "one", order="cycle")
+    assert "turn 2 of `cycle` leaves 2 nodes at least" in said
