@@ -41,8 +41,8 @@ REPLAYED_MAX: Final = 10
 """So many recorded injections are injected again by themselves."""
 SETTLING_NS: Final = 2_000_000_000
 CLOCK_ERROR_NS: Final = 100_000_000
-INJECTIONS: Final = frozenset({"applied", "partly", "ineffective"})
-HEALINGS: Final = frozenset({"healed", "leaked", "ineffective"})
+INJECTIONS: Final = frozenset({"applied", "partly", "ineffective", "uncertain"})
+HEALINGS: Final = frozenset({"healed", "leaked", "ineffective", "uncertain"})
 
 CHANGING: Final = frozenset(
     {

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from nemesis.ledger import ledger
+from nemesis.plan import Effect
 from nemesis.processes import each, healed, injected, struck
-from systems_under_test.environments.cluster import ClockReading
+from systems_under_test.environments.cluster import ClockReading, EnvironmentFailed
+from systems_under_test.rng import MILLION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nemesis.plan import Effect, Fault
+    from nemesis.plan import EffectKind, Fault
     from systems_under_test.environments.cluster import Cluster, Node
 
 CLOCK: Final = "clock"
 OFFSET: Final = "wall_offset_ns"
 RATE: Final = "rate_ppm"
+ERROR: Final = "error_ns"
 
 OFFSET_ERROR_NS: Final = 100_000_000
-"""A reading of a live node's clock may be off by so much, for it takes a round trip."""
+"""A clock is where it should be if it is off by so much, and by what its reading may be off."""
 RATE_ERROR_PPM: Final = 400
 """And its rate, measured over a few milliseconds, by so much."""
-READINGS_MAX: Final = 3
-"""So often a reading that is off is taken again: a busy machine may have been slow to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,12 @@ class Clock:
     Input: `{"targets": [...], "wall_offset_ns": n}` or `{"targets": [...], "rate_ppm": n}`, either
     relative to what the clock did before; `variant` is for the reader. Open faults of one node add
     up. Healing takes back the fault's own share; with the last fault of a node its clock is set to
-    what it was before the first, drift included.
+    what it was before the first, drift included. All of that goes by what the clocks were set to,
+    never by a reading of them.
 
-    Proved by reading the clocks. Those of a node that does not run cannot be read: it gets the
-    setting when it is started or goes on, which proves nothing now.
+    Proved by reading the clocks, each within its error; where that does not tell, the effect is
+    `uncertain`. Those of a node that does not run cannot be read: it gets the setting when it is
+    started or goes on, which proves nothing now.
     """
 
     faults: ClassVar[frozenset[str]] = frozenset({CLOCK})
@@ -47,66 +50,102 @@ class Clock:
         """Move the targets' clocks."""
         nodes = struck(cluster, fault)
         before = {node.name: _read(node) for node in nodes}
-        plain = {node.name: _plain(cluster, node, before[node.name]) for node in nodes}
-        wanted: dict[str, ClockReading] = {}
-        for node in nodes:
-            offset = _offset(cluster, node, before[node.name], plain[node.name])
-            wanted[node.name] = ClockReading(
-                offset + fault.input.get(OFFSET, 0), _rate(cluster, node) + fault.input.get(RATE, 0)
-            )
+        plain = {node.name: _plain(cluster, node) for node in nodes}
+        rates = {node.name: _rate(cluster, node) + fault.input.get(RATE, 0) for node in nodes}
         ledger(cluster).enter(fault, plain=plain)
-        each(nodes, lambda node: _set(node, wanted[node.name]))
-        after = {node.name: _read_near(node, wanted[node.name]) for node in nodes}
-        proved: dict[str, bool] = {}
-        for name, want in wanted.items():
-            was, now = before[name], after[name]
-            proved[name] = was is not None and _near(now, want) and not _near(was, want)
-        method = cluster.method.get(CLOCK, CLOCK)
-        return injected(proved, method, _evidence(before, after))
+        wanted: dict[str, ClockReading] = {}
+
+        def move(node: Node) -> None:
+            # Asked for at the last moment: a clock that drifts has not stood still meanwhile.
+            offset = node.clock_setting().wall_offset + fault.input.get(OFFSET, 0)
+            wanted[node.name] = _set(node, ClockReading(offset, rates[node.name]))
+
+        each(nodes, move)
+        after = {node.name: _read(node) for node in nodes}
+        proved = {
+            name: None if now is None else _moved(before[name], now, wanted[name])
+            for name, now in after.items()
+        }
+        took = {name: seen is True for name, seen in proved.items()}
+        effect = injected(took, cluster.method.get(CLOCK, CLOCK), _evidence(before, after))
+        return _told(effect, "ineffective", proved)
 
     def heal(self, cluster: Cluster, fault: Fault) -> Effect:
         """Take back the fault's share, and set clocks that no fault moves any longer."""
-        nodes = struck(cluster, fault)
+        targets = struck(cluster, fault)
         plain = ledger(cluster).leave(fault).get("plain", {})
+        nodes = [node for node in targets if node.name in plain]
         before = {node.name: _read(node) for node in nodes}
         wanted: dict[str, ClockReading] = {}
-        for node in nodes:
-            if node.name in plain:
-                offset = plain[node.name] + _jumps(cluster, node)
-                seen = before[node.name]
-                if seen is not None and ledger(cluster).on(node.name, CLOCK):
-                    offset = seen.wall_offset - fault.input.get(OFFSET, 0)
-                wanted[node.name] = ClockReading(offset, _rate(cluster, node))
-        each((n for n in nodes if n.name in wanted), lambda node: _set(node, wanted[node.name]))
-        after = {n.name: _read_near(n, wanted[n.name]) for n in nodes if n.name in wanted}
-        cleared = {name: after[name] is None or _near(after[name], wanted[name]) for name in wanted}
-        return healed(cleared, cluster.method.get(CLOCK, CLOCK), _evidence(before, after))
+
+        def move(node: Node) -> None:
+            offset = plain[node.name]
+            if ledger(cluster).on(node.name, CLOCK):
+                offset = node.clock_setting().wall_offset - fault.input.get(OFFSET, 0)
+            wanted[node.name] = _set(node, ClockReading(offset, _rate(cluster, node)))
+
+        each(nodes, move)
+        after = {node.name: _read(node) for node in nodes}
+        cleared = {
+            node.name: _cleared(node, before[node.name], after[node.name], wanted[node.name])
+            for node in nodes
+        }
+        came_back = {name: seen is not False for name, seen in cleared.items()}
+        effect = healed(came_back, cluster.method.get(CLOCK, CLOCK), _evidence(before, after))
+        return _told(effect, "healed", cleared)
 
 
-def _set(node: Node, want: ClockReading) -> None:
+def _set(node: Node, want: ClockReading) -> ClockReading:
     node.set_clock(wall_offset_ns=want.wall_offset, rate_ppm=want.mono_rate_ppm)
+    return want
 
 
 def _read(node: Node) -> ClockReading | None:
-    return node.read_clock() if node.state() == "running" else None
+    """The clocks of a node that runs and answers."""
+    try:
+        return node.read_clock() if node.state() == "running" else None
+    except EnvironmentFailed:
+        return None
 
 
-def _read_near(node: Node, want: ClockReading) -> ClockReading | None:
-    reading = _read(node)
-    for _ in range(READINGS_MAX - 1):
-        if reading is None or _near(reading, want):
-            break
-        reading = _read(node)
-    return reading
+def _moved(was: ClockReading | None, now: ClockReading, want: ClockReading) -> bool | None:
+    """Whether a clock was seen to be moved to where it should be; None if that cannot be told."""
+    if not _shows(now, want):
+        return False
+    if was is None:
+        return None
+    if not _shows(replace(was, age_ns=0, error_ns=was.error_ns + now.error_ns), want):
+        return True
+    return False if _shows(replace(was, age_ns=0, error_ns=0), want) else None
 
 
-def _near(seen: ClockReading | None, want: ClockReading) -> bool:
-    """Whether a clock shows what it should, as far as readings go."""
+def _cleared(
+    node: Node, was: ClockReading | None, now: ClockReading | None, want: ClockReading
+) -> bool | None:
+    """Whether a clock is back; None if that cannot be told. One that does not run is set so."""
+    if now is None:
+        return None if node.state() == "running" else True
+    if not _shows(now, want):
+        return False
+    return True if now.error_ns <= OFFSET_ERROR_NS else _moved(was, now, want) or None
+
+
+def _shows(seen: ClockReading, want: ClockReading) -> bool:
+    """Whether a clock that was set to this may show what was read of it some time after."""
+    drifted = seen.age_ns * want.mono_rate_ppm // MILLION
     return (
-        seen is not None
-        and abs(seen.wall_offset - want.wall_offset) <= OFFSET_ERROR_NS
+        abs(seen.wall_offset - want.wall_offset - drifted) <= OFFSET_ERROR_NS + seen.error_ns
         and abs(seen.mono_rate_ppm - want.mono_rate_ppm) <= RATE_ERROR_PPM
     )
+
+
+def _told(effect: Effect, unless: EffectKind, seen: Mapping[str, bool | None]) -> Effect:
+    """The effect, or `uncertain` where it rests on clocks of which nothing could be told."""
+    unknown = sorted(name for name, told in seen.items() if told is None)
+    if not unknown:
+        return effect
+    kind: EffectKind = "uncertain" if effect.effect == unless else effect.effect
+    return Effect(kind, effect.method, {**effect.evidence, "uncertain": unknown})
 
 
 def _rate(cluster: Cluster, node: Node) -> int:
@@ -114,23 +153,13 @@ def _rate(cluster: Cluster, node: Node) -> int:
     return sum(fault.input.get(RATE, 0) for fault in ledger(cluster).on(node.name, CLOCK))
 
 
-def _jumps(cluster: Cluster, node: Node) -> int:
-    """How far the open faults have moved a node's wall clock, drift left out."""
-    return sum(fault.input.get(OFFSET, 0) for fault in ledger(cluster).on(node.name, CLOCK))
-
-
-def _offset(cluster: Cluster, node: Node, seen: ClockReading | None, plain: int) -> int:
-    """How far off a wall clock is now, as read or, where it cannot be, as it was set."""
-    return plain + _jumps(cluster, node) if seen is None else seen.wall_offset
-
-
-def _plain(cluster: Cluster, node: Node, seen: ClockReading | None) -> int:
+def _plain(cluster: Cluster, node: Node) -> int:
     """How far off the wall clock was before the first of the faults that are open on the node."""
     entries = ledger(cluster).entries
     for fault in ledger(cluster).on(node.name, CLOCK):
         plain: int = entries[fault.fault].note["plain"][node.name]
         return plain
-    return 0 if seen is None else seen.wall_offset
+    return node.clock_setting().wall_offset
 
 
 def _evidence(
@@ -140,6 +169,7 @@ def _evidence(
         name: {
             OFFSET: [_of(before[name], "wall_offset"), _of(seen, "wall_offset")],
             RATE: [_of(before[name], "mono_rate_ppm"), _of(seen, "mono_rate_ppm")],
+            ERROR: [_of(before[name], "error_ns"), _of(seen, "error_ns")],
         }
         for name, seen in after.items()
     }

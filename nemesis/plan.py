@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from systems_under_test.environments.cluster import Cluster
     from workloads.generators.protocol import Generator
 
-EffectKind = Literal["applied", "partly", "ineffective", "healed", "leaked"]
-"""What an injection did, and what a healing did.
+EffectKind = Literal["applied", "partly", "ineffective", "uncertain", "healed", "leaked"]
+"""What an injection did, and what a healing did; either may be `uncertain`: not to be told.
 
 A healing may also be `ineffective`: undone, but the counters that could be read only now show that
 the fault never touched anything.
@@ -63,11 +63,14 @@ class Nemesis(Protocol):
         ...
 
     def inject(self, cluster: Cluster, fault: Fault) -> Effect:
-        """Inject, then probe: `applied`, `partly` or `ineffective`."""
+        """Inject, then probe: `applied`, `partly`, `ineffective` or `uncertain`."""
         ...
 
     def heal(self, cluster: Cluster, fault: Fault) -> Effect:
-        """Undo that fault and no other, then probe: `healed` or `leaked`. May be called twice."""
+        """Undo that fault and no other, then probe: `healed`, `leaked` or `uncertain`.
+
+        May be called twice.
+        """
         ...
 
 

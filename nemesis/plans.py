@@ -143,20 +143,19 @@ def parse(
 ) -> FaultPlan:
     """The plan that a nemesis argument names.
 
-    `timing` is that of the options, where it is not given; a family with a timing of its own keeps
-    that unless one of them was. `capabilities` are those of the environment; only `all` asks for
-    them (None: everything). `spares` are the nodes that are no members at first; only `membership`
-    asks for them.
+    `timing` is that of all, where it is given. Otherwise each has the options' ranges, and where
+    these do not name one, a family keeps its own, as quick as `clock:strobe` is. `capabilities` are
+    those of the environment; only `all` asks for them (None: everything). `spares` are the nodes
+    that are no members at first; only `membership` asks for them.
     Raises InvalidPlan with everything that is wrong with the text. Whether an environment carries
     the plan is another question, see `missing_capabilities`.
     """
     plans: list[FaultPlan] = []
     problems: list[str] = []
-    if timing is None and options.timing != Timing():
-        timing = options.timing
     for item in text.split(","):
         try:
-            plans.append(_parse_one(item.strip(), capabilities, timing, spares))
+            plan = _parse_one(item.strip(), capabilities, timing, spares)
+            plans.append(plan if timing else _paced(plan, options))
         except InvalidPlan as invalid:
             problems.extend(invalid.problems)
     if problems:
@@ -165,6 +164,17 @@ def parse(
         return within(options, reduce(add, plans))
     except ValueError as clash:
         raise InvalidPlan([str(clash)]) from clash
+
+
+def _paced(plan: FaultPlan, options: FaultOptions) -> FaultPlan:
+    """The plan with the ranges that the options name, if it is made of families."""
+    if plan.name.partition("@")[0].partition(":")[0] not in NEMESES:
+        return plan
+    schedules = [
+        replace(s, timing=options.over(s.timing)) if isinstance(s, Alternate) else s
+        for s in plan.schedules
+    ]
+    return replace(plan, schedule=first_of(*schedules) if len(schedules) > 1 else schedules[0])
 
 
 def within(options: FaultOptions, plan: FaultPlan) -> FaultPlan:
@@ -183,7 +193,8 @@ def within(options: FaultOptions, plan: FaultPlan) -> FaultPlan:
     if options.order == CYCLE and schedules:
         turns = InTurn(tuple(course_of(s.draw) for s in schedules))
         looks = any(s.looks for s in schedules)
-        schedules = [Alternate(turns, schedules[0].timing, CYCLE, looks=looks)]
+        timings = tuple(s.timing for s in schedules)
+        schedules = [Alternate(turns, timings[0], CYCLE, looks=looks, timings=timings)]
     if options.at_most:
         schedules = [replace(s, draw=Within(course_of(s.draw), options.at_most)) for s in schedules]
     schedules = [replace(s, left=options.budget) for s in schedules]

@@ -78,11 +78,13 @@ class Alternate:
     """Which nodes play which role, as seen for this turn."""
     turn: int = 0
     tries: int = 0
+    timings: tuple[Timing, ...] = ()
+    """Those of the turns, one after the other and again from the first; none: `timing` always."""
 
     def op(self, ctx: Context) -> Answer:
         """The next injection or healing, once its time has come."""
         if self.at is None:
-            at = ctx.time + self._chance(ctx, "lead-in").rng.between(*self.timing.lead_in_ns)
+            at = ctx.time + self._chance(ctx, "lead-in").rng.between(*self._pace.lead_in_ns)
             return Pending(at), replace(self, at=at)
         if self.acting is not None or NEMESIS not in ctx.free:
             return Pending(), self
@@ -95,7 +97,7 @@ class Alternate:
         if self.looks and self.roles is None:
             return self._hand_out(ctx, Invocation(ROLES))
         drawn = self._chance(ctx, f"{self.turn}/{self.tries}")
-        steps = course_of(self.draw).steps(drawn, self.open_faults, self.timing, self.turn)
+        steps = course_of(self.draw).steps(drawn, self.open_faults, self._pace, self.turn)
         if not steps:
             return self._later(ctx)
         return replace(self, steps=steps)._act(ctx)
@@ -114,9 +116,14 @@ class Alternate:
         rest = self.steps[1:]
         if rest:
             return replace(self, acting=None, steps=rest, at=event.time + rest[0].wait_ns)
-        quiet = self._chance(ctx, f"{self.turn}/quiet").rng.between(*self.timing.quiet_ns)
+        quiet = self._chance(ctx, f"{self.turn}/quiet").rng.between(*self._pace.quiet_ns)
         ended = replace(self, acting=None, steps=(), faults=(), roles=None, tries=0)
         return replace(ended, at=event.time + quiet, turn=self.turn + 1)
+
+    @property
+    def _pace(self) -> Timing:
+        """The timing of this turn."""
+        return self.timings[self.turn % len(self.timings)] if self.timings else self.timing
 
     def _act(self, ctx: Context) -> Answer:
         """The step that is due."""

@@ -22,6 +22,7 @@ EFFECTS: Final = {
     "applied": "it was seen to take effect",
     "partly": "it struck some of what it should, or more",
     "ineffective": "nothing was seen to change: this run says nothing about it",
+    "uncertain": "it could not be told whether it took effect: the evidence has the figures",
     None: "the run ended before its effect was recorded",
 }
 

@@ -19,10 +19,10 @@ HEAL: Final = "heal"
 def windows(nemesis: Iterable[Event]) -> tuple[FaultWindow, ...]:
     """A window for each fault, in order of injection.
 
-    It begins when the fault was asked for and ends when a healing that took (effect not `leaked`)
-    was done: what happens between may have met the fault. A fault that leaked has no end. One that
-    seemed to be applied is `ineffective` if its healing says so: only then could the counters be
-    read that show whether a slow link slowed anything.
+    It begins when the fault was asked for and ends when a healing that took (effect not `leaked`
+    or `uncertain`) was done: what happens between may have met the fault. Else it has no end. One
+    that seemed to be applied is `ineffective` if its healing says so: only then could the counters
+    be read that show whether a slow link slowed anything.
     """
     found: dict[int, FaultWindow] = {}
     last_healed: int | None = None
@@ -59,8 +59,8 @@ def _was_idle(event: Event) -> bool:
 
 
 def _heals(event: Event) -> bool:
-    leaked = isinstance(event.output, dict) and event.output.get("effect") == "leaked"
-    return event.type != "invoke" and not leaked
+    effect = event.output.get("effect") if isinstance(event.output, dict) else None
+    return event.type != "invoke" and effect not in ("leaked", "uncertain")
 
 
 def _opened(event: Event, number: int) -> FaultWindow:

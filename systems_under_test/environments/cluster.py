@@ -110,6 +110,10 @@ class ClockReading:
     wall_offset: int
     mono_rate_ppm: int
     """How much faster its clocks run than true time, in parts per million."""
+    error_ns: int = 0
+    """The wall clock may be off by so much more or less than was read."""
+    age_ns: int = 0
+    """How long before this the clocks were last set: so long a rate has had to move them."""
 
 
 class Node(Protocol):
@@ -158,6 +162,13 @@ class Node(Protocol):
 
     def read_clock(self) -> ClockReading:
         """The node's clocks as the node reads them, against the harness's. Needs `clock`."""
+        ...
+
+    def clock_setting(self) -> ClockReading:
+        """What its clocks were set to and where a rate has brought them: known, not measured.
+
+        Asked of a dead node too; what a clock is set back to. Needs `clock`.
+        """
         ...
 
     def set_disk(self, quality: DiskQuality) -> None:

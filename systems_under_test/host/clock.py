@@ -44,6 +44,12 @@ def boot_time_ns() -> int:
     return time.monotonic_ns() if clock is None else time.clock_gettime_ns(clock)
 
 
+def true_wall_at(machine_ns: int) -> tuple[int, int]:
+    """What this machine's wall clock showed at a moment of its monotonic clock, and the error."""
+    before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+    return wall - ((before + after) // 2 - machine_ns), (after - before + 1) // 2
+
+
 class NodeClock:
     """Reads the clocks of one life of a node."""
 

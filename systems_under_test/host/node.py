@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.host.clock import ClockSetting, NodeClock
@@ -242,7 +243,15 @@ class Node:
 
     async def _act_read_clock(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         machine, boot, now = self._clock.reading()
-        return {"machine": machine, "boot": boot, "wall": now.wall, "mono": now.mono}
+        # Whoever is sent to the back of the queue between two clocks shall say so.
+        took = time.monotonic_ns() - machine
+        return {
+            "machine": machine,
+            "took_ns": took,
+            "boot": boot,
+            "wall": now.wall,
+            "mono": now.mono,
+        }
 
     async def _act_counters(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         return {

@@ -34,6 +34,10 @@ class MemoryNode:
     lives: int = 1
     offset: int = SKEW_NS
     rate: int = 0
+    misread: int = 0
+    clock_error: int = 0
+    answers_after_ns: int = 0
+    age_ns: int = 0
     quality: DiskQuality = field(default_factory=DiskQuality)
     disk: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(
@@ -100,8 +104,15 @@ class MemoryNode:
         if self._does("set_clock"):
             self.offset = self.offset if wall_offset_ns is None else wall_offset_ns
             self.rate = self.rate if rate_ppm is None else rate_ppm
+            self.age_ns = 0
 
     def read_clock(self) -> ClockReading:
+        self._does("read_clock")
+        self.offset += self.answers_after_ns * self.rate // MILLION
+        self.age_ns += self.answers_after_ns
+        return ClockReading(self.offset + self.misread, self.rate, self.clock_error, self.age_ns)
+
+    def clock_setting(self) -> ClockReading:
         return ClockReading(self.offset, self.rate)
 
     def set_disk(self, quality: DiskQuality) -> None:

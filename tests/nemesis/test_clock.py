@@ -79,9 +79,58 @@ def test_a_clock_that_cannot_be_read_is_set_and_proves_nothing(life: NodeState) 
     effect = CLOCK.inject(cluster, fault)
     assert effect.effect == "partly"
     assert effect.evidence["n1"]["wall_offset_ns"] == [None, None]
-    assert cluster.nodes["n1"].offset == 10 * SECOND
+    assert effect.evidence["uncertain"] == ["n1"]
+    assert cluster.nodes["n1"].offset == SKEW_NS + 10 * SECOND
     assert CLOCK.heal(cluster, fault).effect == "healed"
-    assert cluster.nodes["n1"].offset == 0
+    assert cluster.nodes["n1"].offset == SKEW_NS
+
+
+@pytest.mark.parametrize("misread", [-400_000_000, 0, 400_000_000])
+def test_a_reading_that_is_off_by_its_error_accuses_no_clock_and_sets_none(misread: int) -> None:
+    cluster = MemoryCluster()
+    node = cluster.nodes["n1"]
+    node.misread, node.clock_error = misread, 500_000_000
+    first, second = jump(1, SECOND // 4, "n1"), jump(2, 10 * SECOND, "n1")
+    effect = CLOCK.inject(cluster, first)
+    assert (effect.effect, effect.evidence["uncertain"]) == ("uncertain", ["n1"])
+    assert effect.evidence["n1"]["error_ns"] == [500_000_000, 500_000_000]
+    assert CLOCK.inject(cluster, second).effect == "applied"
+    assert node.offset == SKEW_NS + 41 * SECOND // 4
+    assert CLOCK.heal(cluster, second).effect == "healed"
+    assert node.offset == SKEW_NS + SECOND // 4
+    assert CLOCK.heal(cluster, first).effect == "uncertain"
+    assert node.offset == SKEW_NS
+
+
+@pytest.mark.parametrize("error", [0, 500_000_000])
+def test_a_clock_that_is_far_from_where_it_should_be_is_told_within_the_error(error: int) -> None:
+    cluster = MemoryCluster()
+    node = cluster.nodes["n1"]
+    node.clock_error = error
+    cluster.broken.add("set_clock")
+    assert CLOCK.inject(cluster, jump(1, 10 * SECOND, "n1")).effect == "ineffective"
+    cluster.broken.clear()
+    CLOCK.inject(cluster, jump(2, 10 * SECOND, "n1"))
+    cluster.broken.add("set_clock")
+    assert CLOCK.heal(cluster, jump(2, 10 * SECOND, "n1")).effect == "leaked"
+
+
+def test_a_node_that_does_not_answer_is_uncertain_and_set_all_the_same() -> None:
+    cluster = MemoryCluster()
+    cluster.failing.add("read_clock")
+    fault = jump(1, 10 * SECOND, "n1")
+    assert CLOCK.inject(cluster, fault).effect == "uncertain"
+    assert cluster.nodes["n1"].offset == SKEW_NS + 10 * SECOND
+    assert CLOCK.heal(cluster, fault).effect == "uncertain"
+    assert cluster.nodes["n1"].offset == SKEW_NS
+
+
+def test_a_drift_goes_on_while_a_node_is_slow_to_answer() -> None:
+    cluster = MemoryCluster()
+    node = cluster.nodes["n1"]
+    node.answers_after_ns = 2 * SECOND
+    assert CLOCK.inject(cluster, drift(1, 200_000, "n1")).effect == "applied"
+    assert CLOCK.inject(cluster, jump(2, SECOND // 4, "n1")).effect == "applied"
 
 
 def test_healing_twice_leaves_the_clock_alone() -> None:

@@ -169,6 +169,34 @@ def test_plans_may_take_turns() -> None:
     assert most_open(rehearsal) == 1
 
 
+@pytest.mark.parametrize("text", ["clock:strobe@n1,kill@n2", "kill@n2,clock:strobe@n1"])
+def test_plans_that_take_turns_keep_their_own_pace(text: str) -> None:
+    rehearsal = Rehearsal(parse(text, options=options_of({"order": "cycle"})), seconds=60)
+    events = rehearsal.invoked()
+    lasted: dict[str, list[float]] = {"clock": [], "kill": []}
+    quiet: dict[str, list[float]] = {"clock": [], "kill": []}
+    for fault, healing, following in zip(events[::2], events[1::2], events[2::2], strict=False):
+        lasted[fault.f].append((healing.time - fault.time) / SECOND)
+        quiet[fault.f].append((following.time - healing.time) / SECOND)
+    assert len(lasted["clock"]) > 5
+    assert len(lasted["kill"]) > 5
+    # A rehearsal's actions take a little time of their own.
+    assert max(lasted["clock"] + quiet["clock"]) < 0.5
+    assert min(lasted["kill"]) >= 2
+    assert min(quiet["kill"]) >= 1
+
+
+def test_an_option_that_says_nothing_of_a_fault_leaves_it_its_pace() -> None:
+    strobing = Rehearsal(parse("clock:strobe@n1", options=options_of({"lead-in": "1"})))
+    first, healing, *_ = strobing.invoked()
+    assert SECOND <= first.time < 1.2 * SECOND
+    assert healing.time - first.time < 0.5 * SECOND
+    assert len(strobing.invoked("clock")) > 20
+    slowed = Rehearsal(parse("clock:strobe@n1", options=options_of({"fault": "2-4"})))
+    first, healing, *_ = slowed.invoked()
+    assert healing.time - first.time >= 2 * SECOND
+
+
 def test_a_budget_ends_a_plan_and_leaves_nothing_open() -> None:
     options = options_of({"budget": 2})
     rehearsal = Rehearsal(parse("kill,partition", options=options), seconds=60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import pytest
 from nemesis.families import DISKS
 from nemesis.plan import Fault
 from nemesis.plans import parse
-from systems_under_test.environments.cluster import CAPABILITIES, DiskQuality
+from systems_under_test.environments.cluster import CAPABILITIES, ClockReading, DiskQuality
 from systems_under_test.environments.docker.disks import LoopDisk, cannot
 from systems_under_test.environments.docker.options import DockerOptions
 from systems_under_test.environments.local.cluster import LocalCluster
@@ -232,3 +233,34 @@ def test_a_disk_of_its_own_can_be_lost(tmp_path: Path) -> None:
         until(lambda: counts(cluster), within_s=10.0)
         assert ask(cluster, "n1", "POST", "/add") == 2, "it began anew"
         assert cluster.unprovoked_deaths() == []
+
+
+def test_a_clock_behind_a_slow_disk_is_moved_and_set_back_exactly(cluster: Live) -> None:
+    clock, slow = parse("clock").nemesis, disk("slow")
+    node = cluster.nodes["n1"]
+    rested = threading.Event()
+    writers = [threading.Thread(target=write_until, args=(cluster, rested)) for _ in range(4)]
+    PLAN.nemesis.inject(cluster, slow)
+    try:
+        for writer in writers:
+            writer.start()
+        for number in range(2, 5):
+            jump = Fault(number, "clock", {"targets": ["n1"], "wall_offset_ns": -1_210_000_000})
+            injection, healing = clock.inject(cluster, jump), clock.heal(cluster, jump)
+            effects = injection.effect, healing.effect
+            assert effects == ("applied", "healed"), (injection, healing)
+            assert node.clock_setting() == ClockReading(0, 0)
+            before, after = healing.evidence["n1"]["wall_offset_ns"]
+            assert abs(before + 1_210_000_000) < 50_000_000, healing
+            assert abs(after) < 50_000_000, healing
+    finally:
+        rested.set()
+        for writer in writers:
+            writer.join()
+        healed = PLAN.nemesis.heal(cluster, slow)
+    assert healed.effect == "healed", healed
+
+
+def write_until(cluster: Live, rested: threading.Event) -> None:
+    while not rested.is_set():
+        counts(cluster)

@@ -253,6 +253,10 @@ class DockerNode:
         """The node's clocks as it reads them, against ours."""
         return self._occupant.read_clock()
 
+    def clock_setting(self) -> ClockReading:
+        """What its clocks were set to and where a rate has brought them, dead or alive."""
+        return self._occupant.clock_setting()
+
     def cannot_be_slow(self) -> str | None:
         """Why the kernel cannot make its disk slow; None if it can."""
         return "it has no disk of its own" if self._slow is None else self._slow.missing()

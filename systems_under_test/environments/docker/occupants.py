@@ -68,6 +68,10 @@ class Occupant(Protocol):
         """Its clocks as it reads them, against ours."""
         ...
 
+    def clock_setting(self) -> ClockReading:
+        """What its clocks were set to and where a rate has brought them."""
+        ...
+
     def counters(self) -> Mapping[str, Any]:
         """Everything that it counts in this life."""
         ...
@@ -235,6 +239,12 @@ class Programs:
         if self.clock is None:
             raise self._not_carried()
         return self.clock.read()
+
+    def clock_setting(self) -> ClockReading:
+        """What that clock was set to."""
+        if self.clock is None:
+            raise self._not_carried()
+        return self.clock.setting()
 
     def counters(self) -> Mapping[str, Any]:
         """It counts nothing that we know of."""

@@ -215,6 +215,10 @@ class LocalNode:
         """The node's clocks as it reads them, against ours."""
         return self._steering.read_clock()
 
+    def clock_setting(self) -> ClockReading:
+        """What its clocks were set to and where a rate has brought them, dead or alive."""
+        return self._steering.clock_setting()
+
     def set_disk(self, quality: DiskQuality) -> None:
         """Change how its disk behaves, in this life and the next ones."""
         self._disk.set(quality)

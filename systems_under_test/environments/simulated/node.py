@@ -158,6 +158,10 @@ class SimulatedNode:
         """Its clocks against the true ones."""
         return self.clock.against_true(self.kernel.now)
 
+    def clock_setting(self) -> ClockReading:
+        """The same: here a reading is exact."""
+        return self.read_clock()
+
     def set_disk(self, quality: DiskQuality) -> None:
         """Change how the disk behaves, from the commit in flight on."""
         self.disk.quality = quality

@@ -69,7 +69,7 @@ class Attendant:
         self._heard = time.monotonic()
         self._acts: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
             "beat": lambda request: {},
-            "now": lambda request: {"mono": time.monotonic_ns(), "wall": time.time_ns()},
+            "now": lambda request: _now(),
             "listen": self._listen,
             "start": self._start,
             "kill": self._kill,
@@ -323,6 +323,12 @@ class Attendant:
     @property
     def _log(self) -> str:
         return os.path.join(self._directory, "node.log")
+
+
+def _now() -> dict[str, int]:
+    """This machine's clocks, and how long it took to read both."""
+    mono, wall = time.monotonic_ns(), time.time_ns()
+    return {"mono": mono, "wall": wall, "took_ns": time.monotonic_ns() - mono}
 
 
 def clean(directory: str, chain: str) -> bool:

@@ -198,11 +198,20 @@ class SshNode:
         second = self._ask("read_clock")
         passed = second["boot"] - first["boot"]
         gained = second["mono"] - first["mono"] - passed
+        moment = first["machine"] + first["took_ns"] // 2
         # What the machine's wall clock showed when the node read its own.
-        wall = true["wall"] - (true["mono"] - first["machine"])
+        wall = true["wall"] - (true["mono"] + true["took_ns"] // 2 - moment)
         return ClockReading(
-            wall_offset=first["wall"] - wall, mono_rate_ppm=round(gained * MILLION / passed)
+            wall_offset=first["wall"] - wall,
+            mono_rate_ppm=round(gained * MILLION / passed),
+            error_ns=(first["took_ns"] + true["took_ns"]) // 2 + 1,
+            age_ns=moment - self._clock.since_ns,
         )
+
+    def clock_setting(self) -> ClockReading:
+        """What its clocks were set to and where a rate has brought them, dead or alive."""
+        now = int(self._session.ask("now")["mono"])
+        return ClockReading(self._clock.wall_offset_at(now), self._clock.rate_ppm)
 
     def open_disk(self) -> None:
         """Have its disk ready to be spoilt, before it is first started."""

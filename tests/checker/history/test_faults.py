@@ -125,3 +125,14 @@ def test_a_window_touches_operations_whose_interval_meets_it(
         fault=1, f="kill", input=None, start=10, end=None, effect=None, method=None
     )
     assert open_window.touches(operation) is (ret is None or ret >= 10)
+
+
+def test_a_healing_of_which_nothing_can_be_told_ends_no_fault() -> None:
+    history = parse("""
+        nemesis: clock fault=1
+        nemesis: clock fault=1 -> applied
+        nemesis: heal fault=1
+        nemesis: heal fault=1 -> uncertain
+    """)
+    (window,) = history.faults
+    assert (window.effect, window.end) == ("applied", None)
