@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from checker._core import TransitionTable
-from checker.linearizability.states import identity, shown
+from checker.linearizability.states import ModelFailed, failing, identity, shown, told
 from checker.models.model import Action, Inconsistent, Unfit, answers, purity
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable, Iterable
 
     from checker.models.model import Specification
 
@@ -29,10 +29,6 @@ ASKED_TWICE_MAX: Final = 1_000
 
 class WrongDeclaration(ValueError):
     """A model that declares what it does not keep. The message says what, where, and what to do."""
-
-
-class ModelFailed(RuntimeError):
-    """A model that raised when it was asked what it declares. The message says of what."""
 
 
 class Automaton:
@@ -51,6 +47,7 @@ class Automaton:
         self._action_numbers: Final[dict[tuple[str, ...], int]] = {}
         self._flags: Final = bytearray()
         self._first: Final[dict[int, int | tuple[int, ...] | None]] = {}
+        self._found_pure: Final[dict[int, int]] = {}
         self._asked = 0
         if known is None:
             self.number_of_state(model)
@@ -69,8 +66,7 @@ class Automaton:
         except Unfit:
             raise
         except (Exception, SystemExit) as error:
-            where = f"{action} in the state {shown(self.model)}"
-            raise ModelFailed(f"the model failed at {where}: {_told(error)}") from error
+            raise ModelFailed(failing(self.model, action, error)) from error
 
     def _number(self, action: Action) -> int:
         canonical = getattr(self.model, "canonical", None)
@@ -149,6 +145,41 @@ class Automaton:
                 " if several states may follow let `steps` name all of them"
             )
 
+    @property
+    def comes_with_lineal(self) -> bool:
+        """Whether the model is one of Lineal's own, whose declarations are tested."""
+        return type(self.model).__module__.startswith("checker.models.")
+
+    def ask_pure(self, actions: Iterable[int], over: Callable[[], bool]) -> bool:
+        """Ask these actions, which are declared pure, in every state that was met so far.
+
+        The search drops them where they crashed, without asking. False if it was `over` before all
+        were asked. Raises WrongDeclaration if one of them changes a state.
+        """
+        for action in () if self.comes_with_lineal else sorted(set(actions)):
+            states = len(self.states)
+            for state in range(self._found_pure.get(action, 0), states):
+                if over():
+                    return False
+                self.check_pure(self.states[state], action)
+                self._found_pure[action] = state + 1
+        return True
+
+    def check_pure(self, state: Specification, action: int) -> None:
+        """Raise WrongDeclaration if the action, which is declared pure, changes this state.
+
+        Where the model fails it did not change anything.
+        """
+        try:
+            after = answers(state, self.actions[action])
+            same = isinstance(after, Inconsistent) or all(
+                identity(following) == identity(state) for following in after
+            )
+        except (Exception, SystemExit):
+            return
+        if not same:
+            raise self.wrong(self.number_of_state(state), action, "pure")
+
     def action(self, number: int) -> Action:
         """The action with this number."""
         return self.actions[number]
@@ -159,9 +190,12 @@ class Automaton:
         return self.states[number]
 
     def refusal(self, state: int, action: int) -> str | None:
-        """Why the model refuses the action in this state; None if it does not."""
+        """Why the model refuses the action in this state, or that it failed; None otherwise."""
         asked = self.action(action)
-        after = answers(self.state(state, asked), asked)
+        try:
+            after = answers(self.state(state, asked), asked)
+        except (Exception, SystemExit) as error:
+            return f"the model failed there: {told(error)}"
         return after.reason if isinstance(after, Inconsistent) else None
 
     def number_of_state(self, state: Specification) -> int:
@@ -174,9 +208,7 @@ class Automaton:
 
     def failed(self, state: int, action: int) -> str:
         """The failure of the model in words."""
-        error = self.failures[state, action]
-        where = f"{self.actions[action]} in the state {shown(self.states[state])}"
-        return f"the model failed at {where}: {_told(error)}"
+        return failing(self.states[state], self.actions[action], self.failures[state, action])
 
     def wrong(self, state: int, action: int, declaration: str) -> WrongDeclaration:
         """The error of a declaration that is not kept."""
@@ -189,7 +221,3 @@ class Automaton:
             f"the model declares by `{declaration}` that {self.actions[action]} {what} the state"
             f" {shown(self.states[state])}: mend `{declaration}` or `step`"
         )
-
-
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -9,10 +9,10 @@ from checker.claims import CLAIMS
 from checker.evidence import Evidence
 from checker.history.layout import FAIL, INFO
 from checker.linearizability import sentences
-from checker.linearizability.automaton import ModelFailed
 from checker.linearizability.dispatch import ALGORITHMS, dispatch
 from checker.linearizability.judging import NOT_JUDGED, Judged, Terms, judge
 from checker.linearizability.search import PRUNINGS, budget_of
+from checker.linearizability.states import ModelFailed
 from checker.verdict import Budget, CheckContext, Verdict
 
 if TYPE_CHECKING:

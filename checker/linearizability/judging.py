@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from checker.findings import FINDINGS_MAX
+from checker.history.layout import NEVER
 from checker.linearizability import sentences
+from checker.linearizability.allowance import Allowance
 from checker.linearizability.search import search_some
 from checker.linearizability.witness import witness
 
@@ -99,6 +101,7 @@ def judge(problem: Problem, terms: Terms, budget: SearchBudget) -> Judged:
         stop_at_first=not terms.all_keys and terms.rules is None,
     )
     judged = Judged(asked=problem.automaton.table.misses - before)
+    allowance = Allowance(budget)
     for number, result in enumerate(results):
         if result is None:
             judged.outcomes[NOT_JUDGED] += 1
@@ -109,7 +112,7 @@ def judge(problem: Problem, terms: Terms, budget: SearchBudget) -> Judged:
             continue
         judged.outcomes[result.outcome] += 1
         judged.algorithms.add(terms.algorithm(result.rung))
-        _judge_one(problem, number, result, terms, budget, judged)
+        _judge_one(problem, number, result, terms, budget, judged, allowance)
     judged.hardest = _hardest(_told(problem, n, r, terms) for n, r in enumerate(results) if r)
     return judged
 
@@ -128,12 +131,16 @@ def _judge_one(
     terms: Terms,
     budget: SearchBudget,
     judged: Judged,
+    allowance: Allowance,
 ) -> None:
     key = problem.objects.key(number)
     by_rules = terms.rules is not None
     told = len(judged.explanations) < (FINDINGS_MAX if terms.explain else 1)
+    if result.outcome == "illegal" and not _is_asked(problem, number, allowance):
+        judged.doubts.append(sentences.unasked(key))
+        return
     if result.outcome == "illegal" and told:
-        found = witness(problem, number, result, budget, alone=by_rules)
+        found = witness(problem, number, result, budget, alone=by_rules, allowance=allowance)
         if found.refuted:
             judged.doubts.append(sentences.refuted(found, key))
             return
@@ -147,6 +154,16 @@ def _judge_one(
         judged.doubts.append(sentences.undecided(problem, key, result))
         return
     judged.violations += result.outcome != "legal"
+
+
+def _is_asked(problem: Problem, number: int, allowance: Allowance) -> bool:
+    """Whether the crashed operations that the search dropped were asked where they might matter."""
+    automaton, ret = problem.automaton, problem.history.columns.ret
+    if automaton.comes_with_lineal:
+        return True
+    crashed = {problem.action[row] for row in problem.objects.group(number) if ret[row] == NEVER}
+    dropped = (action for action in crashed if action >= 0 and automaton.is_pure(action))
+    return automaton.ask_pure(dropped, allowance.grace_over)
 
 
 def _told(problem: Problem, number: int, result: SearchResult, terms: Terms) -> dict[str, Any]:

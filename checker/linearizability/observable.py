@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from checker.linearizability.automaton import Automaton
 
@@ -19,13 +19,16 @@ STEPS_MAX: Final = 3_000
 """At most so many transitions are looked at."""
 
 
-def unobservable(automaton: Automaton, alphabet: Iterable[int]) -> frozenset[int]:
+def unobservable(
+    automaton: Automaton, alphabet: Iterable[int], over: Callable[[], bool] = lambda: False
+) -> frozenset[int]:
     """The actions of this alphabet that the others, and they themselves, cannot observe.
 
-    Nothing if the states that the alphabet reaches are too many, or if several may follow one.
+    Nothing if the states that the alphabet reaches are too many or the model fails in one, if
+    several may follow one, or if it is `over` before all were looked at.
     """
     actions = sorted(set(alphabet))
-    table = _closure(automaton, actions)
+    table = _closure(automaton, actions, over)
     if table is None:
         return frozenset()
     return frozenset(action for action in actions if _leaves_no_trace(table, action))
@@ -35,7 +38,7 @@ Rows = dict[int, dict[int, int]]
 """For each state the actions that are possible in it, and where they lead."""
 
 
-def _closure(automaton: Automaton, actions: list[int]) -> Rows | None:
+def _closure(automaton: Automaton, actions: list[int], over: Callable[[], bool]) -> Rows | None:
     table: Rows = {}
     todo = deque([0])
     while todo:
@@ -46,6 +49,8 @@ def _closure(automaton: Automaton, actions: list[int]) -> Rows | None:
             return None
         row = table[state] = {}
         for action in actions:
+            if over():
+                return None
             after = automaton.successor(state, action)
             if not isinstance(after, int):
                 return None

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from checker.linearizability.states import States, shown
+from checker.linearizability.states import ModelFailed, States, shown
 from checker.linearizability.twin import action_of, precedes
-from checker.models.model import Inconsistent
+from checker.models.model import Inconsistent, Unfit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from checker.history.events import Operation
     from checker.models.model import Specification
@@ -38,9 +38,17 @@ class Order:
 
 
 def longest(
-    operations: Iterable[Operation], model: Specification, *, steps_max: int
+    operations: Iterable[Operation],
+    model: Specification,
+    *,
+    steps_max: int,
+    over: Callable[[], bool] = lambda: False,
 ) -> tuple[Order, ...]:
-    """The longest orders, at most ORDERS_MAX; none if that takes more than `steps_max` steps."""
+    """The longest orders, at most ORDERS_MAX.
+
+    None if that takes more than `steps_max` steps, or it is `over` before. Where the model fails
+    an order is stuck for that reason.
+    """
     happened = [operation for operation in operations if operation.outcome != "fail"]
     actions = [action_of(operation) for operation in happened]
     before = [
@@ -60,8 +68,10 @@ def longest(
         for i in range(len(actions)):
             if done >> i & 1 or before[i] & ~done:
                 continue
+            if over():
+                return ()
             steps += 1
-            after = states.after(state, i)
+            after = _after(states, state, i)
             if isinstance(after, Inconsistent):
                 reasons.append((happened[i], after.reason))
                 continue
@@ -77,6 +87,13 @@ def longest(
         Order(_way(came, place, happened), shown(states.met[place[1]]), tuple(stuck[place]))
         for place in best
     )
+
+
+def _after(states: States, state: int, action: int) -> tuple[int, ...] | Inconsistent:
+    try:
+        return states.after(state, action)
+    except (Unfit, ModelFailed) as error:
+        return Inconsistent(f"nobody knows whether it could be next, for {error}")
 
 
 def _way(

@@ -2,7 +2,8 @@
 
 * What was called after the return that could not be explained is cut off, and what returned after
   it need not have happened.
-* An operation without effect is left out.
+* An operation without effect is left out. That a model of a user's declares it is not enough: the
+  `idle` actions are asked in the end, see `witness.py`.
 * An operation that no other can observe is left out (`observable.py`).
 * What was answered need not have happened: as if nobody knew.
 * An interval is widened, to the beginning or the end of all.
@@ -44,12 +45,18 @@ class Relaxing:
     """
 
     def __init__(
-        self, problem: Problem, rows: Sequence[int], result: SearchResult, budget: SearchBudget
+        self,
+        problem: Problem,
+        rows: Sequence[int],
+        result: SearchResult,
+        budget: SearchBudget,
+        over: Callable[[], bool],
     ) -> None:
         assert result.row is not None
         columns = problem.history.columns
         self.problem: Final = problem
         self.budget: Final = budget
+        self.over: Final = over
         self.culprit: Final = result.row
         self.steps: Final = 2 * result.steps + PROBE_STEPS
         self.probes = 0
@@ -58,11 +65,18 @@ class Relaxing:
         self.rows = [
             row for row in rows if problem.action[row] >= 0 and columns.call[row] <= end[0]
         ]
+        self.idle: Final = self._idle()
         self.call: Final = {row: columns.call[row] for row in self.rows}
         self.ret: Final = {
             row: columns.ret[row] if (columns.ret[row], place[row]) <= end else NEVER
             for row in self.rows
         }
+
+    def _idle(self) -> frozenset[int]:
+        """The actions that may be left out only because a user's model declares them pure."""
+        if self.problem.automaton.comes_with_lineal:
+            return frozenset()
+        return frozenset(self.problem.action[row] for row in self.rows if self._is_pure(row))
 
     def relaxed(self) -> tuple[Operation, ...]:
         """The operations that are left, as far as they are still asked for."""
@@ -81,13 +95,13 @@ class Relaxing:
         while len(self.rows) < size and self._may_go_on():
             size = len(self.rows)
             self._leave_out(self._is_pure)
-            alphabet = (self.problem.action[row] for row in self.rows)
-            free = unobservable(self.problem.automaton, alphabet)
+            alphabet = self.idle.union(self.problem.action[row] for row in self.rows)
+            free = unobservable(self.problem.automaton, alphabet, self.over)
             self._leave_out(partial(self._is_one_of, free))
         return True
 
     def _may_go_on(self) -> bool:
-        return self.probes < PROBES_MAX and self.budget.spent() is None
+        return self.probes < PROBES_MAX and not self.over()
 
     def search(self, rows: Sequence[int]) -> SearchResult | None:
         """What the search says of these rows alone, which are in order; it counts them from 0."""

@@ -57,6 +57,7 @@ def _details(found: Witness, *, by_rules: bool) -> Iterator[str]:
         yield f"longest order{alone}: {way}; then {order.state}" + (
             f"; {reasons}" if reasons else ""
         )
+    yield from (f"nobody knows what could be left out: {why}" for why in found.untold)
     pairs = list(_needed(found.relaxed))
     for first, second in pairs[:TOLD_MAX]:
         yield f"it matters that {_named(first)} ended before {_named(second)} began"
@@ -121,6 +122,14 @@ def refuted(found: Witness, key: Any) -> str:
     return (
         f"the native search holds {operation(found.culprit)}{of_key(key)} for impossible, its twin"
         " does not: one of them is wrong, please report this history"
+    )
+
+
+def unasked(key: Any) -> str:
+    """An object was found illegal, with crashed operations left out that may have an effect."""
+    return (
+        f"the search{of_key(key)} found no order, but the seconds were spent before the crashed"
+        " operations that the model declares pure were asked in every state that it came upon"
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from checker.models.model import Inconsistent, answers
+from checker.models.model import Inconsistent, Unfit, answers
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from checker.models.model import Action, Specification
 
 _PLAIN = frozenset({str, bytes, type(None)})
+
+
+class ModelFailed(RuntimeError):
+    """A model that raised when it was asked. The message says what it was asked, and where."""
 
 
 def identity(state: Any) -> Hashable:
@@ -41,6 +45,16 @@ def shown(state: Any) -> str:
     except Exception as error:
         kind = type(state).__name__
         return f"a {kind} whose text failed ({type(error).__name__})"
+
+
+def told(error: BaseException) -> str:
+    """An error in words."""
+    return f"{type(error).__name__}: {error}"
+
+
+def failing(state: Any, action: Action, error: BaseException) -> str:
+    """That the model failed at an action, in words."""
+    return f"the model failed at {action} in the state {shown(state)}: {told(error)}"
 
 
 def _identity(value: Any) -> Any:
@@ -73,26 +87,42 @@ def _compared(kind: Any) -> tuple[str, ...] | None:
 class States:
     """The states of a model that a simple search has met, by number; 0 is the initial one.
 
+    They are put in `met`, an empty list, if one is given.
     The model is asked once for each state and action, since its answers are values.
     """
 
-    def __init__(self, model: Specification, actions: Sequence[Action]) -> None:
-        self.met: Final[list[Specification]] = [model]
+    def __init__(
+        self,
+        model: Specification,
+        actions: Sequence[Action],
+        met: list[Specification] | None = None,
+    ) -> None:
+        self.met: Final[list[Specification]] = [] if met is None else met
+        self.met.append(model)
         self._actions: Final = actions
         self._numbers: Final[dict[Hashable, int]] = {identity(model): 0}
         self._answers: Final[dict[tuple[int, int], tuple[int, ...] | Inconsistent]] = {}
 
     def after(self, state: int, action: int) -> tuple[int, ...] | Inconsistent:
-        """The numbers of the states that may follow, or why there is none."""
+        """The numbers of the states that may follow, or why there is none.
+
+        Raises Unfit as the model does, and ModelFailed if it raises anything else.
+        """
         known = self._answers.get((state, action))
         if known is None:
-            answer = answers(self.met[state], self._actions[action])
-            if not isinstance(answer, Inconsistent):
-                known = tuple(map(self._number, answer))
-            else:
-                known = answer
+            try:
+                known = self._ask(state, action)
+            except Unfit:
+                raise
+            except (Exception, SystemExit) as error:
+                words = failing(self.met[state], self._actions[action], error)
+                raise ModelFailed(words) from error
             self._answers[state, action] = known
         return known
+
+    def _ask(self, state: int, action: int) -> tuple[int, ...] | Inconsistent:
+        answer = answers(self.met[state], self._actions[action])
+        return answer if isinstance(answer, Inconsistent) else tuple(map(self._number, answer))
 
     def _number(self, state: Specification) -> int:
         number = self._numbers.setdefault(identity(state), len(self.met))

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from checker._core import SearchStream
 from checker.history.layout import NEVER
 from checker.history.values import int32, int64
-from checker.linearizability.automaton import Automaton, ModelFailed, WrongDeclaration
+from checker.linearizability.automaton import Automaton, WrongDeclaration
 from checker.linearizability.problem import comparable
 from checker.linearizability.search import budget_of
+from checker.linearizability.states import ModelFailed
 from checker.models.model import Action, Unfit, text
 from checker.verdict import Budget
 
@@ -91,11 +92,13 @@ class Stream:
         self._prune: Final = sorted(PRUNINGS.intersection(prune) | {"multisets"})
         self._steps: Final = steps
         self.automaton = Automaton(model)
+        self._asks_pure: Final = not self.automaton.comes_with_lineal
         self._actions_max = ACTIONS_MAX
         self._objects: Final[dict[Hashable, SearchStream]] = {}
         self._open: Final[dict[int, _Asked]] = {}
         self._over: Final[dict[int, _Asked]] = {}
         self._returned: Final[dict[int, int]] = {}
+        self._dropped: Final[set[Action]] = set()
         self._ripening: Final[list[_Step]] = []
         self._now = BEGINNING
 
@@ -169,6 +172,8 @@ class Stream:
             asked = self._over[index]
             assert asked.what is not None
             action = self.automaton.number(asked.what)
+            if kind == _CRASH and self._asks_pure and self.automaton.is_pure(action):
+                self._dropped.add(self.automaton.action(action))
             step = (kind, index, action, asked.ret)
             pieces.setdefault(self._object(asked), []).append(step)
             if kind != _CALL:
@@ -198,6 +203,7 @@ class Stream:
             return
         outcome, row = ended
         if outcome == "illegal":
+            self._ask_dropped()
             self.state, self.culprit = "illegal", row
         elif outcome == "broken":
             failed = next(iter(self.automaton.failures), None)
@@ -205,6 +211,13 @@ class Stream:
             self._give_up(told)
         else:
             self._give_up(f"the search ran out of {outcome}")
+
+    def _ask_dropped(self) -> None:
+        """Ask crashed operations that are declared pure, which the search leaves out unasked.
+
+        Raises WrongDeclaration if one has an effect in a state that was come upon.
+        """
+        self.automaton.ask_pure(map(self.automaton.number, self._dropped), lambda: False)
 
     def _object(self, asked: _Asked) -> Hashable:
         partition = getattr(self._model, "partition", None)
@@ -217,6 +230,7 @@ class Stream:
 
     def _renew(self) -> None:
         """Forget the states and actions that are over."""
+        self._ask_dropped()
         old, new = self.automaton, Automaton(self._model)
         for stream in self._objects.values():
             states, actions = stream.numbers()

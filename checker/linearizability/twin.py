@@ -17,7 +17,7 @@ from checker.linearizability.states import States
 from checker.models.model import Action, Inconsistent, answers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from checker.history.events import Operation
     from checker.models.model import Specification
@@ -48,11 +48,17 @@ def precedes(first: Operation, second: Operation) -> bool:
 
 
 def search(
-    operations: Iterable[Operation], model: Specification, *, steps_max: int | None = None
+    operations: Iterable[Operation],
+    model: Specification,
+    *,
+    steps_max: int | None = None,
+    over: Callable[[], bool] | None = None,
+    met: list[Specification] | None = None,
 ) -> bool | None:
     """Whether the operations of one object can be put in an order that the model allows.
 
-    None if it took more than `steps_max` steps to know.
+    None if it took more than `steps_max` steps to know, or it was `over` before. The states that
+    it came upon are added to `met`. Raises what the model raises, see `States.after`.
     """
     happened = [operation for operation in operations if operation.outcome != "fail"]
     actions = [action_of(operation) for operation in happened]
@@ -61,7 +67,7 @@ def search(
         sum(1 << i for i, first in enumerate(happened) if precedes(first, second))
         for second in happened
     ]
-    states = States(model, actions)
+    states = States(model, actions, met)
     todo = [(0, 0)]
     seen = {(0, 0)}
     steps = 0
@@ -73,7 +79,7 @@ def search(
             if done >> i & 1 or before[i] & ~done:
                 continue
             steps += 1
-            if steps_max is not None and steps > steps_max:
+            if (steps_max is not None and steps > steps_max) or (over is not None and over()):
                 return None
             after = states.after(state, i)
             for following in () if isinstance(after, Inconsistent) else after:
