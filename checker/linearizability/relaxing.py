@@ -67,8 +67,13 @@ class Relaxing:
         ]
         self.idle: Final = self._idle()
         self.call: Final = {row: columns.call[row] for row in self.rows}
+        # Where one process goes on at the very stamp of the culprit's return its own order counts.
+        on = {columns.process[row] for row in self.rows if columns.call[row] == end[0]}
         self.ret: Final = {
-            row: columns.ret[row] if (columns.ret[row], place[row]) <= end else NEVER
+            row: columns.ret[row]
+            if (columns.ret[row], place[row]) <= end
+            or (columns.ret[row] == end[0] and columns.process[row] in on)
+            else NEVER
             for row in self.rows
         }
 

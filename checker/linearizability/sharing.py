@@ -156,7 +156,7 @@ def _completed(futures: dict[Future[Judged], int], spent: SearchBudget) -> Itera
     while pending:
         done, pending = wait(pending, timeout=LOOK_EVERY_S, return_when=FIRST_COMPLETED)
         yield from sorted(done, key=futures.__getitem__)
-        if not done and spent.spent() is not None:
+        if spent.spent() is not None:
             return
 
 

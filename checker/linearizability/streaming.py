@@ -28,6 +28,7 @@ from checker.verdict import Budget
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
+    from checker._core import SearchBudget
     from checker.history.events import Event
     from checker.models.model import Specification
 
@@ -42,6 +43,9 @@ PRUNINGS: Final = frozenset(
 STEPS_MAX: Final = 1_000_000
 """A piece of one object that takes more steps is given up."""
 MEMORY_MB: Final = 512
+FEED_S: Final = 0.5
+"""An event that takes longer to judge is given up: the driving waits for it."""
+FINISH_S: Final = 5
 ACTIONS_MAX: Final = 4_096
 """When more actions were met, those that are over are forgotten."""
 
@@ -72,7 +76,8 @@ class Stream:
     `state` is "illegal" as soon as no order explains what is over; `culprit` is then the index of
     the operation that fits into none. It is "given up", for the reason in `cause`, where it cannot
     say. Only operations of these names count, all if there are none. Give it every event in the
-    order in which it was recorded. A piece of one object may take `steps`.
+    order in which it was recorded. A piece of one object may take `steps`, what one event makes
+    ripe `seconds`.
     """
 
     def __init__(
@@ -82,6 +87,7 @@ class Stream:
         names: frozenset[str] | None = None,
         prune: Iterable[str] = PRUNINGS,
         steps: int = STEPS_MAX,
+        seconds: float = FEED_S,
     ) -> None:
         self.state: State = "possible"
         self.cause: str | None = None
@@ -91,6 +97,8 @@ class Stream:
         self._names: Final = names
         self._prune: Final = sorted(PRUNINGS.intersection(prune) | {"multisets"})
         self._steps: Final = steps
+        self._seconds: Final = seconds
+        self._budget = _budget(seconds)
         self.automaton = Automaton(model)
         self._asks_pure: Final = not self.automaton.comes_with_lineal
         self._actions_max = ACTIONS_MAX
@@ -106,6 +114,7 @@ class Stream:
         """Take the next event, and judge what it made ripe."""
         counts = self._names is None or event.f in self._names
         if self.state == "possible" and isinstance(event.process, int) and counts:
+            self._budget = _budget(self._seconds)
             try:
                 self._take(event, event.process)
             except (Unfit, WrongDeclaration, ModelFailed) as error:
@@ -115,6 +124,7 @@ class Stream:
     def finish(self) -> State:
         """Nothing more happens: what is open may have happened or not."""
         if self.state == "possible":
+            self._budget = _budget(FINISH_S)
             try:
                 for asked in self._open.values():
                     self._end(asked, None)
@@ -196,15 +206,15 @@ class Stream:
             int32(index for _, index, *_ in steps),
             int32(action for _, _, action, _ in steps),
             int64(ret for *_, ret in steps),
-            budget_of(Budget(memory_mb=MEMORY_MB)),
+            self._budget,
             self._steps,
         )
         if ended is None:
             return
         outcome, row = ended
         if outcome == "illegal":
-            self._ask_dropped()
-            self.state, self.culprit = "illegal", row
+            if self._ask_dropped():
+                self.state, self.culprit = "illegal", row
         elif outcome == "broken":
             failed = next(iter(self.automaton.failures), None)
             told = self.automaton.failed(*failed) if failed else "the model broke a declaration"
@@ -212,12 +222,17 @@ class Stream:
         else:
             self._give_up(f"the search ran out of {outcome}")
 
-    def _ask_dropped(self) -> None:
+    def _ask_dropped(self) -> bool:
         """Ask crashed operations that are declared pure, which the search leaves out unasked.
 
-        Raises WrongDeclaration if one has an effect in a state that was come upon.
+        False, and given up, if that takes too long. Raises WrongDeclaration if one has an effect in
+        a state that was come upon.
         """
-        self.automaton.ask_pure(map(self.automaton.number, self._dropped), lambda: False)
+        dropped = map(self.automaton.number, self._dropped)
+        asked = self.automaton.ask_pure(dropped, lambda: self._budget.spent() == "seconds")
+        if not asked:
+            self._give_up("the search ran out of seconds")
+        return asked
 
     def _object(self, asked: _Asked) -> Hashable:
         partition = getattr(self._model, "partition", None)
@@ -230,7 +245,8 @@ class Stream:
 
     def _renew(self) -> None:
         """Forget the states and actions that are over."""
-        self._ask_dropped()
+        if not self._ask_dropped():
+            return
         old, new = self.automaton, Automaton(self._model)
         for stream in self._objects.values():
             states, actions = stream.numbers()
@@ -240,3 +256,8 @@ class Stream:
             )
         self.automaton = new
         self._actions_max = max(ACTIONS_MAX, 2 * len(new.actions))
+
+
+def _budget(seconds: float) -> SearchBudget:
+    """What one event may take."""
+    return budget_of(Budget(seconds=seconds, memory_mb=MEMORY_MB))

@@ -175,3 +175,17 @@ def test_the_explanation_ends_with_the_seconds() -> None:
     verdict = check(history, Slow(), budget=Budget(seconds=0.5))
     assert monotonic() - start < 3, "without the clock it takes fifteen seconds"
     assert verdict.status == "invalid"
+
+
+def test_a_stream_gives_up_what_takes_too_long() -> None:
+    crashed = [f"p{n}: pay {2**n} -> info" for n in range(6)]
+    history = parse("\n".join([*crashed, "p8: pay 100 -> ok", "p9: ask -> 1000", "p9: ask -> 1"]))
+    stream = Stream(Slow(), seconds=0.1)
+    slowest = 0.0
+    for event in history.events():
+        start = monotonic()
+        stream.feed(event)
+        slowest = max(slowest, monotonic() - start)
+    assert stream.state == "given up"
+    assert stream.cause == "the search ran out of seconds"
+    assert slowest < 1.5

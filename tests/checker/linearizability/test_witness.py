@@ -227,3 +227,17 @@ def test_what_rules_found_is_told_of_the_operations_that_are_shown() -> None:
     assert [op.index for op in finding.sub_history] == [0, 4]
     assert finding.sentence.endswith("alone, null was read, but the register held 6.")
     assert "7" not in "".join(finding.details)
+
+
+def test_a_small_history_keeps_the_order_of_stamps_that_touch() -> None:
+    history = parse("""
+        p0: release @0
+        p2: release @0
+        p0: -> ok @1
+        p2: -> ok @1
+        p2: acquire @1
+        p2: -> ok @2
+    """)
+    [finding] = check(history, MODELS["mutex"]()).findings
+    assert [operation.index for operation in finding.sub_history] == [0, 1, 4]
+    assert twin.search(finding.sub_history, MODELS["mutex"]()) is False
