@@ -11,6 +11,7 @@ from checker.claims import Promises
 from checker.verdict import Budget
 from lineal import problems, registry
 from lineal.registry import UsageProblem
+from nemesis.asking import asked_plans
 from nemesis.membership import CHANGES
 from nemesis.options import options_of as fault_options_of
 from nemesis.plan import FaultPlan
@@ -214,6 +215,16 @@ class Test:
             if faults:
                 asked[item] = faults
         return asked
+
+    def missed_nemeses(self, injected: set[str], plans: set[str]) -> list[str]:
+        """What was asked for and injected nothing, with the reason where it is known.
+
+        `injected` are the names of the faults that were begun, `plans` the plans that began any.
+        """
+        asked = asked_plans(self.plan)
+        if asked is None:
+            return [name for name, faults in self.asked_faults.items() if not faults & injected]
+        return [name + (why and f" ({why})") for name, why in asked.items() if name not in plans]
 
     @property
     def faults_end_ns(self) -> int:

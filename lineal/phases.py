@@ -91,10 +91,15 @@ class Phases:
         elif self.live is not None and self.live.gave_up is not None:
             self._note("live-check-gave-up", {"reason": self.live.gave_up})
         self.note_deaths()
-        injected = self.world.desk.injected
-        missed = [name for name, faults in test.asked_faults.items() if not faults & injected]
+        desk = self.world.desk
+        missed = test.missed_nemeses(desk.injected, set(desk.asked_by.values()))
         if missed:
             self._note("not-injected", {"nemeses": missed})
+        asked: dict[str, list[int]] = {}
+        for number, name in desk.asked_by.items():
+            asked.setdefault(name, []).append(number)
+        if len(asked) > 1:  # Of one plan alone the faults tell by themselves.
+            self._note("asked", {"plans": asked})
 
     def heal(self) -> None:
         """Heal every fault that is open, newest first, and start what died of itself."""

@@ -19,7 +19,8 @@ from nemesis.ledger import targets_of
 from nemesis.links import LINK
 from nemesis.partition import PARTITION
 from nemesis.plan import Fault
-from nemesis.schedule import Alternate
+from nemesis.schedule import HEAL, Alternate
+from nemesis.script import Script
 from nemesis.targets import LEADER, Target
 from systems_under_test.rng import Rng
 from workloads.generators.protocol import Context
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
 
     from nemesis.courses import Draw, Step, Timing
     from nemesis.plan import FaultPlan
+    from nemesis.script import Line
     from systems_under_test.environments.cluster import Grudge
     from workloads.invocations import Invocation
 
 SERVING: Final = frozenset({LINK, "clock", "cpu", "join", "leave"})
 """Faults that leave their targets in service: slow or mistaken, but up and in touch."""
+SCRIPT_TRIALS: Final = 50
 TRIALS: Final = 200
 """How often a course is tried before it is said to fit within no limit."""
 
@@ -118,6 +121,8 @@ def never_fitting(
     """
     found: list[str] = []
     for schedule in plan.schedules:
+        if isinstance(schedule, Script):
+            found += _stuck(schedule, nodes, zones)
         if not isinstance(schedule, Alternate) or not isinstance(schedule.draw, Within):
             continue
         limit, course = schedule.draw.limit, schedule.draw.course
@@ -131,6 +136,49 @@ def never_fitting(
                     f"and at-most={limit} is {most}"
                 )
     return found
+
+
+def _stuck(script: Script, nodes: tuple[str, ...], zones: tuple[tuple[str, ...], ...]) -> list[str]:
+    """The line at which a script would wait for ever, as its own faults leave no room for it."""
+    furthest: Line | None = None
+    for trial in range(SCRIPT_TRIALS):
+        ctx = _trial(nodes, zones, trial)
+        still_open: tuple[Fault, ...] = ()
+        for line, draw in script.lines:
+            if line.f == HEAL:
+                still_open = _healed(still_open, line.variant)
+            if draw is None:
+                continue
+            chance = ctx.rng.stream(f"script/{line.number}")
+            drawn = draw(msgspec.structs.replace(ctx, rng=chance), still_open)
+            if drawn is None:
+                if furthest is None or line.number > furthest.number:
+                    furthest = line
+                break
+            still_open += (Fault(line.number, drawn.f, drawn.input),)
+        else:
+            return []
+    if furthest is None:
+        return []
+    why = (
+        "finds nothing that it may strike while what the lines before it began is open (kills, "
+        "pauses and disk faults together take a minority at most); heal before it, or strike all "
+        'of its nodes by one line, as target="n1+n2+n3"'
+    )
+    return [f"{furthest.said} {why}"]
+
+
+def _healed(still_open: tuple[Fault, ...], f: str | None) -> tuple[Fault, ...]:
+    """What a line `heal` leaves open: nothing, or all but the newest of that name."""
+    newest = [fault for fault in still_open if fault.f == f][-1:]
+    return () if f is None else tuple(fault for fault in still_open if fault not in newest)
+
+
+def _trial(nodes: tuple[str, ...], zones: tuple[tuple[str, ...], ...], number: int) -> Context:
+    """A context with a chance of its own, in which each node leads once in so many."""
+    leads: dict[str, tuple[str, ...]] = {LEADER: (nodes[number % len(nodes)],)}
+    rng = Rng(f"limits/{number}")
+    return Context(0, (NEMESIS,), {NEMESIS: NEMESIS}, nodes, rng, zones, leads)
 
 
 def _fewest(
@@ -147,9 +195,7 @@ def _fewest(
     """
     fewest: int | None = None
     for trial in range(TRIALS):
-        leads: dict[str, tuple[str, ...]] = {LEADER: (nodes[trial % len(nodes)],)}
-        rng = Rng(f"limits/{trial}")
-        ctx = Context(0, (NEMESIS,), {NEMESIS: NEMESIS}, nodes, rng, zones, leads)
+        ctx = _trial(nodes, zones, trial)
         steps = course.steps(ctx, (), timing, turn)
         worst = _worst(steps, ctx, ()) if steps else None
         if worst is not None:

@@ -132,7 +132,9 @@ class Alternate:
             return self._hand_out(ctx, Invocation(HEAL, {"fault": self.faults[step.heal]}))
         drawn = self._chance(ctx, f"{self.turn}/{self.tries}/{len(self.faults)}")
         action = step.inject(drawn, self.open_faults)
-        return self._later(ctx) if action is None else self._hand_out(ctx, action)
+        if action is None:
+            return self._later(ctx)
+        return self._hand_out(ctx, replace(action, plan=self.stream))
 
     def _hand_out(self, ctx: Context, action: Invocation) -> Answer:
         return ctx.fill(replace(action, process=NEMESIS)), replace(self, acting=action.f)

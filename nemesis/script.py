@@ -63,6 +63,11 @@ class Line:
         variant = "" if self.variant is None else f":{self.variant}"
         return f"{self.f}{variant}{'' if self.target is None else f'@{self.target}'}"
 
+    @property
+    def said(self) -> str:
+        """The line in a report."""
+        return f"line {self.number} of the script ({self.text})"
+
 
 @dataclass(frozen=True, slots=True)
 class Script:
@@ -100,7 +105,7 @@ class Script:
         if action is None:  # Nobody leads, or no room: what a script says is done, if late.
             later = replace(self, at=ctx.time + RETRY_NS, tries=self.tries + 1, roles=None)
             return Pending(ctx.time + RETRY_NS), later
-        return self._hand_out(ctx, action)
+        return self._hand_out(ctx, replace(action, plan=line.said))
 
     def update(self, ctx: Context, event: Event) -> Script:
         """The script that knows of this event."""

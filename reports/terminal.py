@@ -82,12 +82,13 @@ def headline(meta: Mapping[str, Any]) -> str:
 
 
 def ineffective(judgement: Judgement) -> dict[str, int]:
-    """Faults that were injected and never took effect, with how often."""
+    """Faults, and single plans, that were injected and never took effect, with how often."""
     found: dict[str, int] = {}
     for _, verdict in judgement.checks:
-        seen = verdict.observed.get("ineffective_faults")
-        if isinstance(seen, dict):
-            found.update(seen)
+        for kind in ("ineffective_faults", "ineffective_plans"):
+            seen = verdict.observed.get(kind)
+            if isinstance(seen, dict):
+                found.update(seen)
     return found
 
 

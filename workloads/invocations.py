@@ -16,7 +16,8 @@ class Invocation:
     A generator leaves `process` and `time` open; the context fills them in (`Context.fill`): the
     process is a free one, the time (nanoseconds of the run) the earliest moment to invoke it.
     `node` names the node to ask where it must be a certain one; otherwise a process keeps to one.
-    `extra` is written into the event's line beside the other fields.
+    `extra` is written into the event's line beside the other fields. `plan` names the plan that
+    asked for a fault, so that the run can tell which ones did nothing; it is not written.
     """
 
     f: str
@@ -26,6 +27,7 @@ class Invocation:
     time: int | None = None
     node: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    plan: str | None = None
 
     def at(self, time: int) -> Invocation:
         """The same at this time in nanoseconds of the run."""

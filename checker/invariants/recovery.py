@@ -54,6 +54,8 @@ class Recovery:
         observed = {**_spans(history), "deaths": len(dead)}
         if ineffective := ineffective_faults(history):
             observed["ineffective_faults"] = ineffective
+        if idle := ineffective_plans(history):
+            observed["ineffective_plans"] = idle
         if missed := never_injected(history):
             observed["never_injected"] = missed
         if (answered := answered_again(history)) is not None:
@@ -77,6 +79,25 @@ def ineffective_faults(history: History) -> dict[str, int]:
         for f, found in sorted(effects.items())
         if all(effect == "ineffective" for effect in found)
     }
+
+
+def ineffective_plans(history: History) -> dict[str, int]:
+    """Plans, each of whose injections was `ineffective` though another's of the same fault was not.
+
+    Name -> injections. Which plan asked for which fault stands in the run's note `asked`.
+    """
+    effects = {window.fault: window.effect for window in history.faults}
+    named = {number: window.f for number, window in ((w.fault, w) for w in history.faults)}
+    already = ineffective_faults(history)
+    found: dict[str, int] = {}
+    for event in history.nemesis("asked"):
+        plans = _output(event).get("plans")
+        for name, numbers in plans.items() if isinstance(plans, dict) else ():
+            begun = [n for n in numbers if n in effects] if isinstance(numbers, list) else []
+            told = all(named[n] in already for n in begun)
+            if begun and not told and all(effects[n] == "ineffective" for n in begun):
+                found[str(name)] = len(begun)
+    return found
 
 
 def never_injected(history: History) -> list[str]:

@@ -64,6 +64,8 @@ class Desk:
         self.faults: dict[int, Invocation] = {}
         self.injected: set[str] = set()
         """The names of all faults that were ever asked for."""
+        self.asked_by: dict[int, str] = {}
+        """The plan that asked for a fault, by the fault's number."""
         self._clients = clients
         self._rng = rng
         self._pure = pure
@@ -191,4 +193,6 @@ class Desk:
         self._faults_begun += 1
         self.faults[self._faults_begun] = proposal
         self.injected.add(proposal.f)
+        if proposal.plan is not None:
+            self.asked_by[self._faults_begun] = proposal.plan
         return self._faults_begun

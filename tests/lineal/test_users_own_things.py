@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -199,6 +200,29 @@ def test_a_nemesis_that_injected_nothing_is_told(
     assert '"never_injected": ["kill", "pause"]' in json.dumps(
         json.loads((directory / "verdict.json").read_text()), sort_keys=True
     )
+
+
+def observed(directory: Path) -> Any:
+    verdict = json.loads((directory / "verdict.json").read_text())
+    (found,) = (c["observed"] for c in verdict["checkers"] if c["name"] == "recovery")
+    return found
+
+
+def test_each_plan_that_did_nothing_is_told_and_not_its_family(tmp_path: Path) -> None:
+    words = ["run", "paxos", "--environment", "simulated", "--nodes", "5", "--time-limit", "3"]
+    words += ["--runs", str(tmp_path), "--seed", "1"]
+    script = tmp_path / "faults.txt"
+    script.write_text("n1: kill\nnemesis: wait 9\nn2: kill\nnemesis: heal\n")
+    assert main([*words, "--nemesis", f"script:{script}"]) == 0
+    (first,) = tmp_path.glob("paxos-register/*-1")
+    assert observed(first)["never_injected"] == ["line 3 of the script (kill@n2)"]
+    shutil.rmtree(tmp_path / "paxos-register")
+    limited = ["--nemesis", "kill:crash-loop@n1,kill@n2", "--nemesis-option", "at-most=one"]
+    assert main([*words, *limited, "--nemesis-option", "lead-in=1.8-2.6"]) == 0
+    (second,) = tmp_path.glob("paxos-register/*-1")
+    (said,) = observed(second)["never_injected"]
+    assert said.endswith(" (no room under at-most=one, or too little time)")
+    assert "was asked for and injected nothing" in (second / "report.html").read_text()
 
 
 SHORT_SIMULATION = ["--environment", "simulated", "--time-limit", "1", "--seed", "1"]

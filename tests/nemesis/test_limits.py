@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,9 @@ from nemesis.plans import missing_capabilities, parse
 from systems_under_test.environments.cluster import CAPABILITIES
 from tests.nemesis.memory_cluster import MemoryCluster
 from tests.nemesis.rehearsal import Rehearsal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
 THIRDS = (("n1",), ("n2", "n3"), ("n4", "n5"))
@@ -142,3 +145,21 @@ def test_a_zone_is_as_many_nodes_as_it_has() -> None:
 def test_each_plan_of_a_cycle_has_to_fit() -> None:
     (said,) = refused("kill@one,kill@minority", "one", order="cycle")
     assert "turn 2 of `cycle` leaves 2 nodes at least" in said
+
+
+def scripted(tmp_path: Path, text: str) -> list[str]:
+    (tmp_path / "faults.txt").write_text(text)
+    plan = parse(f"script:{tmp_path / 'faults.txt'}")
+    return missing_capabilities(plan, "simulated", frozenset(CAPABILITIES), FIVE, THIRDS)
+
+
+def test_a_script_that_would_wait_for_ever_is_refused(tmp_path: Path) -> None:
+    kills = "n1: kill\nn2: kill\n"
+    (said,) = scripted(tmp_path, kills + "n3: kill\nnemesis: heal\n")
+    assert "line 3 of the script (kill@n3) finds nothing that it may strike" in said
+    assert scripted(tmp_path, kills + "nemesis: heal kill\nn3: kill\n") == []
+    assert scripted(tmp_path, kills + "nemesis: heal\nn3: kill\nn4: pause\n") == []
+    assert scripted(tmp_path, 'nemesis: kill target="n1+n2+n3"\n') == []
+    assert scripted(tmp_path, kills + "nemesis: partition one-node target=n4\n") == []
+    (said,) = scripted(tmp_path, "n1: kill\nn1: pause\n")
+    assert "line 2 of the script (pause@n1)" in said

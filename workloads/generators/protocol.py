@@ -146,6 +146,7 @@ class Context(msgspec.Struct, frozen=True):
             self.time if time is None or time < self.time else time,
             invocation.node,
             invocation.extra,
+            invocation.plan,
         )
 
 

@@ -41,7 +41,7 @@ def nanoseconds(seconds: Any, what: str) -> int:
 def not_before(op: Invocation, time: int) -> Invocation:
     """The operation, at that time at the earliest."""
     if op.time is None or op.time < time:
-        return Invocation(op.f, op.input, op.key, op.process, time, op.node, op.extra)
+        return Invocation(op.f, op.input, op.key, op.process, time, op.node, op.extra, op.plan)
     return op
 
 

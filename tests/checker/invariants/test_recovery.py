@@ -74,6 +74,22 @@ def test_a_fault_that_never_took_effect_is_said() -> None:
     assert verdict.observed["ineffective_faults"] == {"partition": 2}
 
 
+def test_a_plan_that_never_took_effect_is_said_beside_one_of_its_family_that_did() -> None:
+    text = """
+        nemesis: disk {} fault=1 -> ineffective
+        nemesis: disk {} fault=2 -> applied
+        nemesis: disk {} fault=3 -> ineffective
+        nemesis: kill {} fault=4 -> ineffective
+        nemesis: asked {"plans": {"disk:full": [2], "disk:slow": [1, 3], "kill@one": [4]}}
+        nemesis: quiescent
+    """
+    verdict = judged(Recovery(), text)
+    assert verdict.status == "valid"
+    assert verdict.observed["ineffective_faults"] == {"kill": 1}
+    assert verdict.observed["ineffective_plans"] == {"disk:slow": 2}
+    assert "ineffective_plans" not in judged(Recovery(), text.replace("1, 3", "1, 2")).observed
+
+
 def test_an_empty_history_says_nothing_about_deaths() -> None:
     verdict = judged(Recovery(), "", claims=["node-died"])
     assert verdict.cause == "too little observed: nobody asked the cluster anything"
