@@ -18,7 +18,7 @@ from nemesis.grudges import complete, from_json, secluded, union
 from nemesis.ledger import targets_of
 from nemesis.links import LINK
 from nemesis.partition import PARTITION
-from nemesis.plan import Fault
+from nemesis.plan import Fault, Union
 from nemesis.schedule import HEAL, Alternate
 from nemesis.script import Script
 from nemesis.targets import LEADER, Target
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nemesis.courses import Draw, Step, Timing
-    from nemesis.plan import FaultPlan
+    from nemesis.plan import FaultPlan, Nemesis
     from nemesis.script import Line
     from systems_under_test.environments.cluster import Grudge
     from workloads.invocations import Invocation
@@ -41,13 +41,28 @@ TRIALS: Final = 200
 """How often a course is tried before it is said to fit within no limit."""
 
 
-def disturbed(faults: Iterable[Fault], nodes: tuple[str, ...]) -> frozenset[str]:
-    """The nodes that are down, or without a majority, while these faults are open at once."""
+def serving_of(nemesis: Nemesis) -> frozenset[str]:
+    """The faults of a nemesis that leave their targets in service: `SERVING`, and what it says.
+
+    One of somebody's own says so by an attribute `serving`, a set of names of its faults.
+    """
+    parts = nemesis.parts if isinstance(nemesis, Union) else (nemesis,)
+    said: list[frozenset[str]] = [frozenset(getattr(part, "serving", ())) for part in parts]
+    return SERVING.union(*said)
+
+
+def disturbed(
+    faults: Iterable[Fault], nodes: tuple[str, ...], serving: frozenset[str] = SERVING
+) -> frozenset[str]:
+    """The nodes that are down, or without a majority, while these faults are open at once.
+
+    Whatever is neither a partition nor in `serving` takes its targets out of service.
+    """
     together = tuple(faults)
     down = {
         node
         for fault in together
-        if fault.f not in SERVING and fault.f != PARTITION
+        if fault.f not in serving and fault.f != PARTITION
         for node in targets_of(fault)
     }
     alone = complete([*([node] for node in sorted(down)), frozenset(nodes) - down])
@@ -71,6 +86,7 @@ class Within:
 
     course: Course
     limit: str
+    serving: frozenset[str] = SERVING
 
     def steps(
         self, ctx: Context, open_faults: tuple[Fault, ...], timing: Timing, turn: int
@@ -80,11 +96,13 @@ class Within:
         steps = self.course.steps(ctx, open_faults, timing, turn)
         # One that is stuck half way would wait for ever with its first faults open.
         if sum(step.inject is not None for step in steps) > 1:
-            worst = _worst(steps, ctx, open_faults)
+            worst = _worst(steps, ctx, open_faults, self.serving)
             if worst is None or worst > most:
                 return ()
         return tuple(
-            step if step.inject is None else replace(step, inject=Limited(step.inject, most))
+            step
+            if step.inject is None
+            else replace(step, inject=Limited(step.inject, most, self.serving))
             for step in steps
         )
 
@@ -95,14 +113,16 @@ class Limited:
 
     draw: Draw
     most: int
+    serving: frozenset[str] = SERVING
 
     def __call__(self, ctx: Context, open_faults: tuple[Fault, ...]) -> Invocation | None:
         """What it draws, unless that with what is open would be too much."""
         drawn = self.draw(ctx, open_faults)
         if drawn is None:
             return None
-        before = disturbed(open_faults, ctx.nodes)
-        after = disturbed((*open_faults, Fault(0, drawn.f, drawn.input)), ctx.nodes)
+        before = disturbed(open_faults, ctx.nodes, self.serving)
+        wanted = Fault(0, drawn.f, drawn.input)
+        after = disturbed((*open_faults, wanted), ctx.nodes, self.serving)
         # What disturbs nobody needs no room, whatever else is open.
         return drawn if len(after) <= max(self.most, len(before)) else None
 
@@ -125,10 +145,11 @@ def never_fitting(
             found += _stuck(schedule, nodes, zones)
         if not isinstance(schedule, Alternate) or not isinstance(schedule.draw, Within):
             continue
-        limit, course = schedule.draw.limit, schedule.draw.course
+        within, limit = schedule.draw, schedule.draw.limit
         most = limit_of(limit, nodes)
-        for turn in range(len(course.courses) if isinstance(course, InTurn) else 1):
-            fewest = _fewest(course, schedule.timing, turn, nodes, zones, most)
+        turns = len(within.course.courses) if isinstance(within.course, InTurn) else 1
+        for turn in range(turns):
+            fewest = _fewest(within, schedule.timing, turn, nodes, zones)
             if fewest is not None and fewest > most:
                 which = f"turn {turn + 1} of `{schedule.stream}`" if turn else schedule.stream
                 found.append(
@@ -182,12 +203,11 @@ def _trial(nodes: tuple[str, ...], zones: tuple[tuple[str, ...], ...], number: i
 
 
 def _fewest(
-    course: Course,
+    within: Within,
     timing: Timing,
     turn: int,
     nodes: tuple[str, ...],
     zones: tuple[tuple[str, ...], ...],
-    enough: int,
 ) -> int | None:
     """The fewest nodes that a turn disturbs at its worst moment, as drawn many times.
 
@@ -196,16 +216,18 @@ def _fewest(
     fewest: int | None = None
     for trial in range(TRIALS):
         ctx = _trial(nodes, zones, trial)
-        steps = course.steps(ctx, (), timing, turn)
-        worst = _worst(steps, ctx, ()) if steps else None
+        steps = within.course.steps(ctx, (), timing, turn)
+        worst = _worst(steps, ctx, (), within.serving) if steps else None
         if worst is not None:
             fewest = worst if fewest is None else min(fewest, worst)
-            if fewest <= enough:
+            if fewest <= limit_of(within.limit, nodes):
                 break
     return fewest
 
 
-def _worst(steps: tuple[Step, ...], ctx: Context, others: tuple[Fault, ...]) -> int | None:
+def _worst(
+    steps: tuple[Step, ...], ctx: Context, others: tuple[Fault, ...], serving: frozenset[str]
+) -> int | None:
     """The most nodes that are disturbed while these steps are taken; None if one draws nothing."""
     worst = 0
     own: dict[int, Fault] = {}
@@ -220,5 +242,5 @@ def _worst(steps: tuple[Step, ...], ctx: Context, others: tuple[Fault, ...]) -> 
             return None
         wanted = Fault(-place - 1, drawn.f, drawn.input)
         own[sum(s.inject is not None for s in steps[:place])] = wanted
-        worst = max(worst, len(disturbed((*still_open, wanted), ctx.nodes)))
+        worst = max(worst, len(disturbed((*still_open, wanted), ctx.nodes, serving)))
     return worst

@@ -23,7 +23,7 @@ from nemesis.families import (
     RESOURCES,
 )
 from nemesis.grudges import ANY, VARIANTS
-from nemesis.limits import Within, never_fitting
+from nemesis.limits import Within, never_fitting, serving_of
 from nemesis.membership import CHANGES, MEMBERSHIP
 from nemesis.options import CYCLE, FaultOptions
 from nemesis.plan import FaultPlan
@@ -196,7 +196,10 @@ def within(options: FaultOptions, plan: FaultPlan) -> FaultPlan:
         timings = tuple(s.timing for s in schedules)
         schedules = [Alternate(turns, timings[0], CYCLE, looks=looks, timings=timings)]
     if options.at_most:
-        schedules = [replace(s, draw=Within(course_of(s.draw), options.at_most)) for s in schedules]
+        serving = serving_of(plan.nemesis)
+        schedules = [
+            replace(s, draw=Within(course_of(s.draw), options.at_most, serving)) for s in schedules
+        ]
     schedules = [replace(s, left=options.budget) for s in schedules]
     return replace(plan, schedule=first_of(*schedules))
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from nemesis.limits import disturbed
 from nemesis.options import options_of
-from nemesis.plan import Fault
-from nemesis.plans import missing_capabilities, parse
+from nemesis.plan import Effect, Fault, FaultPlan
+from nemesis.plans import missing_capabilities, parse, within
+from nemesis.schedule import alternate
 from systems_under_test.environments.cluster import CAPABILITIES
 from tests.nemesis.memory_cluster import MemoryCluster
 from tests.nemesis.rehearsal import Rehearsal
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from nemesis.plan import Nemesis
+    from systems_under_test.environments.cluster import Cluster
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
 THIRDS = (("n1",), ("n2", "n3"), ("n4", "n5"))
@@ -145,6 +150,52 @@ def test_a_zone_is_as_many_nodes_as_it_has() -> None:
 def test_each_plan_of_a_cycle_has_to_fit() -> None:
     (said,) = refused("kill@one,kill@minority", "one", order="cycle")
     assert "turn 2 of `cycle` leaves 2 nodes at least" in said
+
+
+@dataclass(frozen=True)
+class Tripping:
+    """Somebody's own: what it strikes is down, as far as anybody knows."""
+
+    faults: ClassVar[frozenset[str]] = frozenset({"trip"})
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    def inject(self, cluster: Cluster, fault: Fault) -> Effect:
+        return Effect("applied", "none")
+
+    def heal(self, cluster: Cluster, fault: Fault) -> Effect:
+        return Effect("healed", "none")
+
+
+class Nagging(Tripping):
+    """Says that it leaves its targets in service."""
+
+    serving: ClassVar[frozenset[str]] = frozenset({"trip"})
+
+
+def own(nemesis: Nemesis, target: str) -> FaultPlan:
+    plan = FaultPlan("own", nemesis, alternate("trip", target)) + parse("kill@one")
+    return within(options_of({"at-most": "one"}), plan)
+
+
+def most_struck(plan: FaultPlan) -> int:
+    """The most nodes that all open faults name at once."""
+    most, still_open = 0, dict[int | None, list[str]]()
+    for event in Rehearsal(plan, seconds=60).invoked():
+        if event.f == "heal":
+            del still_open[event.fault]
+        else:
+            still_open[event.fault] = event.input["targets"]
+        most = max(most, len({name for names in still_open.values() for name in names}))
+    return most
+
+
+def test_what_a_nemesis_of_ones_own_strikes_counts_unless_it_says_otherwise() -> None:
+    assert most_struck(own(Tripping(), "one")) == 1
+    assert most_struck(own(Nagging(), "one")) == 2
+    carried = frozenset(CAPABILITIES)
+    (said,) = missing_capabilities(own(Tripping(), "minority"), "simulated", carried, FIVE)
+    assert "trip@minority leaves 2 nodes at least" in said
+    assert missing_capabilities(own(Nagging(), "minority"), "simulated", carried, FIVE) == []
 
 
 def scripted(tmp_path: Path, text: str) -> list[str]:
