@@ -63,7 +63,9 @@ class SearchResult:
 class SearchBudget:
     """What the searches of one check may spend together; its clock starts when it is made.
 
-    `steps` were spent so far; `spent()` names what is spent altogether, if anything is.
+    `steps` were spent so far; `spent()` names what is spent altogether, if anything is. `left()`
+    answers the seconds left, and when they are over in seconds of the wall clock since 1970; made
+    with that as `until` another budget ends then too, or after `seconds`.
     """
 
     steps: int
@@ -73,7 +75,9 @@ class SearchBudget:
         steps: int | None = None,
         seconds: float | None = None,
         memory_mb: int | None = None,
+        until: float | None = None,
     ) -> None: ...
+    def left(self) -> tuple[float, float] | None: ...
     def spent(self) -> str | None: ...
 
 @final

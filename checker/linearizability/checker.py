@@ -106,7 +106,7 @@ class Linearizable:
 
             assert self.executor is not None
             make = dispatched.make
-            judged.add(judge_shared(self.executor, problem, make, terms, budget, spent))
+            judged.add(judge_shared(self.executor, problem, make, terms, spent))
         else:
             judged.add(judge(problem, terms, spent))
         return judged

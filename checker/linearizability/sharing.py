@@ -12,22 +12,20 @@ from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from checker._core import SearchBudget
 from checker.linearizability import elements
 from checker.linearizability.judging import NOT_JUDGED, Judged, first_index, judge
 from checker.linearizability.problem import problem_of
-from checker.linearizability.search import budget_of
 from checker.models.set import Set
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor, Future
 
-    from checker._core import SearchBudget
     from checker.history.columns import History
     from checker.linearizability.judging import Terms
     from checker.linearizability.problem import Problem
     from checker.models.model import Specification
-    from checker.verdict import Budget
 
 SHARES_MAX: Final = 32
 FIRST_STEPS: Final = 1_000_000
@@ -39,16 +37,22 @@ LOOK_EVERY_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Travelling:
-    """A share in another process: a history of its own."""
+    """A share in another process: a history of its own.
+
+    `left` are the seconds that were left, and when they are over by the wall clock: the share may
+    wait for its turn, and no other clock can be compared between machines.
+    """
 
     history: History
     model: Specification
     terms: Terms
-    budget: Budget
+    left: tuple[float, float] | None
 
     def __call__(self) -> Judged:
         """Judge it."""
-        return judge(made(self.history, self.model, self.terms), self.terms, budget_of(self.budget))
+        seconds, until = self.left or (None, None)
+        spent = SearchBudget(seconds=seconds, until=until)
+        return judge(made(self.history, self.model, self.terms), self.terms, spent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,6 @@ class Share:
     make: Callable[[], Problem]
     problems: list[Problem]
     terms: Terms
-    budget: Budget
     spent: SearchBudget
 
     def __call__(self) -> Judged:
@@ -79,7 +82,7 @@ class Share:
         objects = self.problem.objects
         rows = (row for number in self.numbers for row in objects.group(number))
         history = self.problem.history.select(rows)
-        return Travelling, (history, self.problem.model, self.terms, self.budget)
+        return Travelling, (history, self.problem.model, self.terms, self.spent.left())
 
 
 def made(history: History, model: Specification, terms: Terms) -> Problem:
@@ -95,7 +98,6 @@ def judge_shared(
     problem: Problem,
     make: Callable[[], Problem],
     terms: Terms,
-    budget: Budget,
     spent: SearchBudget,
 ) -> Judged:
     """Judge all objects of a problem, the largest first; `make` makes an equal problem.
@@ -111,8 +113,7 @@ def judge_shared(
     while todo:
         in_round = replace(terms, steps=steps)
         shares = [
-            Share(some, problem, make, problems, in_round, budget, spent)
-            for some in _shares(problem, todo)
+            Share(some, problem, make, problems, in_round, spent) for some in _shares(problem, todo)
         ]
         judged, missing = _round(executor, shares)
         whole.add(judged)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from random import Random
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +17,10 @@ from checker.history.notation import parse
 from checker.linearizability import sharing
 from checker.linearizability.automaton import WrongDeclaration
 from checker.linearizability.checker import check, check_each
+from checker.linearizability.judging import Terms
+from checker.linearizability.problem import problem_of
+from checker.linearizability.search import PRUNINGS, budget_of
+from checker.linearizability.sharing import Share
 from checker.models import MODELS, Action, Inconsistent
 from checker.verdict import Budget
 from tests.checker.linearizability.histories import random_history
@@ -142,6 +148,21 @@ def test_a_spent_budget_leaves_objects_unjudged() -> None:
         budget = Budget(seconds=0)
         verdict = check(history, MODELS["counter"](), executor=threads, budget=budget)
     assert verdict.status == "unknown"
+
+
+def test_a_share_that_travels_and_waits_keeps_the_clock() -> None:
+    history = many_keys(1, "counter", 5, wrong_share=0)
+    problem = problem_of(history, MODELS["counter"]())
+    terms = Terms(prune=frozenset(PRUNINGS))
+    outcomes = []
+    for seconds in (60.0, 0.05):
+        spent = budget_of(Budget(seconds=seconds))
+        share = Share(range(5), problem, lambda: problem, [], terms, spent)
+        sent = pickle.dumps(share)
+        sleep(0.1)
+        outcomes.append(set(pickle.loads(sent)().outcomes))
+    assert outcomes[0] == {"legal"}
+    assert "legal" not in outcomes[1]
 
 
 def test_many_histories_are_judged_in_their_order(processes: Executor) -> None:

@@ -87,6 +87,16 @@ impl Budget {
         self.steps = self.steps.saturating_add(part.steps).min(self.steps_max);
     }
 
+    /// Seconds that are left, if they are limited.
+    pub fn seconds_left(&self) -> Option<f64> {
+        let deadline = self.deadline?;
+        Some(
+            deadline
+                .saturating_duration_since(Instant::now())
+                .as_secs_f64(),
+        )
+    }
+
     /// Steps that are left.
     pub fn left(&self) -> u64 {
         self.steps_max - self.steps

@@ -127,8 +127,15 @@ struct SearchBudget {
 #[pymethods]
 impl SearchBudget {
     #[new]
-    #[pyo3(signature = (*, steps=None, seconds=None, memory_mb=None))]
-    fn new(steps: Option<u64>, seconds: Option<f64>, memory_mb: Option<usize>) -> Self {
+    #[pyo3(signature = (*, steps=None, seconds=None, memory_mb=None, until=None))]
+    fn new(
+        steps: Option<u64>,
+        seconds: Option<f64>,
+        memory_mb: Option<usize>,
+        until: Option<f64>,
+    ) -> Self {
+        let seconds =
+            seconds.map(|s| until.map_or(s, |until| s.min(until - since_epoch()).max(0.0)));
         SearchBudget {
             budget: Budget::new(steps, seconds, memory_mb),
         }
@@ -140,6 +147,12 @@ impl SearchBudget {
         self.budget.steps
     }
 
+    /// The seconds that are left, and when they are over by the wall clock, in seconds since 1970.
+    fn left(&self) -> Option<(f64, f64)> {
+        let left = self.budget.seconds_left()?;
+        Some((left, since_epoch() + left))
+    }
+
     /// What is spent already, if anything is.
     fn spent(&self) -> Option<&'static str> {
         let mut part = self.budget.part(None);
@@ -148,6 +161,11 @@ impl SearchBudget {
             .err()
             .map(Spent::name)
     }
+}
+
+fn since_epoch() -> f64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0.0, |now| now.as_secs_f64())
 }
 
 /// Bytes of numbers, first rows, the actions that were answered, and bytes of flags.
