@@ -59,8 +59,9 @@ class ClusterSpec:
     engine: Literal["memory", "sqlite", "lmdb"]
     seed: int
     directory: Path | None = None
-    objects: Path | None = None
-    """A directory that all nodes reach, their object store; the simulation has its own."""
+    objects: Path | str | None = None
+    """The object store of all nodes, a directory or `s3://BUCKET/PREFIX`; the simulation has its
+    own."""
     foreign: Adopted | None = None
 
 

@@ -15,7 +15,6 @@ from systems_under_test.host.control import Control, take_standard_streams, wait
 from systems_under_test.host.http import HttpServer
 from systems_under_test.host.life import EXIT_STORAGE_DAMAGED, Life
 from systems_under_test.host.log import NodeLog
-from systems_under_test.host.objects import DirectoryStore
 from systems_under_test.host.opening import open_storage
 from systems_under_test.host.peers import Link
 from systems_under_test.host.storage import CommitFailed, StorageDamaged
@@ -33,6 +32,7 @@ from systems_under_test.rng import Rng
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from systems_under_test.host.objects import ObjectStore
     from systems_under_test.host.opening import Opened
     from systems_under_test.host.options import Address, HostOptions
     from systems_under_test.replica import (
@@ -51,7 +51,7 @@ EXIT_DIRECTORY: Final = 73
 
 FIRST_LINKS_S_MAX: Final = 0.15
 """So long the first input waits for links, so that what it sends is not lost for want of one."""
-NO_OBJECTS: Final = "this host has no object store: start it with --objects DIRECTORY"
+NO_OBJECTS: Final = "this host has no object store: start it with --objects"
 BACKLOG: Final = 512
 STOPPING_S_MAX: Final = 1.0
 """So long a replica that hears of its end may take for what it leaves to others."""
@@ -84,7 +84,7 @@ class Node:
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._tasks: list[asyncio.Task[None]] = []
         self._servers: list[asyncio.Server] = []
-        self._objects = DirectoryStore(options.objects) if options.objects is not None else None
+        self._objects = options.objects
         self._asking: set[asyncio.Task[None]] = set()
         self._http = HttpServer(self)
         self._peers = PeerServer(
@@ -130,7 +130,7 @@ class Node:
         self._asking.add(asking)
         asking.add_done_callback(self._asking.discard)
 
-    async def _ask_objects(self, store: DirectoryStore, asked: ObjectRequest) -> None:
+    async def _ask_objects(self, store: ObjectStore, asked: ObjectRequest) -> None:
         self._life.offer(await asyncio.to_thread(store.perform, asked))
 
     def offer(self, event: ClientRequest | PeerMessage) -> bool:

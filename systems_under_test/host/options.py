@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.host.clock import ClockSetting
+from systems_under_test.host.objects import DirectoryStore
+from systems_under_test.host.s3 import open_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from systems_under_test.host.objects import ObjectStore
 
 Address = tuple[str, int]
 
@@ -67,8 +71,8 @@ class HostOptions:
     lives: int
     """How often the node was started before, as far as whoever starts it knows: what its directory
     says may have been lost with its disk."""
-    objects: Path | None
-    """The directory that the nodes share as an object store; without one there is none."""
+    objects: ObjectStore | None
+    """The object store that the nodes share; without one there is none."""
     disk: Path | None
     """The file by which its disk is spoilt, see `host.disk`; without one it never is."""
     control: bool
@@ -91,6 +95,7 @@ def parse_options(arguments: Sequence[str]) -> HostOptions:
         _address(text, f"--redirect {name}", problems)
     client = _address(given.client, "--client", problems)
     listen = _address(given.listen, "--listen", problems)
+    objects = _objects(given.objects, problems)
     clock = _clock(given.clock, problems)
     if given.node not in nodes:
         problems.append(f"--node {given.node} is not among --nodes {given.nodes}")
@@ -119,7 +124,7 @@ def parse_options(arguments: Sequence[str]) -> HostOptions:
         seed=given.seed,
         clock=clock,
         lives=given.lives,
-        objects=given.objects,
+        objects=objects,
         disk=given.disk,
         control=given.control,
         reuse_port=given.reuse_port,
@@ -155,11 +160,21 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="of the node's random choices (%(default)s)")
     add("--clock", default="0,0,0", metavar="SINCE_NS,WALL_OFFSET_NS,RATE_PPM", help=_CLOCK_HELP)
     add("--lives", type=int, default=0, metavar="N", help="it was started so often before")
-    add("--objects", type=Path, metavar="DIRECTORY", help="the nodes' object store")
+    add("--objects", metavar="DIRECTORY|s3://BUCKET/PREFIX", help="the nodes' object store")
     add("--disk", type=Path, metavar="FILE", help="how the node's disk behaves, and its counts")
     add("--control", action="store_true", help="commands on standard input; wait for 'go' first")
     add("--reuse-port", action="store_true", help="the ports are held by whoever starts the node")
     return parser
+
+
+def _objects(place: str | None, problems: list[str]) -> ObjectStore | None:
+    if place is None:
+        return None
+    try:
+        return open_bucket(place) if "://" in place else DirectoryStore(Path(place))
+    except ValueError as error:
+        problems.append(f"--objects {error}")
+        return None
 
 
 def _options(given: argparse.Namespace, problems: list[str]) -> dict[str, Any]:

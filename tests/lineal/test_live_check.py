@@ -70,7 +70,7 @@ def test_a_run_without_a_violation_goes_on(tmp_path: Path) -> None:
 def test_a_live_check_that_gives_up_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lineal.live_check.Stream", partial(Stream, steps=1))
+    monkeypatch.setattr("lineal.live_check.Stream", partial(Stream, steps=0))
     outcome = run(atomic(time_limit_s=5.0), runs=tmp_path, report=False)
     assert outcome.verdict.status == "valid"
     said = summary(outcome.verdict, {}, outcome.directory.path)

@@ -12,13 +12,14 @@ import pytest
 from lineal.definition import standard
 from lineal.running import run
 from systems_under_test.environments.http_client import HttpClient
+from tests.systems_under_test.host.bucket import bucket
 from tests.systems_under_test.paxos.driving import THREE, put
 from tests.systems_under_test.paxos.test_local import Live
 from tests.systems_under_test.paxos.test_local import live as local
 from workloads.client import Reply, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from systems_under_test.environments.cluster import DamageKind
@@ -133,9 +134,20 @@ def test_a_log_replica_stands_in_within_seconds_while_writes_go_on(
         assert live.until_written((leader,), 10) < 10, "with the log replica alone beside it"
 
 
-def test_backup_restore_and_scrub_by_http(tmp_path: Path) -> None:
+@pytest.fixture(params=["directory", "bucket"])
+def objects(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str | None]:
+    if request.param == "directory":
+        yield None
+    else:
+        with bucket(monkeypatch):
+            yield "s3://archive/paxos"
+
+
+def test_backup_restore_and_scrub_by_http(tmp_path: Path, objects: str | None) -> None:
     options = {"archive": "on", "archive_every_ms": 200, "checkpoint_slots": 50}
-    with local(tmp_path, options) as live:
+    with local(tmp_path, options, objects=objects) as live:
         leader = live.leader()
         for n in range(100):
             live.ask(leader, put(f"k{n}", n))

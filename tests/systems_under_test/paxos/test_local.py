@@ -47,6 +47,7 @@ class Live:
         directory: Path,
         options: dict[str, Any] | None = None,
         nodes: tuple[str, ...] = THREE,
+        objects: str | None = None,
     ) -> None:
         self.directory = directory
         self.nodes = nodes
@@ -59,7 +60,7 @@ class Live:
                 engine="sqlite",
                 seed=1,
                 directory=directory,
-                objects=directory / "objects",
+                objects=objects or directory / "objects",
             )
         )
         self._clients: dict[str, HttpClient] = {}
@@ -115,10 +116,13 @@ class Live:
 
 @contextlib.contextmanager
 def live(
-    directory: Path, options: dict[str, Any] | None = None, nodes: tuple[str, ...] = THREE
+    directory: Path,
+    options: dict[str, Any] | None = None,
+    nodes: tuple[str, ...] = THREE,
+    objects: str | None = None,
 ) -> Iterator[Live]:
     """A cluster with a leader, taken down at the end."""
-    made = Live(directory, options, nodes)
+    made = Live(directory, options, nodes, objects)
     with made.cluster, contextlib.closing(made):
         made.leader()
         made.until_written(THREE, 15)
