@@ -141,7 +141,7 @@ def test_sudo_for_packet_filters_is_enough(made: Machines, tmp_path: Path) -> No
 def test_everything_else_works_without_root(made: Machines, tmp_path: Path) -> None:
     cluster = cluster_at(made, tmp_path, *made.texts(2, GUEST), needs=frozenset({"kill"}))
     with cluster:
-        assert cluster.capabilities == {"kill", "stop", "pause", "clock"}
+        assert cluster.capabilities == {"kill", "stop", "pause", "clock", "disk", "power"}
         assert made.chains(0) == []
         cluster.nodes["n1"].kill()
         cluster.nodes["n1"].start()
