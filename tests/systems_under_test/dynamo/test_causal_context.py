@@ -41,6 +41,14 @@ def test_refuses_every_altered_or_cut_token() -> None:
             from_token(KEY, urlsafe_b64encode(raw[:i]).decode())
 
 
+@pytest.mark.parametrize("added", ["!!", "*", " ", "\n", "AAAA", "=", "=AAAA"])
+def test_refuses_a_token_with_anything_added_anywhere(added: str) -> None:
+    token = to_token(KEY, HISTORY)
+    for i in range(len(token) + 1):
+        with pytest.raises(BadContext):
+            from_token(KEY, token[:i] + added + token[i:])
+
+
 @pytest.mark.parametrize("token", ["x", "null", "é", "!!!!", "A" * 100_000, "AAAA"])
 def test_refuses_what_is_no_token(token: str) -> None:
     with pytest.raises(BadContext):
