@@ -42,6 +42,12 @@ ORDERS: Final = {"handover": "to", "add": "node", "remove": "node", "scrub": "",
 """Each with the name of what it takes."""
 SESSION_CHARACTERS_MAX: Final = 100
 MS_DIGITS_MAX: Final = 16
+DIGITS_MAX: Final = 19
+"""Of a slot and of a sequence number: they fit into 64 bits. Python raises for 5,000 digits."""
+DEPTH_MAX: Final = 100
+"""Of lists and objects in a body. What one stack could just read, a deeper one could not: the log
+held a command of which every replica died, at each start anew."""
+TOO_DEEP: Final = f"the body is nested more than {DEPTH_MAX} levels deep"
 SEQUENCE_MAX: Final = 2**62
 
 _decode = msgspec.json.Decoder().decode
@@ -171,9 +177,27 @@ def _body(body: bytes, configuration: Configuration) -> Any:
         limit = configuration.value_bytes_max
         raise Refused(413, f"the body has {len(body)} bytes; at most {limit} fit")
     try:
-        return _decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        value = _decode(body)
+    except RecursionError:
+        raise Refused(400, TOO_DEEP) from None
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise Refused(400, f"the body is not JSON: {error}") from None
+    if _is_deeper(value, DEPTH_MAX):
+        raise Refused(400, TOO_DEEP)
+    return value
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects stand in one another more often than that."""
+    inside = [value]
+    for _ in range(levels + 1):
+        held = [each for each in inside if isinstance(each, list | dict)]
+        if not held:
+            return False
+        inside = [
+            part for each in held for part in (each.values() if isinstance(each, dict) else each)
+        ]
+    return True
 
 
 def _value(body: bytes, configuration: Configuration) -> bytes:
@@ -184,11 +208,15 @@ def _read(key: str, query: str, configuration: Configuration) -> Read:
     asked = dict(parse_qsl(query, keep_blank_values=True))
     usual = "eventual" if configuration.reads == "eventual" else "strong"
     level, slot = asked.pop("read", usual), asked.pop("slot", "0")
-    if asked or level not in ("strong", "eventual") or not slot.isdecimal():
+    if asked or level not in ("strong", "eventual") or not _is_number(slot):
         raise Refused(400, f"a read knows ?read=strong|eventual and &slot=n, not ?{query}")
     if level == "strong" and int(slot):
         raise Refused(400, "a strong read is of the newest slot: &slot=n is for eventual ones")
     return Read(key, level == "strong", int(slot))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= DIGITS_MAX
 
 
 def _write(request: ClientRequest, steps: Steps, shape: str) -> Write:
@@ -202,7 +230,7 @@ def request_id(text: str | None) -> RequestId | None:
         return None
     session, slash, sequence = text.rpartition("/")
     good = slash and session and len(session) <= SESSION_CHARACTERS_MAX
-    if not good or not sequence.isdecimal() or int(sequence) > SEQUENCE_MAX or "~" in session:
+    if not good or not _is_number(sequence) or int(sequence) > SEQUENCE_MAX or "~" in session:
         raise Refused(400, f"{REQUEST_HEADER} is session/sequence, without ~, not {text!r}")
     return RequestId(session, int(sequence))
 
@@ -241,7 +269,7 @@ def _order(order: str, query: str) -> Order:
 def _restore(query: str) -> Restore:
     asked = dict(parse_qsl(query, keep_blank_values=True))
     to = asked.pop("to", "")
-    if asked or not to.isdecimal() or len(to) > MS_DIGITS_MAX:
+    if asked or not _is_number(to) or len(to) > MS_DIGITS_MAX:
         raise Refused(400, f"/admin/restore takes ?to=milliseconds since 1970, not ?{query}")
     return Restore((int(to) + 1) * 1_000_000 - 1)
 

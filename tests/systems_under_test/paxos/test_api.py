@@ -26,12 +26,18 @@ BAD = [
     (Request("PUT", "/kv/k", {}, b'"' + b"x" * (1 << 20) + b'"'), 413, "at most"),
     (Request("GET", "/kv/k?read=some"), 400, "strong|eventual"),
     (Request("GET", "/kv/k?slot=3"), 400, "eventual ones"),
+    (Request("GET", "/kv/k?read=eventual&slot=" + "1" * 5000), 400, "&slot=n"),
+    (Request("GET", "/kv/k?read=eventual&slot=\u0663"), 400, "&slot=n"),
+    (Request("PUT", "/kv/k", {}, b"[" * 101 + b"]" * 101), 400, "100 levels"),
+    (Request("PUT", "/kv/k", {}, b'{"a":' * 101 + b"1" + b"}" * 101), 400, "100 levels"),
+    (Request("POST", "/txn", {}, b'[["append","k",%b]]' % (b"[" * 976 + b"]" * 976)), 400, "100"),
     (Request("POST", "/kv/k/cas", {}, b"[1]"), 400, "[old, new]"),
     (Request("POST", "/txn", {}, b"[]"), 400, "not empty"),
     (Request("POST", "/txn", {}, b'[["x","k",1]]'), 400, "a step is"),
     (Request("POST", "/txn", {}, b'[["r",7,null]]'), 400, "a key is a string"),
     (Request("POST", "/txn", {}, b"[" + b'["r","k",null],' * 100 + b'["r","k",null]]'), 413, "100"),
     (Request("PUT", "/kv/k", {REQUEST_HEADER: "nonsense"}, b"1"), 400, "session/sequence"),
+    (Request("PUT", "/kv/k", {REQUEST_HEADER: "s/" + "1" * 5000}, b"1"), 400, "session/sequence"),
     (Request("POST", "/admin/add"), 400, "?node=node"),
     (Request("POST", "/admin/remove?node=n9"), 409, "there is no node n9"),
     (Request("POST", "/admin/add?node=n1"), 409, "a member already"),
@@ -51,6 +57,14 @@ def test_bad_input_gets_a_clear_and_definite_refusal(
     assert got == status
     assert sentence in content["error"]
     assert content["definite"] is True
+
+
+def test_what_is_nested_as_deeply_as_allowed_is_kept_and_shown(drive: Drive) -> None:
+    deep: Any = 1
+    for _ in range(100):
+        deep = [deep]
+    drive.put("n1", "deep", deep)
+    assert drive.get("n3", "deep")["value"] == deep
 
 
 @pytest.mark.parametrize("node", THREE)
