@@ -26,7 +26,7 @@ test: $(VENV)/installed-dev  ## The tests that need no machine but this; branch 
 
 .PHONY: machines
 machines: $(VENV)/installed-dev  ## Tests that make containers, or machines of network namespaces.
-	$(BIN)/python -m pytest -q -m "(docker or ssh) and not soak"
+	$(BIN)/python -m pytest -q -rs -m "(docker or ssh) and not soak"
 
 .PHONY: check
 check: static test  ## What a change must pass.
@@ -58,7 +58,7 @@ layers: $(VENV)/installed-dev
 
 .PHONY: soak
 soak: $(VENV)/installed-dev  ## Long tests: many seeds of every system, under every fault.
-	LINEAL_SEEDS=$(SEEDS) $(BIN)/python -m pytest -q -n 2 --dist loadgroup -m soak --timeout 3600
+	LINEAL_SEEDS=$(SEEDS) $(BIN)/python -m pytest -q -rs -n 2 --dist loadgroup -m soak --timeout 3600
 
 .PHONY: explore
 explore: $(VENV)/installed-dev  ## Property tests on examples that no run had before.

@@ -10,7 +10,7 @@ import pytest
 from lineal.cli.main import main
 from systems_under_test.environments.docker import options
 from systems_under_test.environments.docker.disks import cannot
-from tests.systems_under_test.docker.containers import left_of, require_docker
+from tests.systems_under_test.docker.containers import left_of, require_docker, require_for_docker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,8 +62,7 @@ def test_a_correct_store_is_not_accused_where_the_kernel_spoils_its_links(tmp_pa
 @pytest.mark.soak
 @pytest.mark.parametrize("nemesis", ["pause", "clock", "link", "power@all"])
 def test_a_correct_store_is_not_accused_under(tmp_path: Path, nemesis: str) -> None:
-    if nemesis.startswith("power") and (reason := cannot()):
-        pytest.skip(reason)
+    require_for_docker(cannot() if nemesis.startswith("power") else None)
     status, verdict, events = run(tmp_path, "dynamo", "--nemesis", nemesis, seconds=15)
     assert (status, verdict["verdict"]) == (0, "valid")
     assert "applied" in effects(events, nemesis.partition("@")[0])
@@ -140,8 +139,7 @@ def test_a_script_is_carried_out_in_containers(tmp_path: Path, system: str) -> N
 
 @pytest.mark.soak
 def test_an_acknowledgement_before_durability_is_found_by_power_losses(tmp_path: Path) -> None:
-    if reason := cannot():
-        pytest.skip(reason)
+    require_for_docker(cannot())
     words = ("dynamo", "--nemesis", "power@all", "--bug", "ack-before-durable")
     status, verdict, events = run(tmp_path, *words, seconds=15)
     assert (status, verdict["verdict"]) == (1, "invalid")

@@ -16,7 +16,7 @@ from nemesis.families import partition, pause
 from nemesis.plans import parse
 from nemesis.schedule import SECOND, Timing
 from systems_under_test.environments.docker import disks, slow_writes
-from tests.systems_under_test.docker.containers import require_docker
+from tests.systems_under_test.docker.containers import require_docker, require_for_docker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +106,8 @@ def test_containers_are_clean_on_disks_that_the_kernel_makes_slow(
     tmp_path: Path, system: str
 ) -> None:
     require_docker()
-    if reason := disks.cannot() or slow_writes.cannot():
+    require_for_docker(disks.cannot())
+    if reason := slow_writes.cannot():
         pytest.skip(reason)
     clean(tmp_path, "docker", system, "disk:slow", "--environment-option", "disk=loop")
     text = (tmp_path / "latest" / "history.jsonl").read_text()

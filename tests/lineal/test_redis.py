@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +14,7 @@ from lineal.definition import Test
 from nemesis.schedule import SECOND
 from systems_under_test.environments.docker import disks, slow_writes
 from systems_under_test.redis import SYSTEM
-from tests.systems_under_test.docker.containers import left_of, require_docker
+from tests.systems_under_test.docker.containers import left_of, require_docker, require_for_docker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,10 +26,7 @@ live = pytest.mark.live
 def require_redis() -> None:
     require_docker()
     if importlib.util.find_spec("redis") is None:
-        reason = "the package `redis` is not installed: pip install lineal[redis]"
-        if "docker" in os.environ.get("LINEAL_REQUIRE", "").split(","):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        require_for_docker("the package `redis` is not installed: pip install lineal[redis]")
 
 
 def run(runs: Path, *words: str) -> tuple[int, dict[str, Any], Path]:
@@ -139,7 +135,8 @@ def test_its_links_are_spoilt_by_the_kernel(tmp_path: Path, variant: str) -> Non
 @pytest.mark.soak
 def test_its_disk_is_made_slow_by_the_kernel(tmp_path: Path) -> None:
     require_redis()
-    if reason := disks.cannot() or slow_writes.cannot():
+    require_for_docker(disks.cannot())
+    if reason := slow_writes.cannot():
         pytest.skip(reason)
     words = ("--nemesis", "disk:slow@one", "--time-limit", "12")
     status, verdict, directory = run(tmp_path, *words)

@@ -16,7 +16,11 @@ from systems_under_test.environments.docker.disks import LoopDisk, cannot
 from systems_under_test.environments.docker.options import DockerOptions
 from systems_under_test.environments.local.cluster import LocalCluster
 from systems_under_test.environments.local.disk import NodeDisk
-from tests.systems_under_test.docker.containers import containers, require_docker
+from tests.systems_under_test.docker.containers import (
+    containers,
+    require_docker,
+    require_for_docker,
+)
 from tests.systems_under_test.local.clusters import ask, tally, until
 
 if TYPE_CHECKING:
@@ -188,9 +192,9 @@ def test_z_damage_keeps_a_node_down_and_that_is_nobodys_crash(cluster: Live) -> 
 
 
 @pytest.mark.docker
-@pytest.mark.skipif(cannot() is not None, reason=str(cannot()))
 def test_a_disk_of_its_own_is_full_by_the_kernels_word(tmp_path: Path) -> None:
     require_docker()
+    require_for_docker(cannot())
     with containers(tmp_path, DockerOptions(disk="loop"), nodes=("n1",)) as cluster:
         fault = disk("full")
         injection = PLAN.nemesis.inject(cluster, fault)
@@ -209,20 +213,20 @@ def test_a_disk_of_its_own_is_full_by_the_kernels_word(tmp_path: Path) -> None:
 
 
 @pytest.mark.docker
-@pytest.mark.skipif(cannot() is not None, reason=str(cannot()))
 def test_a_disk_of_its_own_that_is_not_filled_is_not_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     require_docker()
+    require_for_docker(cannot())
     monkeypatch.setattr(LoopDisk, "fill", lambda disk: None)
     with containers(tmp_path, DockerOptions(disk="loop"), nodes=("n1",)) as cluster:
         assert PLAN.nemesis.inject(cluster, disk("full")).effect == "ineffective"
 
 
 @pytest.mark.docker
-@pytest.mark.skipif(cannot() is not None, reason=str(cannot()))
 def test_a_disk_of_its_own_can_be_lost(tmp_path: Path) -> None:
     require_docker()
+    require_for_docker(cannot())
     nemesis = parse("disk:lost").nemesis
     with containers(tmp_path, DockerOptions(disk="loop"), nodes=("n1",)) as cluster:
         assert [ask(cluster, "n1", "POST", "/add") for _ in range(3)] == [1, 2, 3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from functools import cache
 from typing import TYPE_CHECKING
@@ -27,12 +28,25 @@ FIVE = ("n1", "n2", "n3", "n4", "n5")
 
 def require_docker() -> None:
     """Skip the test without an engine and an image; fail it if LINEAL_REQUIRE names docker."""
-    reason = why_not()
+    require_for_docker(why_not())
+
+
+def require_for_docker(reason: str | None) -> None:
+    """Skip the test for this reason, or fail it if LINEAL_REQUIRE names docker; None: go on.
+
+    For what a machine must be given: an engine, root, programs. What a kernel does not have
+    nobody can install, so the want of that is skipped in any case.
+    """
     if reason is None:
         return
     if "docker" in os.environ.get("LINEAL_REQUIRE", "").split(","):
         pytest.fail(f"LINEAL_REQUIRE names docker, but: {reason}")
     pytest.skip(reason)
+
+
+def no_compiler() -> str | None:
+    """Why no preload can be compiled here; None if one can."""
+    return None if shutil.which("cc") else "there is no C compiler here"
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 import urllib.request
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +14,12 @@ from nemesis.plan import Fault
 from systems_under_test.environments.cluster import ClusterSpec, EnvironmentFailed
 from systems_under_test.environments.docker.cluster import DockerCluster
 from systems_under_test.foreign import Adopted, ForeignCluster, ForeignNode, Image, is_foreign
-from tests.systems_under_test.docker.containers import left_of, require_docker
+from tests.systems_under_test.docker.containers import (
+    left_of,
+    no_compiler,
+    require_docker,
+    require_for_docker,
+)
 from tests.systems_under_test.docker.test_cluster import lines
 from tests.systems_under_test.local.clusters import until
 from workloads import set as set_workload
@@ -218,9 +222,9 @@ def ahead_s(cluster: DockerCluster, node: str) -> float:
 
 @docker
 @live
-@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler here")
 def test_the_wall_clocks_of_its_programs_are_moved_and_nobody_elses(tmp_path: Path) -> None:
     require_docker()
+    require_for_docker(no_compiler())
     nemesis = ClockNemesis()
     fault = Fault(1, "clock", {"targets": ["n1"], "wall_offset_ns": 3600 * 10**9})
     with clocks_of(tmp_path, Clock()) as cluster:
@@ -260,9 +264,9 @@ class Fixed(Shelf):
 
 @docker
 @live
-@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler here")
 def test_a_clock_that_nobody_asks_is_not_moved_and_says_so(tmp_path: Path) -> None:
     require_docker()
+    require_for_docker(no_compiler())
     fault = Fault(1, "clock", {"targets": ["n1"], "wall_offset_ns": 3600 * 10**9})
     with clocks_of(tmp_path, Silent()) as cluster:
         assert ClockNemesis().inject(cluster, fault).effect == "ineffective"
@@ -270,10 +274,10 @@ def test_a_clock_that_nobody_asks_is_not_moved_and_says_so(tmp_path: Path) -> No
 
 @docker
 @live
-@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler here")
 def test_a_program_whose_clock_cannot_be_moved_is_told_before_anything_is_asked(
     tmp_path: Path,
 ) -> None:
     require_docker()
+    require_for_docker(no_compiler())
     with pytest.raises(EnvironmentFailed, match="no clock faults: /sbin/ldconfig is statically"):
         clocks_of(tmp_path, Fixed()).up()

@@ -13,7 +13,12 @@ from systems_under_test.environments.cluster import links_of
 from systems_under_test.environments.docker.options import DockerOptions
 from systems_under_test.environments.docker.partitions import host_can
 from systems_under_test.rng import Rng
-from tests.systems_under_test.docker.containers import FIVE, containers, require_docker
+from tests.systems_under_test.docker.containers import (
+    FIVE,
+    containers,
+    require_docker,
+    require_for_docker,
+)
 from tests.systems_under_test.local.clusters import ask, until
 
 if TYPE_CHECKING:
@@ -36,8 +41,7 @@ def cluster(
 ) -> Iterator[DockerCluster]:
     require_docker()
     method: str = request.param
-    if method == "host-bridge" and (reason := host_can()):
-        pytest.skip(reason)
+    require_for_docker(host_can() if method == "host-bridge" else None)
     options = DockerOptions(links="proxy") if method == "proxy" else DockerOptions(partition=method)
     with containers(tmp_path_factory.mktemp("nodes"), options, nodes=FIVE) as cluster:
         assert cluster.method["partition"] == method

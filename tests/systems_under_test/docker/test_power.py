@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from systems_under_test.environments.docker.disks import cannot, pages_that_differ
-from tests.systems_under_test.docker.containers import containers, left_of, require_docker
+from tests.systems_under_test.docker.containers import (
+    containers,
+    left_of,
+    require_docker,
+    require_for_docker,
+)
 from tests.systems_under_test.local.clusters import ask, until
 
 if TYPE_CHECKING:
@@ -32,8 +37,7 @@ def restart(cluster: DockerCluster) -> None:
 @pytest.mark.docker
 def test_power_loss_takes_what_was_not_synced_and_a_kill_does_not(tmp_path: Path) -> None:
     require_docker()
-    if reason := cannot():
-        pytest.skip(reason)
+    require_for_docker(cannot())
     with containers(tmp_path, nodes=("n1", "n2"), needs={"power"}) as cluster:
         node = cluster.nodes["n1"]
         assert cluster.method["power"] == "copy of the disk"

@@ -19,7 +19,11 @@ from systems_under_test.environments.docker.slow_writes import (
     writes_s,
 )
 from systems_under_test.environments.docker.slow_writes import cannot as cannot_be_slow
-from tests.systems_under_test.docker.containers import containers, require_docker
+from tests.systems_under_test.docker.containers import (
+    containers,
+    require_docker,
+    require_for_docker,
+)
 from tests.systems_under_test.local.clusters import ask, until
 
 SLOW_NS = 200_000_000
@@ -77,7 +81,8 @@ def test_a_container_that_is_gone_is_slow_when_it_comes_again() -> None:
 @pytest.mark.live
 def test_the_kernel_slows_a_disk_and_tells_of_it(tmp_path: Path) -> None:
     require_docker()
-    if reason := cannot() or cannot_be_slow():
+    require_for_docker(cannot())
+    if reason := cannot_be_slow():
         pytest.skip(reason)
     options = DockerOptions(disk="loop", kill="container")
 
