@@ -17,6 +17,7 @@ object with a sentence and `definite`: true only where the request surely never 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -49,6 +50,7 @@ DEPTH_MAX: Final = 100
 held a command of which every replica died, at each start anew."""
 TOO_DEEP: Final = f"the body is nested more than {DEPTH_MAX} levels deep"
 SEQUENCE_MAX: Final = 2**62
+_HALF_ENCODED: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 
 _decode = msgspec.json.Decoder().decode
 _json = msgspec.json.Encoder().encode
@@ -120,6 +122,7 @@ def parse(
     path, _, query = request.target.partition("?")
     if path in PAGES:
         _only(request, "GET")
+        _asked(path, query)
         return Page(path)
     parts = path.split("/")
     match parts:
@@ -127,10 +130,12 @@ def parse(
             _only(request, "GET", "PUT", "DELETE")
             if request.method == "GET":
                 return _read(_key(key, configuration), query, configuration)
+            _asked(path, query)
             value = NULL if request.method == "DELETE" else _value(request.body, configuration)
             return _write(request, (("w", _key(key, configuration), value),), "put")
         case ["", "kv", key, "cas"]:
             _only(request, "POST")
+            _asked(path, query)
             pair = _body(request.body, configuration)
             if not isinstance(pair, list) or len(pair) != 2:
                 raise Refused(400, "the body of a compare-and-set is a JSON list: [old, new]")
@@ -138,6 +143,7 @@ def parse(
             return _write(request, (step,), "cas")
         case ["", "txn"]:
             _only(request, "POST")
+            _asked(path, query)
             return _write(request, _transaction(request.body, configuration), "txn")
         case ["", "admin", "restore"]:
             _only(request, "POST")
@@ -150,11 +156,26 @@ def parse(
 
 def _only(request: ClientRequest, *methods: str) -> None:
     if request.method not in methods:
-        path = request.target.partition("?")[0]
-        raise Refused(405, f"{path} knows {', '.join(methods)}, not {request.method}")
+        path, allowed = request.target.partition("?")[0], ", ".join(methods)
+        raise Refused(405, f"{path} knows {allowed}, not {request.method}", {"allow": allowed})
+
+
+def _asked(path: str, query: str, *names: str) -> dict[str, str]:
+    """The parameters of a query by name. Raises Refused for one that the path does not know."""
+    asked: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in names:
+            known = f"{', '.join(names)} alone" if names else "no parameters"
+            raise Refused(400, f"{path} knows {known}, not ?{query}")
+        if name in asked:
+            raise Refused(400, f"{name} stands twice in ?{query}")
+        asked[name] = value
+    return asked
 
 
 def _key(text: str, configuration: Configuration) -> str:
+    if _HALF_ENCODED.search(text):
+        raise Refused(400, f"a key is percent-encoded: % and two hexadecimal digits, not {text}")
     try:
         key = unquote(text, errors="strict")
     except UnicodeDecodeError:
@@ -205,10 +226,10 @@ def _value(body: bytes, configuration: Configuration) -> bytes:
 
 
 def _read(key: str, query: str, configuration: Configuration) -> Read:
-    asked = dict(parse_qsl(query, keep_blank_values=True))
+    asked = _asked("a read", query, "read", "slot")
     usual = "eventual" if configuration.reads == "eventual" else "strong"
-    level, slot = asked.pop("read", usual), asked.pop("slot", "0")
-    if asked or level not in ("strong", "eventual") or not _is_number(slot):
+    level, slot = asked.get("read", usual), asked.get("slot", "0")
+    if level not in ("strong", "eventual") or not _is_number(slot):
         raise Refused(400, f"a read knows ?read=strong|eventual and &slot=n, not ?{query}")
     if level == "strong" and int(slot):
         raise Refused(400, "a strong read is of the newest slot: &slot=n is for eventual ones")
@@ -220,13 +241,14 @@ def _is_number(text: str) -> bool:
 
 
 def _write(request: ClientRequest, steps: Steps, shape: str) -> Write:
-    digest = blake2b(msgspec.msgpack.encode(steps), digest_size=8).digest()
+    whole = msgspec.msgpack.encode((request.method, shape, steps))
+    digest = blake2b(whole, digest_size=8).digest()
     return Write(steps, shape, request_id(request.headers.get(REQUEST_HEADER)), digest)
 
 
 def request_id(text: str | None) -> RequestId | None:
     """The id in a header, None without one. Raises Refused for one of another form."""
-    if not text:
+    if text is None:
         return None
     session, slash, sequence = text.rpartition("/")
     good = slash and session and len(session) <= SESSION_CHARACTERS_MAX
@@ -256,20 +278,17 @@ def _transaction(body: bytes, configuration: Configuration) -> Steps:
 
 
 def _order(order: str, query: str) -> Order:
-    asked = dict(parse_qsl(query, keep_blank_values=True))
     name = ORDERS[order]
-    if not name and not asked:
-        return Order(order, "")
-    node = asked.pop(name, "")
-    if asked or (order != "handover" and not node):
+    asked = _asked(f"/admin/{order}", query, *filter(None, [name]))
+    node = asked.get(name, "")
+    if name and order != "handover" and not node:
         raise Refused(400, f"/admin/{order} takes ?{name}=node, not ?{query}")
     return Order(order, node)
 
 
 def _restore(query: str) -> Restore:
-    asked = dict(parse_qsl(query, keep_blank_values=True))
-    to = asked.pop("to", "")
-    if asked or not _is_number(to) or len(to) > MS_DIGITS_MAX:
+    to = _asked("/admin/restore", query, "to").get("to", "")
+    if not _is_number(to) or len(to) > MS_DIGITS_MAX:
         raise Refused(400, f"/admin/restore takes ?to=milliseconds since 1970, not ?{query}")
     return Restore((int(to) + 1) * 1_000_000 - 1)
 

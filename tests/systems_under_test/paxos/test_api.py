@@ -22,9 +22,20 @@ BAD = [
     (Request("PUT", "/kv/k", {}, b"{"), 400, "not JSON"),
     (Request("PUT", "/kv/", {}, b"1"), 400, "a key has 1 to"),
     (Request("PUT", "/kv/%ff", {}, b"1"), 400, "UTF-8"),
+    (Request("PUT", "/kv/%zz", {}, b"1"), 400, "two hexadecimal digits"),
+    (Request("GET", "/kv/a%4"), 400, "two hexadecimal digits"),
     (Request("PUT", "/kv/" + "k" * 1025, {}, b"1"), 400, "not 1025"),
     (Request("PUT", "/kv/k", {}, b'"' + b"x" * (1 << 20) + b'"'), 413, "at most"),
     (Request("GET", "/kv/k?read=some"), 400, "strong|eventual"),
+    (Request("GET", "/kv/k?read=strong&read=eventual"), 400, "stands twice"),
+    (Request("GET", "/kv/k?level=strong"), 400, "a read knows read, slot alone"),
+    (Request("PUT", "/kv/k?ttl=3", {}, b"1"), 400, "no parameters"),
+    (Request("DELETE", "/kv/k?slot="), 400, "no parameters"),
+    (Request("POST", "/kv/k/cas?old=1", {}, b"[1,2]"), 400, "no parameters"),
+    (Request("POST", "/txn?read=strong", {}, b'[["r","k",null]]'), 400, "no parameters"),
+    (Request("GET", "/status?node=n1"), 400, "no parameters"),
+    (Request("POST", "/admin/scrub?node=n1"), 400, "no parameters"),
+    (Request("POST", "/admin/handover?node=n1"), 400, "knows to alone"),
     (Request("GET", "/kv/k?slot=3"), 400, "eventual ones"),
     (Request("GET", "/kv/k?read=eventual&slot=" + "1" * 5000), 400, "&slot=n"),
     (Request("GET", "/kv/k?read=eventual&slot=\u0663"), 400, "&slot=n"),
@@ -37,6 +48,7 @@ BAD = [
     (Request("POST", "/txn", {}, b'[["r",7,null]]'), 400, "a key is a string"),
     (Request("POST", "/txn", {}, b"[" + b'["r","k",null],' * 100 + b'["r","k",null]]'), 413, "100"),
     (Request("PUT", "/kv/k", {REQUEST_HEADER: "nonsense"}, b"1"), 400, "session/sequence"),
+    (Request("PUT", "/kv/k", {REQUEST_HEADER: ""}, b"1"), 400, "session/sequence"),
     (Request("PUT", "/kv/k", {REQUEST_HEADER: "s/" + "1" * 5000}, b"1"), 400, "session/sequence"),
     (Request("POST", "/admin/add"), 400, "?node=node"),
     (Request("POST", "/admin/remove?node=n9"), 409, "there is no node n9"),
@@ -109,6 +121,33 @@ def test_the_same_id_with_another_body_is_an_error(drive: Drive) -> None:
     assert status == 422
     assert "another body" in content["error"]
     assert drive.get("n3", "x")["value"] == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Request("POST", "/txn", {}, b'[["w","same",null]]'),
+        Request("DELETE", "/kv/same"),
+        Request("PUT", "/kv/other", {}, b"null"),
+        Request("POST", "/kv/same/cas", {}, b"[null,null]"),
+    ],
+    ids=lambda request: f"{request.method}-{request.target}",
+)
+def test_the_same_id_with_another_request_is_an_error_though_it_would_do_the_same(
+    drive: Drive, other: Request
+) -> None:
+    headers = {REQUEST_HEADER: f"{other.method}{len(other.target)}/1"}
+    first = Request("PUT", "/kv/same", headers, b"null")
+    assert drive.answer("n1", first)[0] == 200
+    again = Request(other.method, other.target, headers, other.body)
+    assert drive.answer("n2", again)[0] == 422
+    assert drive.answer("n2", first)[0] == 200
+
+
+def test_a_method_that_is_not_known_is_told_which_are(drive: Drive) -> None:
+    reply = drive.ask("n1", Request("POST", "/kv/k"))
+    assert isinstance(reply, Reply)
+    assert reply.headers["allow"] == "GET, PUT, DELETE"
 
 
 def test_an_id_below_the_window_is_refused_and_never_executed(drive: Drive) -> None:
