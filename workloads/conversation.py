@@ -9,17 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from workloads.client import Completion, Failure, Reply, Request
 
 if TYPE_CHECKING:
     from workloads.invocations import Invocation
 
+SERVER_ERRORS: Final = 500
+"""The least status by which a node says that it could not do what it was asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Requests to nodes, all at once. It is over when `enough` replied, or all have ended."""
+    """Requests to nodes, all at once. It is over when `enough` answered, or all have ended.
+
+    A reply that is an error of the server (5xx) is an end, and no answer.
+    """
 
     requests: Mapping[str, Request]
     enough: int
@@ -55,5 +61,9 @@ def conversing(codec: object) -> Conversing | None:
 
 
 def told(answers: Answers) -> int:
-    """How many of these are replies, whatever they say."""
-    return sum(isinstance(answer, Reply) for answer in answers.values())
+    """How many of these say what was asked; a node that says it cannot (5xx) does not.
+
+    If it counted, a read of which a node that starts over is among the first R to reply would fail
+    while enough others are about to answer.
+    """
+    return sum(isinstance(it, Reply) and it.status < SERVER_ERRORS for it in answers.values())

@@ -3,9 +3,10 @@
 The ring is fetched from the client's own node and again every ten seconds. A read asks the home
 nodes what each holds, and reconciles the first R answers (`partition_aware.py`); where one of them
 does not keep the key any more the ring is fetched anew. A write goes to the first home node that
-has not failed lately; to the next one only where the request surely never left, for a second dot of
-the same put would be a sibling that no client wrote. Everything else, and all of it while there is
-no ring, goes to the client's own node.
+has not failed lately; to the next one only where the request surely never left or was refused for
+certain (a 503 with `definite`, of a node that starts over or sees too few others), for a second dot
+of the same put would be a sibling that no client wrote. Everything else, and all of it while there
+is no ring, goes to the client's own node.
 """
 
 from __future__ import annotations
@@ -28,11 +29,16 @@ if TYPE_CHECKING:
 
 KEYS: Final = "/kv/"
 NOT_KEPT: Final = 421
+UNAVAILABLE: Final = 503
 SECOND: Final = 1_000_000_000
 NEWER_RINGS: Final = 1
 """So often a read fetches a newer ring; then the client's own node coordinates it."""
 SHUN: Final = SECOND
-"""So long a node is passed over to which no connection could be made."""
+"""So long a node is passed over to which no connection could be made, or which refused."""
+
+
+class _Refusal(msgspec.Struct):
+    definite: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ class PartitionAware:
         reply: Reply | Failure = Failure("no home node was asked", definite=True)
         for home in _not_shunned(ring.homes(name), memory, now):
             reply = (yield Round({home: request}, 1))[home]
-            if isinstance(reply, Reply) or not reply.definite:
+            if not _never_happened(reply):
                 break
             memory.setdefault("shunned", {})[home] = now
         return self.codec.decode(invocation, reply)
@@ -122,7 +128,22 @@ def _is_old(answers: Answers) -> bool:
     return any(isinstance(it, Reply) and it.status == NOT_KEPT for it in answers.values())
 
 
+def _never_happened(reply: Reply | Failure) -> bool:
+    """Whether the node surely did nothing of a write, and another one may do it.
+
+    Refusals other than 503 are about the write itself: the next node would say the same.
+    """
+    if isinstance(reply, Failure):
+        return reply.definite
+    if reply.status != UNAVAILABLE:
+        return False
+    try:
+        return msgspec.json.decode(reply.body, type=_Refusal).definite
+    except msgspec.DecodeError:
+        return False
+
+
 def _not_shunned(homes: tuple[str, ...], memory: dict[str, Any], now: int) -> list[str]:
-    """The home nodes in order of preference, those last to which no connection could be made."""
+    """The home nodes in order of preference, those last that lately took no write."""
     shunned: dict[str, int] = memory.get("shunned", {})
     return sorted(homes, key=lambda home: now - shunned.get(home, now - SHUN) < SHUN)

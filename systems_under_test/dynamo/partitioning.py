@@ -103,14 +103,35 @@ def _take(
 def _shares(weights: Mapping[str, int], has: Mapping[str, int], partitions: int) -> dict[str, int]:
     """How many tokens each is to have: its share by weight, up or down to a whole number.
 
-    Up first for those who have them already: nothing moves for that.
+    Up first for those who have them already: nothing moves for that. And one at the least: with
+    weights 64, 64, 1 and twelve tokens the third node would have none, so that of three copies no
+    key had more than two homes.
     """
-    whole = sum(weights.values())
-    shares = {node: partitions * weight // whole for node, weight in weights.items()}
-    favored = sorted(weights, key=lambda node: (shares[node] - has[node], node))
-    for node in favored[: partitions - sum(shares.values())]:
+    small = _less_than_one(weights, partitions)
+    rest = {node: weight for node, weight in weights.items() if node not in small}
+    left, whole = partitions - len(small), sum(rest.values())
+    shares = {node: left * weight // whole for node, weight in rest.items()}
+    favored = sorted(rest, key=lambda node: (shares[node] - has[node], node))
+    for node in favored[: left - sum(shares.values())]:
         shares[node] += 1
-    return shares
+    return dict.fromkeys(small, 1) | shares
+
+
+def _less_than_one(weights: Mapping[str, int], partitions: int) -> list[str]:
+    """The nodes whose share of the tokens is less than one, once all of these are given one.
+
+    Never all nodes, where there are as many tokens: the heaviest has its share of the rest.
+    """
+    small: list[str] = []
+    rest = dict(weights)
+    while True:
+        left, whole = partitions - len(small), sum(rest.values())
+        found = [node for node, weight in rest.items() if left * weight < whole]
+        if not found:
+            return small
+        small += found
+        for node in found:
+            del rest[node]
 
 
 def _distance(i: int, tokens: list[int], partitions: int) -> int:

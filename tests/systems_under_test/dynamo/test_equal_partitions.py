@@ -75,6 +75,19 @@ def test_who_replaces_another_takes_its_tokens_as_they_lie() -> None:
     assert new == tuple("n6" if owner == "n1" else owner for owner in deal)
 
 
+@pytest.mark.parametrize("partitions", [5, 6, 12])
+def test_a_node_of_little_capacity_has_a_token_through_every_change(partitions: int) -> None:
+    small = EQUAL | {"partitions": partitions, "capacities": "n1=64,n2=64,n6=64"}
+    configuration = configure(small)
+    deal: tuple[str, ...] = ()
+    for nodes in (SEVEN[:5], SEVEN[:4], ("n1", "n2", "n4", "n6"), ("n3", "n4", "n5")):
+        ring = make_ring(configuration, nodes, deal)
+        deal = deal_of(configuration, ring)
+        assert set(deal) == set(nodes)
+        lists = PreferenceLists(ring, configuration)
+        assert {len(lists.home(i)) for i in range(partitions)} == {configuration.n}
+
+
 def test_shares_follow_capacity_also_after_a_join() -> None:
     configuration = configure(EQUAL | {"partitions": 60, "capacities": "n1=2,n6=3"})
     deal = deal_of(configuration, make_ring(configuration, SEVEN[:5]))

@@ -93,7 +93,15 @@ def test_a_write_goes_to_the_first_home_node() -> None:
     assert done.output == {"id": f"{HOME[0]}.1.1", "context": "token"}
 
 
-@pytest.mark.parametrize("reply", [Failure("timed out", definite=False), Reply(503, {}, b"{}")])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Failure("timed out", definite=False),
+        Reply(503, {}, b"{}"),
+        Reply(503, {}, b"no JSON"),
+        Reply(503, {}, b'{"error": "W not reached", "definite": false}'),
+    ],
+)
 def test_a_write_that_was_sent_is_never_sent_elsewhere(reply: Reply | Failure) -> None:
     def silent(node: str, request: Request) -> Reply | Failure:
         return ok(RING) if request.target == "/ring" else reply
@@ -150,7 +158,36 @@ def test_a_final_read_goes_to_the_node_that_it_names() -> None:
 def test_only_a_codec_that_converses_has_that_power() -> None:
     assert conversing(CODEC) is CODEC
     assert conversing(SiblingsCodec()) is None
-    assert told({"n1": Reply(500), "n2": Failure("gone", definite=True)}) == 1
+
+
+def test_a_node_that_says_it_cannot_has_not_answered() -> None:
+    assert told({"n1": Reply(503), "n2": Failure("gone", definite=True)}) == 0
+    assert told({"n1": Reply(200), "n2": Reply(421), "n3": Reply(500)}) == 2
+
+
+def test_a_write_that_was_refused_for_certain_goes_to_the_next_home() -> None:
+    def starting_over(node: str, request: Request) -> Reply | Failure:
+        if node == HOME[0] and request.method == "PUT":
+            return Reply(503, {}, b'{"error": "start over first", "definite": true}')
+        return store(node, request)
+
+    memory: dict[str, Any] = {}
+    done, rounds = carried_out(WRITE, starting_over, memory)
+    assert done.type == "ok"
+    assert [list(asked.requests) for asked in rounds[1:]] == [[HOME[0]], [HOME[1]]]
+    _, rounds = carried_out(WRITE, starting_over, memory, SECOND // 2)
+    assert [list(asked.requests) for asked in rounds] == [[HOME[1]]]
+
+
+def test_a_write_that_is_wrong_in_itself_is_not_asked_of_the_next_home() -> None:
+    def refusing(node: str, request: Request) -> Reply | Failure:
+        if request.target == "/ring":
+            return ok(RING)
+        return Reply(409, {}, b'{"error": "too many siblings", "definite": true}')
+
+    done, rounds = carried_out(WRITE, refusing)
+    assert done.type == "fail"
+    assert len(rounds) == 2
 
 
 def test_a_read_that_meets_a_node_which_keeps_the_key_no_more_fetches_the_ring_anew() -> None:
