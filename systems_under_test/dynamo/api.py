@@ -14,6 +14,7 @@ nothing was sent, so that the write surely never happens.
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 CONTEXT_HEADER: Final = "x-lineal-context"
 REQUEST_HEADER: Final = "x-request-id"
+_HALF_ENCODED: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 PAGES: Final = ("/status", "/ring", "/dump", "/")
 ORDERS: Final[dict[str, tuple[str, ...]]] = {
     "join": ("node",),
@@ -42,6 +44,8 @@ ORDERS: Final[dict[str, tuple[str, ...]]] = {
     "repair": (),
 }
 """What an admin may order, and whom each names."""
+METHODS: Final = ("GET", "PUT", "DELETE")
+"""What a key knows."""
 NAME_CHARACTERS_MAX: Final = 200
 
 _json = msgspec.json.Encoder()
@@ -54,6 +58,8 @@ class Response(NamedTuple):
     context: str | None
     body: bytes
     content_type: str = "application/json"
+    allow: str = ""
+    """The methods that the target knows, where the request's is none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +111,9 @@ class Order:
 class Refused(Exception):
     """A request that cannot be carried out; nothing was stored or sent."""
 
-    def __init__(self, status: int, sentence: str) -> None:
+    def __init__(self, status: int, sentence: str, *, allow: str = "") -> None:
         super().__init__(sentence)
-        self.response = error(status, sentence, definite=True)
+        self.response = error(status, sentence, definite=True)._replace(allow=allow)
 
 
 def parse(
@@ -119,11 +125,17 @@ def parse(
         return _order(request.method, path.removeprefix("/admin/"), query)
     if path in PAGES:
         if request.method != "GET":
-            raise Refused(405, f"{path} can only be read: use GET, not {request.method}")
+            sentence = f"{path} can only be read: use GET, not {request.method}"
+            raise Refused(405, sentence, allow="GET")
+        if query:
+            raise Refused(400, f"{path} takes no query, and this one has ?{query}")
         return Page(path)
     if not path.startswith("/kv/"):
         pages = ", ".join((*PAGES, "/admin"))
         raise Refused(404, f"there is nothing at {path}: use /kv/{{key}} or {pages}")
+    if request.method not in METHODS:
+        sentence = f"a key knows GET, PUT and DELETE, not {request.method}"
+        raise Refused(405, sentence, allow=", ".join(METHODS))
     key = ring.place(_key(path[4:], configuration))
     name = request.headers.get(REQUEST_HEADER, "")[:NAME_CHARACTERS_MAX]
     if request.method == "GET":
@@ -137,28 +149,30 @@ def parse(
             raise Refused(413, f"the value has {len(request.body)} bytes; at most {limit} fit")
         context = _context(request, key) or CausalContext(NOTHING)
         return Put(key, context.history, request.body, name, context.fastest)
-    if request.method == "DELETE":
-        passed = _context(request, key)
-        if passed is None:
-            raise Refused(428, f"a delete needs {CONTEXT_HEADER}: read the key and pass it on")
-        return Put(key, passed.history, None, name, passed.fastest)
-    raise Refused(405, f"a key knows GET, PUT and DELETE, not {request.method}")
+    passed = _context(request, key)
+    if passed is None:
+        raise Refused(428, f"a delete needs {CONTEXT_HEADER}: read the key and pass it on")
+    return Put(key, passed.history, None, name, passed.fastest)
 
 
 def _order(method: str, verb: str, query: str) -> Order:
     if verb not in ORDERS:
         raise Refused(404, f"there is no order {verb!r}: use {', '.join(ORDERS)}")
     if method != "POST":
-        raise Refused(405, f"an order changes the members: use POST, not {method}")
-    given = dict(parse_qsl(query, keep_blank_values=True))
-    needed = ORDERS[verb]
-    if set(given) != set(needed) or not all(given.values()):
+        sentence = f"an order changes the members: use POST, not {method}"
+        raise Refused(405, sentence, allow="POST")
+    pairs = parse_qsl(query, keep_blank_values=True)
+    given, needed = dict(pairs), ORDERS[verb]
+    if sorted(name for name, _ in pairs) != sorted(needed) or not all(given.values()):
         said = f"?{'&'.join(f'{name}=...' for name in needed)}" if needed else "no query"
         raise Refused(400, f"{verb} takes {said}")
     return Order(verb, **given)
 
 
 def _key(text: str, configuration: Configuration) -> bytes:
+    if _HALF_ENCODED.search(text):
+        # Taken as it stands, %zz would be the same key as %25zz.
+        raise Refused(400, f"a key is percent-encoded: % and two hexadecimal digits, not {text}")
     name = unquote_to_bytes(text)
     if not name:
         raise Refused(400, "the key is empty: use /kv/{key}")

@@ -129,6 +129,8 @@ class Node:
         headers = {"content-type": response.content_type}
         if response.context is not None:
             headers[CONTEXT_HEADER] = response.context
+        if response.allow:
+            headers["allow"] = response.allow
         step.respond(client, response.status, headers, response.body)
 
     def is_home(self, key: Key) -> bool:

@@ -228,10 +228,8 @@ class ClientConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        headers = {"content-type": "text/plain; charset=utf-8"}
-        body = f"{refused.reason}\n".encode()
         transport.write(
-            render_reply(refused.status, headers, body, keep_alive=False, with_body=True)
+            render_reply(refused.status, refused.headers, refused.body(), keep_alive=False)
         )
         # Closed at once, what the client is still sending would reset the connection, and the
         # client would see the reset and not the reason.

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -37,10 +39,16 @@ class Head:
 class Refused(Exception):
     """A request that cannot be answered but by this status; the connection ends with it."""
 
+    headers: Final = {"content-type": "application/json"}
+
     def __init__(self, status: HTTPStatus, reason: str) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
+
+    def body(self) -> bytes:
+        """The reason as the stores give theirs. Definite: no replica has seen the request."""
+        return msgspec.json.encode({"error": self.reason, "definite": True}) + b"\n"
 
 
 def parse_head(head: bytes) -> Head:
@@ -115,7 +123,12 @@ def _body_bytes(headers: Mapping[str, str]) -> int:
 
 
 def render_reply(
-    status: int, headers: Mapping[str, str], body: bytes, *, keep_alive: bool, with_body: bool
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    keep_alive: bool,
+    with_body: bool = True,
 ) -> bytes:
     """The bytes of a reply. Raises ValueError for a status or header that HTTP cannot carry."""
     if not 200 <= status <= 599:

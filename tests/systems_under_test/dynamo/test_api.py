@@ -100,6 +100,12 @@ def test_keys_are_bytes_percent_encoded_slashes_too(drive: Drive) -> None:
         (Request("PUT", "/kv/a?r=all", {}, b"x"), 400, "no query"),
         (Request("PATCH", "/kv/a", {}, b"x"), 405, "GET, PUT and DELETE"),
         (Request("POST", "/status"), 405, "use GET"),
+        (Request("GET", "/status?x=1"), 400, "no query"),
+        (Request("GET", "/dump?after=a"), 400, "no query"),
+        (Request("POST", "/admin/join?node=n5&node=n5"), 400, "join takes ?node="),
+        (Request("POST", "/admin/abort?node=n5"), 400, "abort takes no query"),
+        (Request("GET", "/kv/%zz"), 400, "percent-encoded"),
+        (Request("PUT", "/kv/a%2", {}, b"x"), 400, "percent-encoded"),
         (Request("GET", "/nothing"), 404, "/kv/{key}"),
         (Request("GET", "/nothing"), 404, "/status"),
     ],
@@ -108,6 +114,26 @@ def test_refuses_what_it_cannot_do_in_words(
     drive: Drive, request_: Request, status: int, said: str
 ) -> None:
     assert said in refusal(drive.ask("n1", request_), status)
+
+
+def test_a_percent_sign_is_a_key_of_its_own(drive: Drive) -> None:
+    drive.put("n1", "%25zz", "1")
+    assert drive.values("n2", "%25zz") == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "allowed"),
+    [
+        ("PATCH", "/kv/a", "GET, PUT, DELETE"),
+        ("PUT", "/ring", "GET"),
+        ("GET", "/admin/leave?node=n1", "POST"),
+    ],
+)
+def test_another_method_is_told_which_are_allowed(
+    drive: Drive, method: str, target: str, allowed: str
+) -> None:
+    reply = drive.ask("n1", Request(method, target))
+    assert (reply.status, reply.headers["allow"]) == (405, allowed)
 
 
 def test_refuses_a_context_of_another_key_and_stores_nothing(drive: Drive) -> None:

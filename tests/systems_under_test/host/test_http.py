@@ -113,7 +113,10 @@ def test_nonsense_is_answered_by_a_status_and_the_node_goes_on(
     heard = talk(address, said)
     assert heard.startswith(b"HTTP/1.1 " + status)
     assert b"connection: close\r\n" in heard
-    assert heard.split(b"\r\n\r\n", 1)[1].endswith(b".\n")
+    assert b"content-type: application/json\r\n" in heard
+    told = json.loads(heard.split(b"\r\n\r\n", 1)[1])
+    assert told["error"].endswith(".")
+    assert told["definite"] is True
     assert ask(address, "GET", "/echo")["target"] == "/echo"
 
 
