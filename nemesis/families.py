@@ -216,7 +216,8 @@ def disk(variant: str = ANY, target: str = SOME, *, timing: Timing | None = None
         details: dict[str, Detail] = {variant: Fixed({"variant": variant})}
         fault, nemesis = (WIPE, Wipe()) if variant == "lost" else (DAMAGE, Damage())
         plan = striking(fault, nemesis, details, variant, target, timing)
-        return replace(plan, name=plan.name.replace(fault, DISK, 1))
+        spoils = frozenset(Target(target).names) or None
+        return replace(plan, name=plan.name.replace(fault, DISK, 1), spoils=spoils)
     names = DISKS_DRAWN if variant == ANY else (variant,)
     details = {name: Fixed({"variant": name, "quality": DISKS[name][1]}) for name in names}
     plan = striking(DISK, DiskFault(), details, variant, target, timing)

@@ -9,7 +9,7 @@ crash of the harness.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
 from workloads.generators.choosing import FirstOf, first_of
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from systems_under_test.environments.cluster import Cluster
     from workloads.generators.protocol import Generator
+
+SPOILING: Final = frozenset({"damage", "wipe"})
+"""Faults that damage or empty what a node has stored."""
 
 EffectKind = Literal["applied", "partly", "ineffective", "uncertain", "healed", "leaked"]
 """What an injection did, and what a healing did; either may be `uncertain`: not to be told.
@@ -154,6 +157,16 @@ class FaultPlan:
     qualities: frozenset[str] = frozenset()
     """The fields of `LinkQuality` and `DiskQuality` that its faults use: not every kernel carries
     them all."""
+    spoils: frozenset[str] | None = None
+    """The nodes whose stores its faults may damage or empty, where it names them; None: any."""
+
+    @property
+    def spoilt(self) -> frozenset[str] | None:
+        """The nodes whose stores may be damaged or emptied in the whole run; None: any may be.
+
+        A word as `one` is drawn each time, and so in the end strikes any.
+        """
+        return self.spoils if self.nemesis.faults & SPOILING else frozenset()
 
     @property
     def drift_ppm(self) -> int | None:
@@ -166,6 +179,7 @@ class FaultPlan:
         Faults of one clock add up, and so do their drifts.
         """
         mine, others = self.drift_ppm, other.drift_ppm
+        spoils = (self.spoilt, other.spoilt)
         schedules = _apart((*self.schedules, *other.schedules))
         return FaultPlan(
             f"{self.name},{other.name}",
@@ -175,6 +189,7 @@ class FaultPlan:
             None if mine is None or others is None else mine + others,
             self.roles | other.roles,
             self.qualities | other.qualities,
+            None if None in spoils else frozenset[str]().union(*filter(None, spoils)),
         )
 
     @property

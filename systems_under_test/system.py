@@ -46,11 +46,13 @@ class FaultPlanSummary:
     """What `promises` is told of the plan: the fault names that it may inject, as `partition`.
 
     `drift_ppm` is how much too fast or slow its clock faults may make a clock run, all together;
-    None where the plan does not say.
+    None where the plan does not say. `spoilt_max` is how many different nodes may have their stores
+    damaged or emptied in the whole run, at once or one after another; None: any number.
     """
 
     faults: frozenset[str]
     drift_ppm: int | None = 0
+    spoilt_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

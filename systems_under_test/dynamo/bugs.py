@@ -21,6 +21,8 @@ REUSE_DOT_AFTER_HANDOFF: Final = "reuse-dot-after-handoff"
 JOIN_SERVES_EARLY: Final = "join-serves-early"
 INCARNATION_BLIND: Final = "incarnation-blind"
 DOUBLE_FORWARD: Final = "double-forward"
+WHOLE_TOO_SOON: Final = "whole-too-soon"
+FORGET_WRITE_BACK: Final = "forget-write-back"
 
 _BUGS = (
     Bug(
@@ -170,6 +172,30 @@ _BUGS = (
         finding="false-sibling",
         workload="siblings",
         faults="link:slow",
+    ),
+    Bug(
+        name=FORGET_WRITE_BACK,
+        sentence="A read is answered at R, and what it shows is not written back.",
+        finding="monotonic-reads",
+        workload="sessions",
+        needs={
+            "quorum": "strict",
+            "write_back": "on",
+            "read_repair": "off",
+            "anti_entropy": "off",
+        },
+        faults="partition",
+        masked_by=("read_repair", "anti_entropy"),
+    ),
+    Bug(
+        name=WHOLE_TOO_SOON,
+        sentence="A node that starts over from its peers says that it is whole before it has "
+        "fetched anything.",
+        finding="lost-update",
+        workload="siblings",
+        needs={"quorum": "strict", "r": 1, "w": 3, "read_repair": "off", "anti_entropy": "off"},
+        faults="disk:flip@n1",
+        masked_by=("read_repair", "anti_entropy"),
     ),
 )
 

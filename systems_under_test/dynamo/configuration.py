@@ -18,7 +18,13 @@ CHOICES: Final = {
     "client": ("any-node", "partition-aware"),
     "reconciliation": ("application", "last-write-wins"),
 }
-SWITCHES: Final = ("read_repair", "anti_entropy", "tombstone_collection", "fastest_reader")
+SWITCHES: Final = (
+    "read_repair",
+    "write_back",
+    "anti_entropy",
+    "tombstone_collection",
+    "fastest_reader",
+)
 MAYBE_ZERO: Final = (
     "extended",
     "spares",
@@ -86,6 +92,11 @@ class Configuration:
     )
     read_repair: bool = _option(
         True, "Whether a read's coordinator sends stale home nodes what they lack."
+    )
+    write_back: bool = _option(
+        False,
+        "Whether a read is answered only once W copies of all that it shows are durable, so that "
+        "no later read shows less.",
     )
     anti_entropy: bool = _option(True, "Whether nodes compare digests of the ranges they share.")
     tombstone_collection: bool = _option(

@@ -25,6 +25,7 @@ class Counters(msgspec.Struct):
     hints_delivered: int = 0
     read_repairs_sent: int = 0
     read_repairs_local: int = 0
+    written_back: int = 0
     siblings_read: int = 0
     digest_rounds_equal: int = 0
     digest_rounds_different: int = 0
@@ -32,12 +33,16 @@ class Counters(msgspec.Struct):
     keys_exchanged: int = 0
     tombstones_collected: int = 0
     late_messages_dropped: int = 0
+    clocks_cut: int = 0
     writes_buffered: int = 0
     buffer_flushes: int = 0
     peers_left_out: int = 0
     peers_back: int = 0
     gossip_rounds: int = 0
     views_seen: int = 0
+    transfers_begun: int = 0
+    transfers_confirmed: int = 0
+    changes_ended: int = 0
     other_views_met: int = 0
     ranges_gained: int = 0
     pages_pulled: int = 0
@@ -64,6 +69,7 @@ SENTENCES: Final = {
     "hints_delivered": "hints that their owner has acknowledged",
     "read_repairs_sent": "home nodes that were sent what their answer to a read had lacked",
     "read_repairs_local": "own copies that a read has brought up to date",
+    "written_back": "copies made of what a read shows before it is answered",
     "siblings_read": "reads that returned more than one version",
     "digest_rounds_equal": "comparisons with a peer that found nothing to exchange",
     "digest_rounds_different": "comparisons with a peer that found differing ranges",
@@ -71,12 +77,16 @@ SENTENCES: Final = {
     "keys_exchanged": "keys that anti-entropy has brought up to date here",
     "tombstones_collected": "tombstones forgotten after every node had confirmed them",
     "late_messages_dropped": "messages older than a fence of the collection of tombstones",
+    "clocks_cut": "causal histories of new versions that were cut: vector clocks, to ten entries",
     "writes_buffered": "new versions that waited in the write buffer",
     "buffer_flushes": "times that the writer stored what had waited",
     "peers_left_out": "times that a peer was left out because it did not answer",
     "peers_back": "times that a peer answered again",
     "gossip_rounds": "times that views were exchanged with some peer",
     "views_seen": "views that this node has come to",
+    "transfers_begun": "of these, those in which ranges begin to move",
+    "transfers_confirmed": "those in which everything has been fetched, and reads ask the new home",
+    "changes_ended": "those that end a change: only the new home counts, or the old one again",
     "other_views_met": "messages of another view, which were not taken",
     "ranges_gained": "ranges that it was new to in a change of members",
     "pages_pulled": "pages of such ranges that it has asked for",

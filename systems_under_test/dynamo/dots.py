@@ -58,6 +58,8 @@ class DotSource:
         self._stamped = stamped
         self._ahead = ahead
         self._cuts = bug == TRUNCATE_AT_TWO
+        self.cut = 0
+        """How many histories of new versions were cut in this life."""
         self._durable = durable
         self._last: OrderedDict[bytes, int] = OrderedDict()
 
@@ -83,10 +85,14 @@ class DotSource:
         step.write(META, COUNTER, counter.to_bytes(8, "big"), durable=self._durable)
         dot = Dot(self._node, self.incarnation, counter)
         if self._vector:
-            return Version(dot, CLOCKED, advanced(history, *dot), value)
+            clock = advanced(history, *dot)
+            lines = {(node, life) for node, life, _ in history} | {dot[:2]}
+            self.cut += len(clock) < len(lines)
+            return Version(dot, CLOCKED, clock, value)
         if self._stamped:
             return Version(dot, STAMPED, history, value)
         if self._cuts:
+            self.cut += len(history) > len(cut(history, 2))
             history = cut(history, 2)
         prev = self._last.pop(key.stored, counter - 1)
         self._last[key.stored] = counter

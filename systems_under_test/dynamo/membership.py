@@ -22,7 +22,7 @@ import msgspec
 from systems_under_test.dynamo.configuration import MS
 from systems_under_test.dynamo.dots import META
 from systems_under_test.dynamo.messages import Gossip, GossipBack, Lives
-from systems_under_test.dynamo.views import View
+from systems_under_test.dynamo.views import CONFIRM, STABLE, TRANSFER, View
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,11 +121,18 @@ class Membership:
         step.write(VIEWS, view.number.to_bytes(8, "big"), msgspec.msgpack.encode(view))
         if view.number > HISTORY_MAX:
             step.write(VIEWS, (view.number - HISTORY_MAX).to_bytes(8, "big"), None, durable=False)
+        self._count(node.view, view)
         node.come_to(step, view)
-        node.counters.views_seen += 1
         step.log("view", number=view.number, phase=view.phase, members=list(view.electorate))
         self._belong(step)
         self._on_view(step)
+
+    def _count(self, before: View, view: View) -> None:
+        counters = self._node.counters
+        counters.views_seen += 1
+        counters.transfers_begun += view.phase == TRANSFER
+        counters.transfers_confirmed += view.phase == CONFIRM
+        counters.changes_ended += view.phase == STABLE != before.phase
 
     def _belong(self, step: Step) -> None:
         """Forget everything that was held in another membership than the present one."""

@@ -27,9 +27,11 @@ ONLINE: Final = frozenset(
 )
 """Where every read meets every acknowledged write."""
 
+MONOTONIC: Final = frozenset({"monotonic-reads"})
+"""The same, where besides every read is met by those that begin after it: by writing back."""
+
 NEVER: Final = {
     "linearizable": "concurrent versions are kept as siblings, in no order",
-    "monotonic-reads": "a read answers at R without writing back what it has seen",
     "monotonic-writes": "writes of a session may be coordinated by different nodes",
     "writes-follow-reads": "a write reaches replicas that lack what its writer had read",
 }
@@ -41,7 +43,10 @@ SPOILS: Final = frozenset({"damage", "wipe"})
 
 VECTOR_CLOCKS: Final = {
     **dict.fromkeys(
-        ("lost-update", "lost-update-online", "lost-element", "stale-element", "read-your-writes"),
+        (
+            *("lost-update", "lost-update-online", "lost-element", "stale-element"),
+            *("read-your-writes", "monotonic-reads"),
+        ),
         "a vector clock covers a concurrent update through the same coordinator, which is lost",
     ),
     **dict.fromkeys(
@@ -55,9 +60,14 @@ VECTOR_CLOCKS: Final = {
 def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
     """What is claimed, and for each other claim the reason why it is not."""
     withdrawn = dict(NEVER)
+    by_clients = configuration.client == "partition-aware"
+    if not configuration.write_back or by_clients:
+        who = "a client that reads home nodes itself" if by_clients else "a read"
+        reason = f"{who} answers at R without writing back what it has seen"
+        withdrawn.update(dict.fromkeys(MONOTONIC, reason))
     online = _why_not_online(configuration)
     if online is not None:
-        withdrawn.update(dict.fromkeys(ONLINE, online))
+        withdrawn.update(dict.fromkeys(ONLINE | MONOTONIC, online))
     changes = sorted(plan.faults & {"join", "leave", "replace"})
     if configuration.client == "partition-aware" and changes:
         reason = f"a client's ring may be ten seconds old at {', '.join(changes)}"
@@ -71,33 +81,45 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
     forgetful = _what_forgets(configuration)
     if forgetful and deadly:
         reason = f"the {forgetful} forgets at {', '.join(deadly)}: W or more copies may be gone"
-        withdrawn.update(dict.fromkeys(KEPT | ONLINE, reason))
+        withdrawn.update(dict.fromkeys(KEPT | ONLINE | MONOTONIC, reason))
     if "replace" in plan.faults and online is not None:
         reason = "a node that is replaced takes its copies with it, which may be all that there are"
         withdrawn.update(dict.fromkeys(KEPT, reason))
     withdrawn.update(_what_disks_take_along(configuration, plan))
     by_time = configuration.reconciliation == "last-write-wins"
     bounds = {BY_TIME: configuration.clock_bound_ms * MS + MICROSECOND} if by_time else {}
-    return Promises((ALWAYS | KEPT | LIVENESS | ONLINE) - withdrawn.keys(), withdrawn, bounds)
+    every = ALWAYS | KEPT | LIVENESS | ONLINE | MONOTONIC
+    return Promises(every - withdrawn.keys(), withdrawn, bounds)
 
 
 def _what_disks_take_along(configuration: Configuration, plan: FaultPlanSummary) -> dict[str, str]:
-    """What damaged and lost stores withdraw."""
+    """What damaged and lost stores withdraw.
+
+    Nothing, where fewer than W nodes are ever struck: of each write that was acknowledged one of W
+    copies, each of another home node's, is with a node that keeps its store, or comes to one with a
+    hint. And what starts over fetches from R of the others, who meet W less those that are struck
+    as the N meet W (`store_repair.py`).
+    """
     spoilt = sorted(plan.faults & SPOILS)
     if not spoilt:
         return {}
-    reason = (
-        f"{', '.join(spoilt)} may strike a second node before the first is whole again: a majority "
-        "that has lost its stores agrees on no view, and is for an operator"
-    )
-    withdrawn = {"did-not-recover": reason}
+    changes = sorted(plan.faults & {"join", "leave", "replace"})
+    most = configuration.n if changes or plan.spoilt_max is None else plan.spoilt_max
+    few = most < configuration.w
+    withdrawn = {}
+    if not few or 2 * most >= configuration.n:
+        reason = (
+            f"{', '.join(spoilt)} may strike a second node before the first is whole again: a "
+            "majority that has lost its stores agrees on no view, and is for an operator"
+        )
+        withdrawn["did-not-recover"] = reason
     if configuration.on_damage == "stop" and "damage" in spoilt:
         reason = "a node that finds its store damaged stops, and stays down until someone decides"
         withdrawn.update(dict.fromkeys(LIVENESS, reason))
         spoilt.remove("damage")
-    if spoilt:
+    if spoilt and not few:
         reason = "a store that is lost takes its copies along: W or more of a key's may be gone"
-        withdrawn.update(dict.fromkeys(KEPT | ONLINE, reason))
+        withdrawn.update(dict.fromkeys(KEPT | ONLINE | MONOTONIC, reason))
     return withdrawn
 
 
@@ -113,7 +135,7 @@ def _why_not_by_time(configuration: Configuration, plan: FaultPlanSummary) -> di
     if configuration.reconciliation != "last-write-wins":
         return {BY_TIME: "writes are not ordered by time"}
     replaced = "the last write wins: it replaces concurrent ones that its client never saw"
-    withdrawn = dict.fromkeys((KEPT | ONLINE) - {BY_TIME}, replaced)
+    withdrawn = dict.fromkeys((KEPT | ONLINE | MONOTONIC) - {BY_TIME}, replaced)
     if "clock" in plan.faults:
         withdrawn[BY_TIME] = "clocks are set further apart than the declared bound"
     return withdrawn

@@ -4,7 +4,13 @@ It asks the first N healthy nodes of the preference list, answers at R with what
 causally older versions are dropped, and then waits for the late answers to repair stale replicas.
 A node that has not answered within the replica time-out is left out and a stand-in asked instead.
 
-Source: DeCandia et al., SOSP 2007, 4.5, 5.
+With `write-back` it answers only once W copies of what it shows are durable, of each leg as for a
+write (`write_coordination.py`): so any R that a later read asks meet one of them, and no client
+sees less than it has seen. Without it a version of which one copy is stored may be read there, and
+be missed by the next read.
+
+Sources: DeCandia et al., SOSP 2007, 4.5, 5; Attiya, Bar-Noy, Dolev, "Sharing memory robustly in
+message-passing systems", JACM 1995 (a read writes back before it returns).
 """
 
 from __future__ import annotations
@@ -13,11 +19,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from systems_under_test.dynamo.api import error, shown_key, versions_read
-from systems_under_test.dynamo.bugs import QUORUM_LIE
+from systems_under_test.dynamo.bugs import FORGET_WRITE_BACK, QUORUM_LIE
 from systems_under_test.dynamo.deadlines import Deadlines
-from systems_under_test.dynamo.messages import Fetch
+from systems_under_test.dynamo.messages import Fetch, Store
 from systems_under_test.dynamo.read_repair import repair
 from systems_under_test.dynamo.versions import decode, merge_encoded
+from systems_under_test.dynamo.write_coordination import copies
 
 if TYPE_CHECKING:
     from systems_under_test.dynamo.api import Read
@@ -27,6 +34,15 @@ if TYPE_CHECKING:
 READ_PATIENCE: Final = "read-patience"
 NOT_KEPT: Final = "this node does not keep the key: fetch /ring again, and ask those who do"
 READ_DEADLINE: Final = "read-deadline"
+
+
+@dataclass(slots=True)
+class WriteBack:
+    """What a read will show, for whom each node of each leg keeps it, and who surely has it."""
+
+    blob: bytes | None
+    legs: list[dict[str, str]]
+    done: dict[str, None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -41,6 +57,7 @@ class Reading:
     asked_at: int
     answers: dict[str, bytes | None] = field(default_factory=dict)
     answered: bool = False
+    back: WriteBack | None = None
 
 
 class ReadCoordination:
@@ -70,8 +87,9 @@ class ReadCoordination:
         else:
             asked = list(node.lists.placement(read.key.range, node.detector.is_up))
             needed = 1 if node.bug == QUORUM_LIE else node.configuration.r
-        if len(asked) < needed:
-            sentence = f"too few nodes answer: a read needs {needed}, and {len(asked)} seem up"
+        least = max(needed, node.configuration.w) if node.configuration.write_back else needed
+        if len(asked) < least:
+            sentence = f"too few nodes answer: a read needs {least}, and {len(asked)} seem up"
             node.counters.refused += 1
             node.reply(step, client, error(503, sentence, definite=True))
             return
@@ -92,6 +110,7 @@ class ReadCoordination:
             reading.asked = list(everyone or node.lists.placement(place, node.detector.is_up))
             reading.id, reading.asked_at = node.new_request(), step.mono
             reading.answers.clear()
+            reading.back = None
             self._ask(step, reading)
 
     def _ask(self, step: Step, reading: Reading) -> None:
@@ -112,6 +131,13 @@ class ReadCoordination:
         if reading is not None:
             self._node.watch.met(reading.read.key.stored, blob)
             reading.answers[sender] = blob
+            self._advance(step, reading)
+
+    def on_stored(self, step: Step, sender: str, request: int) -> None:
+        """A node holds what was written back to it."""
+        reading = self.open.get(request)
+        if reading is not None and reading.back is not None:
+            reading.back.done[sender] = None
             self._advance(step, reading)
 
     def on_lacking(self, step: Step, sender: str, request: int) -> None:
@@ -158,15 +184,49 @@ class ReadCoordination:
 
     def _advance(self, step: Step, reading: Reading) -> None:
         """Answer at R; be done when everybody has answered, or nothing is repaired anyway."""
-        if not reading.answered and len(reading.answers) >= reading.needed:
+        enough = len(reading.answers) >= reading.needed
+        if not reading.answered and enough and self._is_written_back(step, reading):
             self._answer(step, reading)
         everyone = len(reading.answers) == len(reading.asked)
-        if everyone or (reading.answered and not self._node.configuration.read_repair):
+        over = everyone and (reading.answered or reading.back is None)
+        if over or (reading.answered and not self._node.configuration.read_repair):
             self._finish(step, reading)
+
+    def _is_written_back(self, step: Step, reading: Reading) -> bool:
+        """Whether no later read can miss what this one shows; sees to it, if that is asked for."""
+        node = self._node
+        if not node.configuration.write_back or node.bug == FORGET_WRITE_BACK:
+            return True
+        back = reading.back
+        if back is None:
+            place = reading.read.key.range
+            legs = node.lists.placements(place, node.detector.is_up)
+            back = reading.back = WriteBack(_merged(reading), legs)
+            self._write_back(step, reading, back)
+        if back.blob is None:
+            return True
+        for peer, blob in reading.answers.items():
+            if merge_encoded(blob, back.blob) == blob:
+                back.done[peer] = None
+        return all(copies(leg, back.done) >= node.configuration.w for leg in back.legs)
+
+    def _write_back(self, step: Step, reading: Reading, back: WriteBack) -> None:
+        """Send what the read will show to those who are not known to hold it."""
+        node, key = self._node, reading.read.key
+        if back.blob is None:
+            return
+        for peer, home in dict.fromkeys(copy for leg in back.legs for copy in leg.items()):
+            if peer in reading.answers and reading.answers[peer] == back.blob:
+                continue
+            node.counters.written_back += 1
+            if peer != node.name:
+                step.send(peer, Store(reading.id, key.name, back.blob, home))
+            elif node.keep(step, key, back.blob, home):
+                back.done[peer] = None
 
     def _answer(self, step: Step, reading: Reading) -> None:
         reading.answered = True
-        versions = decode(_merged(reading))
+        versions = decode(reading.back.blob if reading.back else _merged(reading))
         self._node.counters.reads += 1
         self._node.counters.siblings_read += len(versions) > 1
         self._node.measured.read(len(versions))
@@ -186,6 +246,8 @@ class ReadCoordination:
         if not reading.answered:
             self._node.counters.reads_failed += 1
             sentence = f"R not reached: {len(reading.answers)} of {reading.needed} nodes answered"
+            if reading.back is not None:
+                sentence = "W not reached: what the read would show is not durable often enough"
             self._node.reply(step, reading.client, error(503, sentence, definite=True))
         if self._node.configuration.read_repair:
             repair(self._node, step, reading.read.key, reading.answers, _merged(reading))

@@ -27,7 +27,7 @@ from systems_under_test.dynamo import messages as m
 from systems_under_test.dynamo import status as shown
 from systems_under_test.dynamo.anti_entropy import AntiEntropy
 from systems_under_test.dynamo.api import Order, Page, Put, Read, Refused, html, page, parse
-from systems_under_test.dynamo.bugs import BUGS
+from systems_under_test.dynamo.bugs import BUGS, WHOLE_TOO_SOON
 from systems_under_test.dynamo.configuration import configure
 from systems_under_test.dynamo.dots import META
 from systems_under_test.dynamo.forwarding import Forwarding
@@ -209,7 +209,7 @@ class Life:
         since = view.since(node.name)
         comes_anew = node.store.is_apart and since in (view.number, None)
         if comes_anew:
-            lacks = since is not None
+            lacks = since is not None and node.bug != WHOLE_TOO_SOON
             node.store.become(step, store_repair.FILLING if lacks else store_repair.WHOLE)
         self.membership.come_to(step, view)
         self.change.tell(step)
@@ -297,6 +297,11 @@ class Life:
         else:
             _RECEIVE[kind](self, step, sender, message)
 
+    def on_stored(self, step: Step, sender: str, request: int) -> None:
+        """A copy is durable, of a write or of what a read writes back: numbers tell them apart."""
+        self.writes.on_stored(step, sender, request)
+        self.reads.on_stored(step, sender, request)
+
     def _take_early(self, step: Step) -> None:
         """A message that came before its view, if one waits."""
         event = self.other_views.next(step)
@@ -333,7 +338,7 @@ def _handoff(life: Life, step: Step, sender: str, message: m.Handoff) -> None:
 
 _RECEIVE: dict[type, Callable[[Life, Step, str, Any], None]] = {
     m.Store: _store,
-    m.Stored: lambda life, step, sender, it: life.writes.on_stored(step, sender, it.request),
+    m.Stored: lambda life, step, sender, it: life.on_stored(step, sender, it.request),
     m.Fetch: _fetch,
     m.Fetched: lambda life, step, sender, it: life.reads.on_fetched(
         step, sender, it.request, it.blob

@@ -92,6 +92,7 @@ class WriteCoordination:
         version = node.dots.new_version(
             step, put.key, put.history, put.value, self._held(step, put)
         )
+        node.counters.clocks_cut = node.dots.cut
         blob = encode((version,))
         writing = Writing(node.new_request(), put, version, blob, answer, legs, step.mono)
         self._ship(step, writing)
@@ -172,7 +173,8 @@ class WriteCoordination:
                 self._node.counters.writes_failed += 1
                 needed = self._node.configuration.w
                 self._log(step, writing, "write-failed")
-                sentence = f"W not reached: {len(writing.done)} of {needed} copies are durable"
+                fewest = min(copies(leg, writing.done) for leg in writing.legs)
+                sentence = f"W not reached: {fewest} of {needed} copies are durable"
                 writing.answer(step, error(503, sentence, definite=False))
 
     def _is_full(self, step: Step, put: Put) -> bool:
@@ -224,8 +226,13 @@ class WriteCoordination:
             self.open.pop(writing.id, None)
 
     def _is_enough(self, writing: Writing) -> bool:
-        needed, done = self._node.configuration.w, writing.done.keys()
-        return all(len(done & leg.keys()) >= needed for leg in writing.legs)
+        """Whether W copies are durable in each leg, each of another home node's.
+
+        A home node that was slow and the stand-in that was asked for it count as one: the hint will
+        be handed to that very node and forgotten, and one store would hold all that was counted.
+        """
+        needed = self._node.configuration.w
+        return all(copies(leg, writing.done) >= needed for leg in writing.legs)
 
     def _seen(self, step: Step, writing: Writing) -> History:
         """What the context in the answer covers."""
@@ -241,6 +248,11 @@ class WriteCoordination:
             id=str(writing.version.dot),
             nodes=list(writing.done),
         )
+
+
+def copies(leg: dict[str, str], done: dict[str, None]) -> int:
+    """For how many of the home nodes a copy is durable, with themselves or with a stand-in."""
+    return len({leg[node] for node in done if node in leg})
 
 
 def _is_everywhere(leg: dict[str, str], done: dict[str, None]) -> bool:

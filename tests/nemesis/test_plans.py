@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
+from nemesis.damage import Wipe
 from nemesis.families import kill, none, partition, pause
 from nemesis.grudges import VARIANTS
 from nemesis.kill import Kill
@@ -15,6 +17,10 @@ from nemesis.schedule import SECOND, Timing, alternate
 from nemesis.turns import CUTS
 from systems_under_test.environments.cluster import CAPABILITIES
 from tests.nemesis.rehearsal import Rehearsal
+from workloads.generators.lifting import NOTHING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
 EVERYTHING = frozenset(CAPABILITIES)
@@ -204,3 +210,30 @@ def test_a_plan_without_faults_refuses_to_inject_one() -> None:
         with pytest.raises(ValueError, match="no nemesis here"):
             act(cluster, Fault(1, "kill", {"targets": []}))
     assert (none() + none()).nemesis.faults == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("text", "nodes"),
+    [
+        ("disk:flip@n3,kill", {"n3"}),
+        ("disk:flip@n3,disk:lost@n1+n3", {"n1", "n3"}),
+        ("disk:flip@n3,disk:lost@one", None),
+        ("disk:torn", None),
+        ("disk:full@one,power", set()),
+    ],
+)
+def test_a_plan_says_whose_stores_it_may_damage(text: str, nodes: set[str] | None) -> None:
+    assert parse(text).spoilt == (None if nodes is None else frozenset(nodes))
+
+
+def test_a_script_says_whose_stores_it_may_damage(tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text("n3: disk flip\nnemesis: heal\nn3: disk lost\n", encoding="utf-8")
+    assert parse(f"script:{script}").spoilt == frozenset({"n3"})
+    script.write_text("n3: disk flip\nnemesis: disk flip target=one\n", encoding="utf-8")
+    assert parse(f"script:{script}").spoilt is None
+
+
+def test_a_plan_of_ones_own_that_does_not_say_so_may_damage_any() -> None:
+    assert FaultPlan("own", Wipe(), NOTHING).spoilt is None
+    assert (FaultPlan("own", Wipe(), NOTHING) + parse("disk:lost@n1")).spoilt is None

@@ -75,6 +75,20 @@ def test_a_write_is_answered_when_w_copies_are_durable_and_not_before() -> None:
     assert reply.status == 200
 
 
+def test_a_slow_home_node_and_its_stand_in_count_as_one_copy() -> None:
+    """The stand-in hands its hint to that very node and forgets it: one store would hold both."""
+    node = at_home("k", {"w": 3})
+    (slow, store), (other, _) = sent(node.request("PUT", "/kv/k", b"v"))
+    assert isinstance(store, Store)
+    (stand_in, hint), _ = sent(node.fire(WRITE_PATIENCE, after_ms=250))
+    assert isinstance(hint, Store)
+    assert hint.home == slow
+    assert not responses(node.message(stand_in, Stored(store.request)))
+    assert not responses(node.message(slow, Stored(store.request)))
+    (reply,) = responses(node.message(other, Stored(store.request)))
+    assert reply.status == 200
+
+
 def test_w_not_reached_is_not_definite_since_something_was_stored() -> None:
     node = at_home("k")
     node.request("PUT", "/kv/k", b"v")
@@ -188,6 +202,47 @@ def test_a_read_is_answered_at_r_and_older_versions_are_dropped() -> None:
     assert not responses(node.message(home[0], Fetched(request.request, old)))
     (reply,) = responses(node.message(home[1], Fetched(request.request, blob)))
     assert [v["value"] for v in msgspec.json.decode(reply.body)["versions"]] == ["new"]
+
+
+def test_a_read_that_writes_back_is_answered_when_w_copies_of_it_are_durable() -> None:
+    node = at_home("k", {"write_back": "on"})
+    (first, store), (second, _) = sent(node.request("PUT", "/kv/k", b"v"))
+    assert isinstance(store, Store)
+    # Only the coordinator holds it; the two others are asked, and one says that it lacks it.
+    (_, fetch), _ = sent(node.request("GET", "/kv/k"))
+    assert isinstance(fetch, Fetch)
+    effects = node.message(first, Fetched(fetch.request, None))
+    assert not responses(effects)
+    assert [
+        (to, message.request) for to, message in sent(effects) if isinstance(message, Store)
+    ] == [
+        (first, fetch.request),
+        (second, fetch.request),
+    ]
+    (reply,) = responses(node.message(second, Stored(fetch.request)))
+    assert b'"value":"v"' in reply.body
+
+
+def test_a_read_that_finds_w_copies_alike_writes_nothing_back() -> None:
+    node = at_home("k", {"write_back": "on"})
+    ((first, store), _) = sent(node.request("PUT", "/kv/k", b"v"))
+    assert isinstance(store, Store)
+    (_, fetch), _ = sent(node.request("GET", "/kv/k"))
+    assert isinstance(fetch, Fetch)
+    effects = node.message(first, Fetched(fetch.request, store.blob))
+    assert len(responses(effects)) == 1
+
+
+def test_a_read_that_cannot_write_back_fails() -> None:
+    node = at_home("k", {"write_back": "on", "quorum": "strict"})
+    (first, _), _ = sent(node.request("PUT", "/kv/k", b"v"))
+    (_, fetch), _ = sent(node.request("GET", "/kv/k"))
+    assert isinstance(fetch, Fetch)
+    node.message(first, Fetched(fetch.request, None))
+    node.fire(READ_PATIENCE, after_ms=250)
+    (reply,) = responses(node.fire(READ_DEADLINE, after_ms=750))
+    assert reply.status == 503
+    assert b"not durable often enough" in reply.body
 
 
 def test_a_read_asks_a_stand_in_for_a_node_that_does_not_answer() -> None:

@@ -110,6 +110,10 @@ def test_only_the_affected_ranges_move() -> None:
     assert drive.counter("keys_transferred") == moved
     assert drive.counter("keys_transferred", ["n6"]) == moved
     assert 0 < moved < 200
+    steps = ("transfers_begun", "transfers_confirmed", "changes_ended")
+    assert all(0 < drive.counter(step) <= len(SIX) for step in steps)
+    assert drive.counter("ranges_gained", ["n6"]) > 0
+    assert drive.counter("keys_relocated") > 0
 
 
 def test_dots_go_on_when_a_node_has_left_and_comes_again() -> None:

@@ -8,7 +8,15 @@ import msgspec
 import pytest
 
 from systems_under_test.dynamo.configuration import configure
-from systems_under_test.dynamo.promises import ALWAYS, BY_TIME, KEPT, LIVENESS, ONLINE, promises
+from systems_under_test.dynamo.promises import (
+    ALWAYS,
+    BY_TIME,
+    KEPT,
+    LIVENESS,
+    MONOTONIC,
+    ONLINE,
+    promises,
+)
 from systems_under_test.dynamo.quiescence import unrest
 from systems_under_test.system import FaultPlanSummary
 from tests.systems_under_test.dynamo.driving import Drive
@@ -19,11 +27,18 @@ VECTOR = {"dishonest-context", "phantom-element", "duplicate", "did-not-recover"
 """A vector clock may cover too much, and once it is cut too little."""
 
 SPOILT = LIVENESS - {"did-not-recover"}
+ASKED = ALWAYS | AT_REST | ONLINE
+SEEN = ASKED | MONOTONIC
+LOST = ALWAYS | LIVENESS
 LAST_WRITE = {"reconciliation": "last-write-wins", "quorum": "strict"}
 
 
 def claims(options: dict[str, Any], *faults: str) -> frozenset[str]:
-    return promises(configure(options), FaultPlanSummary(frozenset(faults))).claims
+    """What is claimed under these faults; `damage@n1+n2` strikes those nodes and no other."""
+    parts = [fault.partition("@") for fault in faults]
+    names = {name for _, _, target in parts for name in filter(None, target.split("+"))}
+    summary = FaultPlanSummary(frozenset(f for f, _, _ in parts), 0, len(names) or None)
+    return promises(configure(options), summary).claims
 
 
 @pytest.mark.parametrize(
@@ -37,11 +52,26 @@ def claims(options: dict[str, Any], *faults: str) -> frozenset[str]:
         ({"engine": "memory"}, ("kill",), ALWAYS | LIVENESS),
         ({"engine": "memory", "quorum": "strict"}, (), ALWAYS | AT_REST | ONLINE),
         ({"engine": "memory", "quorum": "strict"}, ("power",), ALWAYS | LIVENESS),
+        ({"quorum": "strict", "write_back": "on"}, ("kill",), SEEN),
+        ({"quorum": "strict", "write_back": "on", "r": 1, "w": 3}, ("wipe@n3",), SEEN),
+        ({"write_back": "on"}, (), ALWAYS | AT_REST),
+        ({"write_back": "on", "client": "partition-aware", "quorum": "strict"}, (), ASKED),
+        ({**LAST_WRITE, "write_back": "on"}, (), ALWAYS | LIVENESS | {BY_TIME}),
+        ({"quorum": "strict", "write_back": "on", "engine": "memory"}, ("kill",), LOST),
+        ({"versioning": "vector-clock", "quorum": "strict", "write_back": "on"}, (), VECTOR),
         ({"anti_entropy": "off"}, (), ALWAYS | AT_REST - {"no-convergence"}),
         ({"on_damage": "stop"}, ("damage",), (ALWAYS | KEPT) - {BY_TIME}),
         ({"on_damage": "stop"}, ("wipe",), ALWAYS | SPOILT),
         ({}, ("damage",), ALWAYS | SPOILT),
         ({"quorum": "strict"}, ("wipe", "kill"), ALWAYS | SPOILT),
+        ({}, ("damage@n3", "kill"), ALWAYS | AT_REST),
+        ({"quorum": "strict"}, ("damage@n3", "wipe@n3"), ALWAYS | AT_REST | ONLINE),
+        ({"quorum": "strict"}, ("damage@n3+n4",), ALWAYS | SPOILT),
+        ({"n": 5, "w": 3, "r": 3}, ("wipe@n3+n4",), ALWAYS | AT_REST),
+        ({"n": 3, "w": 3}, ("wipe@n3+n4",), (ALWAYS | KEPT | SPOILT) - {BY_TIME}),
+        ({"w": 1}, ("damage@n3",), ALWAYS | SPOILT),
+        ({}, ("damage@n3", "join"), ALWAYS | SPOILT),
+        ({"on_damage": "stop"}, ("damage@n3",), (ALWAYS | KEPT) - {BY_TIME}),
         ({}, ("join", "leave"), ALWAYS | AT_REST),
         ({}, ("replace", "kill"), ALWAYS | LIVENESS),
         ({"quorum": "strict"}, ("join", "replace", "kill"), ALWAYS | AT_REST | ONLINE),

@@ -98,6 +98,15 @@ def test_concurrent_updates_through_two_coordinators_are_siblings_and_merge() ->
     assert drive.unrest() == []
 
 
+def test_the_eleventh_server_of_a_key_has_its_clock_cut_and_that_is_counted() -> None:
+    nodes = tuple(f"n{i:02}" for i in range(12))
+    drive = Drive(VECTOR | {"n": 12}, nodes=nodes)
+    context: str | None = None
+    for number, node in enumerate(nodes, 1):
+        context = drive.put(node, "k", f"{number}", context)["context"]
+        assert drive.counter("clocks_cut") == max(0, number - ENTRIES_MAX)
+
+
 def test_the_loss_is_counted_and_claimed_by_nobody(tmp_path: Path) -> None:
     judgement = simulate("dynamo", 1, tmp_path, options=VECTOR)
     assert judgement.status == "valid"
