@@ -60,11 +60,6 @@ VECTOR_CLOCKS: Final = {
 def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
     """What is claimed, and for each other claim the reason why it is not."""
     withdrawn = dict(NEVER)
-    by_clients = configuration.client == "partition-aware"
-    if not configuration.write_back or by_clients:
-        who = "a client that reads home nodes itself" if by_clients else "a read"
-        reason = f"{who} answers at R without writing back what it has seen"
-        withdrawn.update(dict.fromkeys(MONOTONIC, reason))
     online = _why_not_online(configuration)
     if online is not None:
         withdrawn.update(dict.fromkeys(ONLINE | MONOTONIC, online))
@@ -86,6 +81,11 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
         reason = "a node that is replaced takes its copies with it, which may be all that there are"
         withdrawn.update(dict.fromkeys(KEPT, reason))
     withdrawn.update(_what_disks_take_along(configuration, plan))
+    by_clients = configuration.client == "partition-aware"
+    if not configuration.write_back or by_clients:
+        who = "a client that reads home nodes itself" if by_clients else "a read"
+        reason = f"{who} answers at R without writing back what it has seen"
+        withdrawn.update(dict.fromkeys(MONOTONIC, reason))
     by_time = configuration.reconciliation == "last-write-wins"
     bounds = {BY_TIME: configuration.clock_bound_ms * MS + MICROSECOND} if by_time else {}
     every = ALWAYS | KEPT | LIVENESS | ONLINE | MONOTONIC
