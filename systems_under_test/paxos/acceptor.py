@@ -33,6 +33,7 @@ from systems_under_test.paxos.messages import (
 )
 
 if TYPE_CHECKING:
+    from systems_under_test.paxos.group import Group
     from systems_under_test.paxos.node import Node
     from systems_under_test.paxos.step import Step
 
@@ -144,7 +145,6 @@ class Acceptor:
         if self.held_in != ballot:
             self.held_in, self.held = ballot, node.learner.chosen
         self._take(step, message)
-        node.told_group = message.group
         if node.bug == names.APPLIES_PAST_HOLE:
             self.held = max(self.held, message.chosen)
         chosen = min(message.chosen, self.held)
@@ -173,18 +173,19 @@ class Acceptor:
                 node.log.put(step, slot, Entry(message.ballot, time, payload))
                 node.counters.slots_accepted += 1
                 self.held = slot
-                self._admitted(step, payload)
+                if payload[:1] == REGROUP:
+                    self.admitted_by(step, node.groups.newest)
             slot += 1
 
-    def _admitted(self, step: Step, payload: bytes) -> None:
+    def admitted_by(self, step: Step, group: Group) -> None:
         """A configuration that lists this node under a new id admits it: keep silent for L.
 
         Unless it is one that was given before this replica forgot its vote: an old configuration
-        comes again with the log and with snapshots, and would have an amnesiac vote.
+        comes again with the log and with snapshots, and would have an amnesiac vote. One that is
+        told as chosen admits too: under the new id nothing was voted yet, and whoever made it
+        chosen, a majority of it, holds the log up to it.
         """
-        if payload[:1] != REGROUP:
-            return
-        member = self._node.groups.newest.member(self._node.name)
+        member = group.member(self._node.name)
         if member is None or member.life < self._since:
             return
         if member.replica > self.replica:
@@ -196,7 +197,7 @@ class Acceptor:
     def adopt(self, step: Step, slot: int) -> None:
         """A snapshot up to this slot is in place; its configuration may admit this node."""
         self.held = max(self.held, slot) if self.held_in != NO_BALLOT else slot
-        self._admitted(step, REGROUP)
+        self.admitted_by(step, self._node.groups.newest)
 
     def hold_as_leader(self, step: Step, ballot: Ballot) -> None:
         """This node leads: as an acceptor it holds whatever its log holds."""

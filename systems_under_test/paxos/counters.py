@@ -19,6 +19,7 @@ class Counters(msgspec.Struct):
     promises_refused_by_lease: int = 0
     promises_refused_after_start: int = 0
     rejections_sent: int = 0
+    configurations_refused: int = 0
     slots_proposed: int = 0
     slots_recovered: int = 0
     holes_filled: int = 0
@@ -66,6 +67,7 @@ SENTENCES: Final = {
     "promises_refused_by_lease": "times that a lease it had granted kept it from promising",
     "promises_refused_after_start": "times that its start or admission was too recent to promise",
     "rejections_sent": "messages of a ballot below its promise",
+    "configurations_refused": "messages of an older configuration than it knows to be chosen",
     "slots_proposed": "values that it proposed as leader",
     "slots_recovered": "slots of earlier ballots that it proposed again",
     "holes_filled": "of these, slots for which nobody had accepted anything",

@@ -5,6 +5,7 @@ quorum has not (and could promise) does it begin a ballot: so neither a cut link
 heartbeat makes an election (`elects-while-healthy`). A candidate needs a quorum of every
 configuration that is in force in a slot that it recovers. In each slot it proposes the value
 accepted in the highest ballot among the promises, else nothing (`skips-highest-accepted`).
+It asks by the newest configuration that it knows of, also where it lacks the log up to it.
 
 Sources: Lamport, "Paxos made simple", 2001, 2.2; Ongaro, "Consensus: bridging theory and
 practice", 2014, 9.6 (pre-vote).
@@ -143,7 +144,7 @@ class Election:
 
     def _count(self, step: Step, voter: str, replica: int) -> None:
         self._silent[voter] = replica
-        if self._has_quorum(self._node.groups.newest, self._silent):
+        if self._has_quorum(self._node.groups.leading, self._silent):
             self.begin(step, NO_BALLOT)
 
     def _has_quorum(self, group: Group, votes: dict[str, int]) -> bool:
@@ -179,6 +180,15 @@ class Election:
         step.log("candidate", round=ballot.round, first=first)
         self._prepare(step, candidacy)
         self._conclude(step)
+
+    def on_superseded(self, step: Step) -> None:
+        """There is a newer configuration than this candidate knew: it asks again by that one."""
+        if self.candidacy is None:
+            return
+        if self._node.may_lead():
+            self._prepare(step, self.candidacy)
+        else:
+            self.candidacy = None
 
     def abandon(self) -> None:
         """Somebody leads."""
@@ -224,7 +234,8 @@ class Election:
         node.heard_at = step.mono
         step.log("leads", round=candidacy.ballot.round, recovered=len(recovered))
         node.leadership = Leadership(node, candidacy.ballot)
-        node.leadership.begin(step, candidacy.first, recovered)
+        settled = max(promise.group_slot for promise in promises.values())
+        node.leadership.begin(step, candidacy.first, recovered, settled)
 
     def _groups(self, recovered: dict[int, Entry]) -> list[Group]:
         """The configurations in force in the slots to recover, and after them."""

@@ -88,18 +88,46 @@ def first_group(nodes: tuple[str, ...], storage: int) -> Group:
 class Groups:
     """The configuration in force at each slot that is not applied: a base, then entries of the log.
 
-    `pending` is in order of slots and rarely holds more than one.
+    `pending` is in order of slots and rarely holds more than one. `heard` was told by another node
+    as chosen: this node may lack the slots up to it.
     """
 
     def __init__(self, slot: int, group: Group) -> None:
         self.base_slot = slot
         self.base = group
         self.pending: list[tuple[int, Group]] = []
+        self.heard = group
 
     @property
     def newest(self) -> Group:
         """The configuration of the last entry, chosen or not."""
         return self.pending[-1][1] if self.pending else self.base
+
+    @property
+    def chosen(self) -> Group:
+        """The newest configuration that is known to be chosen."""
+        return max(self.base, self.heard, key=_id)
+
+    @property
+    def leading(self) -> Group:
+        """The configuration by which to stand for election: the newest of all that are known."""
+        return max(self.newest, self.heard, key=_id)
+
+    @property
+    def named(self) -> int:
+        """The id that this node's messages name.
+
+        Of an unchosen configuration too: whoever has it in the log has everything before it. Two
+        may share an id, of which one at most is chosen; ballots tell them apart, not this.
+        """
+        return self.leading.id
+
+    def hear(self, group: Group) -> bool:
+        """Another node knows this configuration to be chosen; whether that is news."""
+        news = group.id > self.named
+        if group.id > self.chosen.id:
+            self.heard = group
+        return news
 
     def at(self, slot: int) -> Group:
         """The configuration in force at a slot above the base."""
@@ -143,6 +171,10 @@ class Groups:
         """A snapshot was put in place."""
         self.base_slot, self.base = slot, group
         self.pending = [pair for pair in kept if pair[0] > slot]
+
+
+def _id(group: Group) -> int:
+    return group.id
 
 
 def _slot(pair: tuple[int, Group]) -> int:

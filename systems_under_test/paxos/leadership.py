@@ -70,8 +70,13 @@ class Leadership:
 
     # --- start ---
 
-    def begin(self, step: Step, first: int, recovered: dict[int, Entry]) -> None:
-        """Propose again what may have been chosen, then a no-op."""
+    def begin(self, step: Step, first: int, recovered: dict[int, Entry], settled: int) -> None:
+        """Propose again what may have been chosen, then a no-op.
+
+        Slots up to `settled` are known to be chosen, by who promised and has a configuration there:
+        what was recovered in them is what was chosen. They are not counted again, for of the
+        configuration before that one there may be no quorum any more.
+        """
         node = self._node
         self.began_at = step.mono
         self.peers = {peer: Peer(first, heard_at=step.mono) for peer in node.peers}
@@ -83,6 +88,7 @@ class Leadership:
             node.counters.slots_recovered += 1
             node.log.put(step, slot, Entry(self.ballot, entry.time, entry.payload))
         node.log.last = max(recovered, default=first - 1)
+        node.learner.learn(step, min(settled, node.log.last))
         self.noop = node.log.last + 1
         node.clients.leader_changed(step)
         self.propose(step, NOOP)
@@ -142,7 +148,6 @@ class Leadership:
             name,
             Accept(
                 self.ballot,
-                node.groups.newest.id,
                 step.mono,
                 first,
                 tuple(values),

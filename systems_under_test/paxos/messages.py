@@ -1,8 +1,10 @@
 """What replicas say to each other, one structure for each message, and the envelope.
 
-A body is [protocol, bytes]. A replica that meets a protocol or a message that it does not know
-drops it and says so in its log: a newer one may be speaking. Numbers of messages are Paxos' own:
-`Prepare` is 1a, `Promise` 1b, `Accept` 2a, `Accepted` 2b.
+A body is [protocol, configuration, bytes]: every message names the newest configuration that its
+sender knows. One that votes or leads by an older configuration than the receiver knows to be chosen
+is refused (`OF_A_CONFIGURATION`). A replica that meets a protocol or a message that it does not
+know drops it and says so in its log: a newer one may be speaking. Numbers of messages are Paxos'
+own: `Prepare` is 1a, `Promise` 1b, `Accept` 2a, `Accepted` 2b.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 
 
 class Ballot(NamedTuple):
@@ -91,11 +93,9 @@ class Accept(Message, frozen=True, tag="accept"):
 
     `sent_at` is the leader's monotonic reading before sending, echoed in the answer: the leader's
     lease is counted from it. Slots up to `chosen` are chosen, those up to `floor` no longer needed.
-    `group` is the id of the leader's newest configuration: who lacks that one is not at rest.
     """
 
     ballot: Ballot
-    group: int
     sent_at: int
     first: int
     values: Values
@@ -116,6 +116,12 @@ class Accepted(Message, frozen=True, tag="accepted"):
     held: int
     checkpoint: int
     life: int
+
+
+class Superseded(Message, frozen=True, tag="superseded"):
+    """I have not looked at your message: this configuration is chosen, and newer than yours."""
+
+    group: bytes
 
 
 class SnapshotPart(Message, frozen=True, tag="snapshot-part"):
@@ -193,6 +199,7 @@ AnyMessage = (
     | Prepare
     | Promise
     | Rejected
+    | Superseded
     | Accept
     | Accepted
     | SnapshotPart
@@ -206,23 +213,40 @@ AnyMessage = (
     | Scrubbed
 )
 
+OF_A_CONFIGURATION: Final = (
+    Ask,
+    Silent,
+    Prepare,
+    Promise,
+    Rejected,
+    Accept,
+    Accepted,
+    SnapshotPart,
+    SnapshotTaken,
+    Release,
+    TakeOver,
+)
+"""What has a meaning in a configuration alone. The others carry requests of clients, which any node
+of the cluster may take in, member or not, and their answers; or end the ignorance."""
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)
 
 
-def seal(message: AnyMessage) -> list[int | bytes]:
-    """The body of a message on the wire."""
-    return [PROTOCOL, _encoder.encode(message)]
+def seal(configuration: int, message: AnyMessage) -> list[int | bytes]:
+    """The body of a message on the wire, by who knows of this configuration."""
+    return [PROTOCOL, configuration, _encoder.encode(message)]
 
 
-def unseal(body: object) -> AnyMessage:
-    """The message in a body. Raises NotUnderstood with a reason."""
-    if not isinstance(body, list | tuple) or len(body) != 2:
-        raise NotUnderstood("not [protocol, bytes]")
-    protocol, content = body
-    if protocol != PROTOCOL:
-        raise NotUnderstood(f"protocol {protocol!r}; this replica speaks {PROTOCOL}")
+def unseal(body: object) -> tuple[int, AnyMessage]:
+    """The configuration that a body names, and the message. Raises NotUnderstood with a reason."""
+    if not isinstance(body, list | tuple) or not body:
+        raise NotUnderstood("not [protocol, configuration, bytes]")
+    if body[0] != PROTOCOL:
+        raise NotUnderstood(f"protocol {body[0]!r}; this replica speaks {PROTOCOL}")
+    if len(body) != 3 or type(body[1]) is not int:
+        raise NotUnderstood("not [protocol, configuration, bytes]")
     try:
-        return _decoder.decode(content)
+        return body[1], _decoder.decode(body[2])
     except (msgspec.MsgspecError, TypeError) as error:
         raise NotUnderstood(f"malformed: {error}") from None

@@ -124,7 +124,7 @@ class Node:
 
     def may_lead(self) -> bool:
         """Only a storage replica that votes leads, and none whose process is about to end."""
-        return self.stores and not self.departure.begun and self.member_of(self.groups.newest)
+        return self.stores and not self.departure.begun and self.member_of(self.groups.leading)
 
     def follow(self, step: Step, ballot: Ballot) -> None:
         """The leader of this ballot was heard, and nothing higher was promised."""

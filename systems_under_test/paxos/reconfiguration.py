@@ -18,7 +18,7 @@ from systems_under_test.paxos.configuration import MS
 from systems_under_test.paxos.group import LOG
 
 if TYPE_CHECKING:
-    from systems_under_test.paxos.group import Group
+    from systems_under_test.paxos.group import Group, Member
     from systems_under_test.paxos.leadership import Leadership
     from systems_under_test.paxos.node import Node
     from systems_under_test.paxos.step import Step
@@ -46,8 +46,8 @@ class Reconfiguration:
             return f"{name} is a member already"
         if order == "remove" and member is None:
             return f"{name} is no member"
-        if order == "remove" and len(node.groups.newest.members) == 1:
-            return f"{name} is the last member"
+        if order == "remove" and not node.groups.newest.without(name).storing():
+            return f"{name} is the last member that keeps state"
         if (order, name) not in self.wanted:
             self.wanted.append((order, name))
         return None
@@ -74,8 +74,7 @@ class Reconfiguration:
             self.wanted.remove((order, name))
             return True
         if order == "remove":
-            self._remove(step, name)
-            return True
+            return self._remove(step, name)
         if self._caught_up(name):
             self._add(step, name)
             return True
@@ -104,9 +103,25 @@ class Reconfiguration:
         life = self._leadership.peers[name].life
         self._propose(step, node.groups.newest.with_member(name, node.role_of(name), life))
 
-    def _remove(self, step: Step, name: str) -> None:
+    def _remove(self, step: Step, name: str) -> bool:
+        """Propose to remove a member, if those that stay can do without it; whether they can.
+
+        A majority of them has to answer, under the ids that they have there, and to hold the log,
+        and one of these to keep state: else nothing could be chosen any more, or nobody lead.
+        """
+        group = self._node.groups.newest.without(name)
+        sound = [member for member in group.members if self._is_sound(step, member)]
+        if len(sound) < group.majority or not {*sound} & {*group.storing()}:
+            return False
         self._node.counters.members_removed += 1
-        self._propose(step, self._node.groups.newest.without(name))
+        self._propose(step, group)
+        return True
+
+    def _is_sound(self, step: Step, member: Member) -> bool:
+        if member.node == self._node.name:
+            return True
+        votes = self._leadership.peers[member.node].replica == member.replica
+        return votes and self._answers(step, member.node) and self._caught_up(member.node)
 
     def _propose(self, step: Step, group: Group) -> None:
         step.log("group-proposed", id=group.id, members=[m.node for m in group.members])
@@ -128,7 +143,6 @@ class Reconfiguration:
             if node.role_of(name) != LOG and self._caught_up(name):
                 self._add(step, name)
                 return
-        voting = [member for member in group.members if member.node in alive]
         silent = [member for member in group.members if self._silent(step, member.node)]
         storing = len(node.nodes) - node.configuration.log_replicas
         spare = [name for name in absent if node.role_of(name) == LOG]
@@ -139,7 +153,7 @@ class Reconfiguration:
         elif silent and spare and len(group.members) == storing:
             if self._caught_up(spare[0]) and self._log_is_enough(alive):
                 self._add(step, spare[0])
-        elif len(group.members) > storing and len(voting) > len(group.members) // 2:
+        elif len(group.members) > storing:
             standing_in = [m.node for m in group.members if m.role == LOG]
             gone = silent[0].node if silent else standing_in[-1] if standing_in else None
             if gone is not None:

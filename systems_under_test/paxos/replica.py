@@ -21,6 +21,7 @@ from systems_under_test.paxos.archiver import Archiver
 from systems_under_test.paxos.clients import Clients
 from systems_under_test.paxos.configuration import MS, configure
 from systems_under_test.paxos.election import Election
+from systems_under_test.paxos.group import decode, encode
 from systems_under_test.paxos.handover import Departure
 from systems_under_test.paxos.learner import Learner
 from systems_under_test.paxos.messages import NO_BALLOT
@@ -76,12 +77,13 @@ class PaxosReplica:
 
     def handle(self, event: Input, turn: Turn) -> Sequence[Effect]:
         """Handle one input."""
-        step = Step(turn)
         if isinstance(event, Started):
+            step = Step(turn)
             self.node = self._start(step, event)
             return step.effects
         node = self.node
         assert node is not None, "the first input of a life is Started"
+        step = Step(turn, node.groups)
         if isinstance(event, PeerMessage):
             _on_message(node, step, event)
         elif isinstance(event, ClientRequest):
@@ -187,12 +189,34 @@ def _on_timer(node: Node, step: Step, event: TimerFired) -> None:
 def _on_message(node: Node, step: Step, event: PeerMessage) -> None:
     """A message of another replica. One that is not understood is dropped, and logged."""
     try:
-        message = m.unseal(event.body)
+        configuration, message = m.unseal(event.body)
     except m.NotUnderstood as reason:
         node.counters.messages_not_understood += 1
         step.log("not-understood", sender=event.sender, reason=str(reason))
         return
+    chosen = node.groups.chosen
+    if configuration < chosen.id and isinstance(message, m.OF_A_CONFIGURATION):
+        node.counters.configurations_refused += 1
+        step.send(event.sender, m.Superseded(encode(chosen)))
+        return
     _RECEIVE[type(message)](node, step, event.sender, message)
+    if isinstance(message, m.Accept) and message.ballot == node.leader:
+        node.told_group = configuration
+
+
+def _superseded(node: Node, step: Step, sender: str, message: m.Superseded) -> None:
+    """This node has spoken by an old configuration.
+
+    A leader that lacks a chosen configuration leads in a ballot below the one it was chosen in: one
+    above would have recovered it.
+    """
+    group = decode(message.group)
+    if not node.groups.hear(group):
+        return
+    node.acceptor.admitted_by(step, group)
+    if node.leadership is not None:
+        node.step_down(step, "there is a newer configuration")
+    node.election.on_superseded(step)
 
 
 def _accepted(node: Node, step: Step, sender: str, message: m.Accepted) -> None:
@@ -222,6 +246,7 @@ _RECEIVE: dict[type, Callable[[Node, Step, str, Any], None]] = {
     m.Prepare: lambda node, step, sender, it: node.acceptor.on_prepare(step, sender, it),
     m.Promise: lambda node, step, sender, it: node.election.on_promise(step, sender, it),
     m.Rejected: _rejected,
+    m.Superseded: _superseded,
     m.Accept: lambda node, step, sender, it: node.acceptor.on_accept(step, sender, it),
     m.Accepted: _accepted,
     m.SnapshotPart: lambda node, step, sender, it: node.snapshots.on_part(step, sender, it),

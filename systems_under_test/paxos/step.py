@@ -20,15 +20,17 @@ from systems_under_test.replica import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from systems_under_test.paxos.group import Groups
     from systems_under_test.replica import Effect, ObjectVerb, Turn, Wire
 
 
 class Step:
     """Reads through its own writes: the storage does not see what this input is about to write."""
 
-    __slots__ = ("_written", "effects", "mono", "rng", "storage", "wall")
+    __slots__ = ("_groups", "_written", "effects", "mono", "rng", "storage", "wall")
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Turn, groups: Groups | None = None) -> None:
+        self._groups = groups
         self.mono = turn.now.mono
         self.wall = turn.now.wall
         self.rng = turn.rng
@@ -60,8 +62,9 @@ class Step:
         self.effects.append((Write if durable else WriteLater)(table, key, value))
 
     def send(self, to: str, message: AnyMessage) -> None:
-        """Send a message to another node."""
-        self.effects.append(Send(to, seal(message)))
+        """Send a message to another node. It names the newest configuration known here."""
+        assert self._groups is not None, "a life sends nothing before it has started"
+        self.effects.append(Send(to, seal(self._groups.named, message)))
 
     def respond(self, request: int, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Answer a client."""

@@ -7,6 +7,7 @@
 * One holder of the lease on true time.
 * The digest of what was applied is the same on every replica at the same slot.
 * The state applied is that of the log's prefix, by a twin that is a dictionary.
+* Nothing that names an older configuration than a replica knows to be chosen changes its vote.
 * With an archive, no log begins behind what is archived without a gap: whoever leads can go on.
 
 It looks and changes nothing. Violations are collected: raising would only end the replica.
@@ -23,6 +24,7 @@ from systems_under_test.paxos import commands
 from systems_under_test.paxos.archive import Inventory
 from systems_under_test.paxos.messages import (
     NO_BALLOT,
+    OF_A_CONFIGURATION,
     Accepted,
     Ballot,
     NotUnderstood,
@@ -91,7 +93,9 @@ class Observer:
         self.chosen: dict[int, bytes] = {}
         self.twin = Twin()
         self.digests: dict[int, bytes] = {}
+        self.outdated = 0
         self._left: dict[str, Ballot] = {}
+        self._vote_before: tuple[Any, ...] | None = None
         self.lives: dict[str, PaxosReplica] = {}
         self._promised: dict[str, Ballot] = {}
         self._known: dict[str, int] = {}
@@ -106,8 +110,9 @@ class Observer:
 
     def before(self, replica: PaxosReplica, name: str, event: Input, storage: Storage) -> None:
         """What holds before an input: all earlier writes are visible now."""
+        self._vote_before = None
         if isinstance(event, PeerMessage):
-            self._message_left(event)
+            self._message_left(event, replica.node)
         if replica.node is not None:
             self._compare_state(replica.node, storage)
 
@@ -125,15 +130,21 @@ class Observer:
         if node.acceptor.promised < self._promised[name]:
             self.wrong(f"{name} lowered its promise")
         self._promised[name] = node.acceptor.promised
+        if self._vote_before not in (None, vote_of(node)):
+            self.wrong(f"{name} has followed a message of a configuration that is no more")
         self._look_at_slots(node)
         self._look_at_leases()
         self._look_at_archive(node)
 
-    def _message_left(self, event: PeerMessage) -> None:
+    def _message_left(self, event: PeerMessage, receiver: Node | None) -> None:
         try:
-            message = unseal(event.body)
+            configuration, message = unseal(event.body)
         except NotUnderstood:
             return
+        old = receiver is not None and configuration < receiver.groups.base.id
+        if receiver is not None and old and isinstance(message, OF_A_CONFIGURATION):
+            self.outdated += 1
+            self._vote_before = vote_of(receiver)
         if isinstance(message, Promise | Accepted) and message.replica:
             known = self._left.get(event.sender, NO_BALLOT)
             self._left[event.sender] = max(known, message.ballot)
@@ -207,6 +218,13 @@ class Observer:
         state = {key.decode(): _json(value) for key, value in storage.scan(table)}
         if state != self.twin.states[applied]:
             self.wrong(f"the state of {node.name} at slot {applied} is not the log's")
+
+
+def vote_of(node: Node) -> tuple[Any, ...]:
+    """What a message of an old configuration must not change."""
+    acceptor, leads = node.acceptor, node.leadership is not None
+    granted = acceptor.granted, acceptor.granted_until, acceptor.released
+    return acceptor.promised, *granted, acceptor.held, node.learner.chosen, node.leader, leads
 
 
 def archived_without_gap(there: Inventory) -> int:

@@ -70,10 +70,13 @@ def kind_of(message: AnyMessage) -> str:
     return str(type(message).__struct_config__.tag)
 
 
-def told(message: AnyMessage) -> tuple[str, str]:
-    """A message in words: its kind, and what of it matters in a story."""
-    fields = " ".join(f"{name}={value}" for name, value in _fields(message).items())
-    return kind_of(message), fields
+def told(configuration: int, message: AnyMessage) -> tuple[str, str]:
+    """A message in words: its kind, and what of it matters in a story.
+
+    The configuration that it names is told from the second one on.
+    """
+    fields = _fields(message) | ({"group": configuration} if configuration else {})
+    return kind_of(message), " ".join(f"{name}={value}" for name, value in fields.items())
 
 
 def _fields(message: AnyMessage) -> dict[str, Any]:
@@ -86,6 +89,8 @@ def _fields(message: AnyMessage) -> dict[str, Any]:
         case m.Promise(ballot, _, accepted):
             slots = {s: f"{_ballot(e.ballot)} {payload_text(e.payload)}" for s, e in accepted}
             return {"ballot": _ballot(ballot), "accepted": _json(slots).decode()}
+        case m.Superseded(content):
+            return {"members": _json(_members(content)).decode()}
         case m.Rejected(promised):
             return {"promised": _ballot(promised)}
         case m.Accept():
@@ -118,12 +123,16 @@ def _ballot(ballot: Ballot) -> str:
     return f"{ballot.node}.{ballot.round}" if ballot.node else "none"
 
 
+def _members(content: bytes) -> str:
+    members: Sequence[group.Member] = group.decode(content).members
+    return " ".join(member.node for member in members)
+
+
 def payload_text(payload: bytes) -> str:
     """What stands in a slot, in words."""
     if payload == commands.NOOP:
         return "noop"
     if payload[:1] == commands.REGROUP:
-        members: Sequence[group.Member] = group.decode(payload[1:]).members
-        return "members " + " ".join(member.node for member in members)
+        return f"members {_members(payload[1:])}"
     steps = commands.decode(payload).steps
     return ", ".join(f"{verb} {key} {value.decode()}" for verb, key, value in steps)

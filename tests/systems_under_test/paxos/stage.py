@@ -59,6 +59,7 @@ class Letter:
     incarnation: int
     to: str
     life: int
+    configuration: int
     message: AnyMessage
     body: Any
 
@@ -197,7 +198,7 @@ class Stage:
         actor = self._actors[letter.to]
         if actor.replica is None or actor.life != letter.life:
             return
-        kind, fields = told(letter.message)
+        kind, fields = told(letter.configuration, letter.message)
         self._say(letter.to, "hears", f"{kind} from={letter.sender}", fields)
         self._handle(letter.to, PeerMessage(letter.sender, letter.incarnation, letter.body))
 
@@ -272,13 +273,14 @@ class Stage:
             self._say(name, "stores", write.table)
 
     def _send(self, name: str, actor: Actor, to: str, body: Any) -> None:
-        message = unseal(body)
+        configuration, message = unseal(body)
         if (name, to) in self._cut:
             return
-        kind, fields = told(message)
+        kind, fields = told(configuration, message)
         self._say(name, "sends", f"{kind} to={to}", fields)
         life = self._actors[to].life
-        self._letters.append(Letter(name, actor.life, to, life, message, body))
+        letter = Letter(name, actor.life, to, life, configuration, message, body)
+        self._letters.append(letter)
 
     def _show(self, name: str) -> None:
         replica = self._actors[name].replica

@@ -44,6 +44,29 @@ def test_a_leader_that_is_removed_makes_way() -> None:
     drive.put(successor, "k", 1)
 
 
+def test_nobody_is_removed_whom_those_that_stay_cannot_do_without() -> None:
+    drive = Drive({"log_replicas": 1, "repair": "off"}, nodes=FOUR)
+    leader = drive.await_leader()
+    other, last = [node for node in THREE if node != leader]
+    drive.cluster.nodes[last].kill()
+    drive.wait(700)  # Until its silence is seen.
+    assert drive.order(leader, f"remove?node={other}")[0] == 200
+    drive.wait(1_000)
+    assert voters(drive, leader) == list(
+        THREE
+    )  # The leader and a dead member could choose nothing.
+    drive.put(leader, "k", 1)
+    drive.cluster.nodes[last].start()
+    drive.wait(1_000)
+    assert voters(drive, leader) == sorted([leader, last])
+    assert drive.order(leader, "add?node=n4")[0] == 200
+    drive.wait(500)
+    assert drive.order(leader, f"remove?node={last}")[0] == 200
+    drive.wait(500)
+    status, content = drive.order(leader, f"remove?node={leader}")
+    assert (status, content["error"]) == (409, f"{leader} is the last member that keeps state")
+
+
 def test_a_log_replica_stands_in_within_seconds_and_makes_way_again() -> None:
     drive = Drive({"log_replicas": 1}, nodes=FOUR)
     leader = drive.await_leader()
