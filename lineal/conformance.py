@@ -10,6 +10,7 @@ by the same machinery as any run. The rules stand in `docs/nemesis.md`.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
@@ -17,6 +18,9 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from checker.history.columns import History
 from lineal.definition import Test
 from lineal.registry import UsageProblem
+from nemesis.kill import Kill
+from nemesis.partition import Partition
+from nemesis.pause import Pause
 from nemesis.plan import EffectKind, Fault
 from systems_under_test.dynamo.system import SYSTEM
 from systems_under_test.environments.cluster import (
@@ -29,9 +33,9 @@ from systems_under_test.environments.cluster import (
 from systems_under_test.environments.simulated.cluster import SimulatedCluster
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from nemesis.plan import FaultPlan
+    from nemesis.plan import Effect, FaultPlan, Nemesis
     from systems_under_test.environments.cluster import Cluster
 
 NODES: Final = ("n1", "n2", "n3", "n4", "n5")
@@ -39,6 +43,9 @@ ENVIRONMENTS: Final = ("simulated", "local")
 TIME_LIMIT_S: Final = {"simulated": 15.0, "local": 8.0}
 REPLAYED_MAX: Final = 10
 """So many recorded injections are injected again by themselves."""
+MEDDLED_MAX: Final = 2
+"""And so many beside the faults of others."""
+NAMED_MAX: Final = 5
 SETTLING_NS: Final = 2_000_000_000
 CLOCK_ERROR_NS: Final = 100_000_000
 INJECTIONS: Final = frozenset({"applied", "partly", "ineffective", "uncertain"})
@@ -109,6 +116,8 @@ def _run_problems(test: Test) -> list[str]:
             inputs = [(w.f, w.input or {}) for w in history.faults][:REPLAYED_MAX]
             for f, value in inputs:
                 found += _injection_problems(test.plan, Fault(1, f, value))
+            for f, value in inputs[:MEDDLED_MAX]:
+                found += _meddling(test.plan, Fault(1, f, value))
     return found
 
 
@@ -175,6 +184,52 @@ def _injection_problems(plan: FaultPlan, fault: Fault) -> list[str]:
                 f"{fault.f} is `applied` in a cluster whose verbs do nothing: its proof is none"
             )
     return found
+
+
+OTHERS: Final[tuple[tuple[Nemesis, Fault], ...]] = (
+    (Pause(), Fault(101, "pause", {"targets": list(NODES)})),
+    (Kill(), Fault(102, "kill", {"targets": list(NODES)})),
+    (Partition(), Fault(103, "partition", {"grudge": {n: [*NODES] for n in NODES}, "targets": []})),
+)
+"""What somebody else does to all nodes; a grudge against oneself cuts nothing."""
+
+
+def _meddling(plan: FaultPlan, fault: Fault) -> list[str]:
+    """What it takes back of what others did, that were at it before it or came after."""
+    found: list[str] = []
+    for nemesis, other in OTHERS:
+        for is_first in (True, False):
+            with _Store() as cluster:
+                if not is_first:
+                    _quietly(plan.nemesis.inject, cluster, fault)
+                already = _held(cluster, other)
+                nemesis.inject(cluster, other)
+                theirs = _held(cluster, other) - already
+                if is_first:
+                    _quietly(plan.nemesis.inject, cluster, fault)
+                _quietly(plan.nemesis.heal, cluster, fault)
+                undone = sorted(theirs - _held(cluster, other))
+            if undone:
+                found.append(
+                    f"{fault.f} and its healing undo the {other.f} of another fault: "
+                    f"{', '.join(undone[:NAMED_MAX])}"
+                )
+    return found
+
+
+def _held(cluster: SimulatedCluster, other: Fault) -> set[str]:
+    """Where the fault of somebody else shows now."""
+    if other.f == "partition":
+        links = [(a, b) for a in NODES for b in NODES if a != b]
+        return {f"{a}->{b}" for (a, b), passes in cluster.probe(links).items() if not passes}
+    want = "paused" if other.f == "pause" else "dead"
+    return {name for name, node in cluster.nodes.items() if node.state() == want}
+
+
+def _quietly(act: Callable[[Cluster, Fault], Effect], cluster: Cluster, fault: Fault) -> None:
+    """Inject or heal on what others have struck: that it cannot be done there is no fault."""
+    with contextlib.suppress(EnvironmentFailed):
+        act(cluster, fault)
 
 
 class _Store:

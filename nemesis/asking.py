@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def asked_plans(plan: FaultPlan) -> dict[str, str] | None:
     """Each part that is to inject something, with why it may have found no chance, or nothing.
 
-    The names are those that its injections carry. None where a schedule is one of somebody's own,
-    or several take turns in it: then the names of their faults have to do.
+    The names are those that its injections carry. None where a schedule is one of somebody's own:
+    then the names of its faults have to do.
     """
     asked: dict[str, str] = {}
     for schedule in plan.schedules:
@@ -31,7 +31,6 @@ def asked_plans(plan: FaultPlan) -> dict[str, str] | None:
             if isinstance(course, Within):
                 why = f"no room under at-most={course.limit}, or too little time"
                 course = course.course
-            if isinstance(course, InTurn):
-                return None
-            asked[schedule.stream] = why
+            names = course.names if isinstance(course, InTurn) else ()
+            asked |= dict.fromkeys(names or (schedule.stream,), why)
     return asked

@@ -112,6 +112,8 @@ class InTurn:
     """Several courses, one after the other and again from the first."""
 
     courses: tuple[Course, ...]
+    names: tuple[str, ...] = ()
+    """Of the plans whose courses they are, which their injections carry."""
 
     def steps(
         self, ctx: Context, open_faults: tuple[Fault, ...], timing: Timing, turn: int
@@ -119,6 +121,10 @@ class InTurn:
         """The steps of the one whose turn it is."""
         course = self.courses[turn % len(self.courses)]
         return course.steps(ctx, open_faults, timing, turn // len(self.courses))
+
+    def plan(self, turn: int) -> str | None:
+        """Whose turn it is, if that has a name."""
+        return self.names[turn % len(self.names)] if self.names else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

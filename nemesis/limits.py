@@ -88,6 +88,10 @@ class Within:
     limit: str
     serving: frozenset[str] = SERVING
 
+    def plan(self, turn: int) -> str | None:
+        """Whose turn it is in the course, if that has a name."""
+        return self.course.plan(turn) if isinstance(self.course, InTurn) else None
+
     def steps(
         self, ctx: Context, open_faults: tuple[Fault, ...], timing: Timing, turn: int
     ) -> tuple[Step, ...]:

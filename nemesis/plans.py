@@ -191,7 +191,9 @@ def within(options: FaultOptions, plan: FaultPlan) -> FaultPlan:
             "for those that are made of families and `alternate`"
         )
     if options.order == CYCLE and schedules:
-        turns = InTurn(tuple(course_of(s.draw) for s in schedules))
+        turns = InTurn(
+            tuple(course_of(s.draw) for s in schedules), tuple(s.stream for s in schedules)
+        )
         looks = any(s.looks for s in schedules)
         timings = tuple(s.timing for s in schedules)
         schedules = [Alternate(turns, timings[0], CYCLE, looks=looks, timings=timings)]
@@ -232,7 +234,7 @@ def missing_capabilities(
 def everything(capabilities: frozenset[str] | None, timing: Timing | None = None) -> FaultPlan:
     """Two independent streams of faults, of the network and of nodes, each drawn each time."""
     network = ("partition", "link")
-    nodes = ("kill", "pause", "power", "clock", "disk")
+    nodes = ("kill", "stop", "pause", "power", "clock", "disk")
     streams: list[FaultPlan] = []
     for names in (network, nodes):
         able = [name for name in names if capabilities is None or name in capabilities]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from nemesis.processes import crash, crashed, injected, struck, uncrash
@@ -18,8 +18,9 @@ POWER: Final = "power"
 class Power:
     """Takes the power from its targets.
 
-    Input: `{"targets": [node, ...]}`. Proved by the state of the process; the evidence also says
-    how many writes each disk lost, which is rightly none where all of them were durable.
+    Input: `{"targets": [node, ...]}`. Proved by the state of the process and by how many writes the
+    disks lost. Where all of them were durable that is rightly none: such a loss of power was a kill
+    and no more, and its effect is `partly`.
     """
 
     faults: ClassVar[frozenset[str]] = frozenset({POWER})
@@ -33,7 +34,10 @@ class Power:
         for node in nodes:
             lost = node.disk_counters().get("lost", 0) - lost_before[node.name]
             evidence[node.name]["lost"] = lost
-        return injected(crashed(evidence), cluster.method.get(POWER, POWER), evidence)
+        effect = injected(crashed(evidence), cluster.method.get(POWER, POWER), evidence)
+        if effect.effect == "applied" and not any(seen["lost"] for seen in evidence.values()):
+            return replace(effect, effect="partly")
+        return effect
 
     def heal(self, cluster: Cluster, fault: Fault) -> Effect:
         """Start the targets, except those that another open fault wants dead."""

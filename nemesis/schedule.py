@@ -134,7 +134,13 @@ class Alternate:
         action = step.inject(drawn, self.open_faults)
         if action is None:
             return self._later(ctx)
-        return self._hand_out(ctx, replace(action, plan=self.stream))
+        return self._hand_out(ctx, replace(action, plan=self._plan))
+
+    @property
+    def _plan(self) -> str:
+        """The plan that this turn's injections carry: where several take turns, the one's."""
+        of_turn = getattr(self.draw, "plan", None)
+        return (of_turn(self.turn) if of_turn is not None else None) or self.stream
 
     def _hand_out(self, ctx: Context, action: Invocation) -> Answer:
         return ctx.fill(replace(action, process=NEMESIS)), replace(self, acting=action.f)

@@ -18,7 +18,14 @@ import msgspec
 from checker.claims import CLAIMS
 from checker.findings import KINDS
 from reports import faults, numbers, over_time, timeline
-from reports.terminal import headline, ineffective, live_check, never_injected
+from reports.terminal import (
+    LOST_NOTHING,
+    headline,
+    ineffective,
+    live_check,
+    lost_nothing,
+    never_injected,
+)
 from reports.words import answered, asked, count, cut, grouped, moment, span, struck, whole
 
 if TYPE_CHECKING:
@@ -149,6 +156,8 @@ def _warnings(history: History, judgement: Judgement) -> list[str]:
         f" about how the system bears it."
         for f, times in sorted(ineffective(judgement).items())
     ]
+    if times := lost_nothing(judgement):
+        warnings.append(f"{LOST_NOTHING.format(count(times, 'time')).capitalize()}.")
     warnings += [
         f"{name} was asked for and injected nothing: this run says nothing about it."
         for name in never_injected(judgement)

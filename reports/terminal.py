@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 LINES_MAX: Final = 5
 """So many findings of a kind have a line; the report has the others."""
+LOST_NOTHING: Final = (
+    "power was taken {} and never took effect beyond a kill: every write was durable already"
+)
 
 
 def summary(judgement: Judgement, meta: Mapping[str, Any], path: Path) -> str:
@@ -31,6 +34,8 @@ def _lines(judgement: Judgement, meta: Mapping[str, Any], path: Path) -> Iterato
         yield f"not promised here: {', '.join(claims)} ({reason})"
     for f, times in ineffective(judgement).items():
         yield f"warning: {f} was injected {count(times, 'time')} and never took effect"
+    if times := lost_nothing(judgement):
+        yield f"warning: {LOST_NOTHING.format(count(times, 'time'))}"
     for name in never_injected(judgement):
         yield f"warning: {name} was asked for and injected nothing; did the run end too soon?"
     said = live_check(judgement)
@@ -90,6 +95,12 @@ def ineffective(judgement: Judgement) -> dict[str, int]:
             if isinstance(seen, dict):
                 found.update(seen)
     return found
+
+
+def lost_nothing(judgement: Judgement) -> int:
+    """How often power was taken, if no node ever lost a write by it; else 0."""
+    seen = (verdict.observed.get("power_lost_nothing") for _, verdict in judgement.checks)
+    return next((times for times in seen if type(times) is int), 0)
 
 
 def never_injected(judgement: Judgement) -> list[str]:

@@ -15,7 +15,7 @@ from checker.wording import listed, seconds, value
 
 if TYPE_CHECKING:
     from checker.history.columns import History
-    from checker.history.events import Event
+    from checker.history.events import Event, FaultWindow
     from checker.verdict import CheckContext, Verdict
 
 CLAIMS = frozenset({"did-not-recover", "node-died"})
@@ -56,6 +56,8 @@ class Recovery:
             observed["ineffective_faults"] = ineffective
         if idle := ineffective_plans(history):
             observed["ineffective_plans"] = idle
+        if times := lost_nothing(history):
+            observed["power_lost_nothing"] = times
         if missed := never_injected(history):
             observed["never_injected"] = missed
         if (answered := answered_again(history)) is not None:
@@ -98,6 +100,25 @@ def ineffective_plans(history: History) -> dict[str, int]:
             if begun and not told and all(effects[n] == "ineffective" for n in begun):
                 found[str(name)] = len(begun)
     return found
+
+
+def lost_nothing(history: History) -> int:
+    """How often power was taken, if no write was ever lost by it; else 0.
+
+    Then each was a kill and no more, and the run says nothing about what was not durable. One of
+    which nobody noted what was lost is not held to have lost nothing.
+    """
+    taken = [w for w in history.faults if w.f == "power" and w.effect != "ineffective"]
+    seen = [_lost(window) for window in taken]
+    return len(taken) if all(lost == 0 for lost in seen) else 0
+
+
+def _lost(window: FaultWindow) -> int | None:
+    """How many writes its nodes lost together; None if that was not noted."""
+    nodes = window.evidence.values() if isinstance(window.evidence, dict) else ()
+    noted = [node.get("lost") if isinstance(node, dict) else None for node in nodes]
+    counts = [lost for lost in noted if type(lost) is int]
+    return sum(counts) if noted and len(counts) == len(noted) else None
 
 
 def never_injected(history: History) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import itertools
+import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -10,6 +13,8 @@ import msgspec
 from lineal import registry
 from lineal.cli.check_command import CHECKERS
 from lineal.definition import CAPABILITIES_BY_ENVIRONMENT, Test, hyphenated
+from systems_under_test.environments.docker.options import DockerOptions
+from systems_under_test.environments.ssh.places import SshOptions
 from systems_under_test.foreign import ENVIRONMENTS as FOREIGN_ENVIRONMENTS
 
 if TYPE_CHECKING:
@@ -17,6 +22,10 @@ if TYPE_CHECKING:
 
     from checker.claims import Promises
     from systems_under_test.system import Bug
+
+
+_OPTIONS: Final[Mapping[str, type]] = {"docker": DockerOptions, "ssh": SshOptions}
+"""What can be chosen of an environment."""
 
 
 def everything() -> dict[str, Any]:
@@ -117,9 +126,32 @@ def _workloads() -> dict[str, Any]:
 
 def _environments() -> dict[str, Any]:
     return {
-        name: {"sentence": sentence, "carries": sorted(CAPABILITIES_BY_ENVIRONMENT[name])}
+        name: {
+            "sentence": sentence,
+            "carries": sorted(CAPABILITIES_BY_ENVIRONMENT[name]),
+            "options": _fields_of(_OPTIONS[name]) if name in _OPTIONS else {},
+        }
         for name, sentence in registry.ENVIRONMENTS.items()
     }
+
+
+def _nemesis_options() -> dict[str, str]:
+    from nemesis.options import FaultOptions
+
+    return _fields_of(FaultOptions)
+
+
+def _fields_of(options: type) -> dict[str, str]:
+    """The fields of an options class, as they are spelled, with what stands below each of them."""
+    (of_class,) = ast.parse(textwrap.dedent(inspect.getsource(options))).body
+    assert isinstance(of_class, ast.ClassDef)
+    found: dict[str, str] = {}
+    for line, below in itertools.pairwise(of_class.body):
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
+            assert isinstance(below, ast.Expr), f"{line.target.id} has no sentence"
+            said = ast.literal_eval(below.value)
+            found[hyphenated(line.target.id)] = " ".join(said.split())
+    return found
 
 
 def _nemeses() -> dict[str, Any]:
@@ -185,6 +217,7 @@ SECTIONS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
     "workloads": _workloads,
     "environments": _environments,
     "nemeses": _nemeses,
+    "nemesis-options": _nemesis_options,
     "targets": _targets,
     "bugs": _bugs,
     "models": _models,

@@ -23,8 +23,8 @@ examples:
                                   a system of your own
   lineal list dynamo --json       the same for a program
 
-sections: systems, workloads, environments, nemeses, targets, bugs, models, checkers, claims,
-findings
+sections: systems, workloads, environments, nemeses, nemesis-options, targets, bugs, models,
+checkers, claims, findings
 """
 
 

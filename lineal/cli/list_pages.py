@@ -18,6 +18,7 @@ TITLES: Final = {
     "workloads": "workloads: --workload NAME, with options of their own by --option NAME=VALUE",
     "environments": "environments: --environment NAME",
     "nemeses": "nemeses: --nemesis NAME[:VARIANT][@TARGET],...",
+    "nemesis-options": "nemesis-options: --nemesis-option NAME=VALUE",
     "targets": "targets of nemeses: --nemesis NAME@TARGET, or node names as n1+n3",
     "bugs": "bugs: lineal run SYSTEM --bug NAME",
     "models": "models: lineal check FILE --model NAME",
@@ -154,10 +155,12 @@ def _workloads(named: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _environments(named: Mapping[str, Any]) -> Iterator[str]:
-    yield from rows(
-        (name, f"{about['sentence']}. Carries: {', '.join(about['carries'])}.")
-        for name, about in named.items()
-    )
+    for name, about in named.items():
+        said = f"{name}: {about['sentence']}. Carries: {', '.join(about['carries'])}."
+        yield from _wrapped(said, "  ", " " * 6)
+        if about["options"]:
+            yield "      options (--environment-option NAME=VALUE)"
+            yield from rows(about["options"].items(), " " * 8)
 
 
 def _nemeses(named: Mapping[str, Any]) -> Iterator[str]:
@@ -167,7 +170,7 @@ def _nemeses(named: Mapping[str, Any]) -> Iterator[str]:
         variants = ((f"{name}:{v}", said) for v, said in about["variants"].items())
         yield from rows(variants, " " * 6)
     yield ""
-    yield "`lineal list targets` shows targets, docs/nemesis.md what --nemesis-option sets"
+    yield "`lineal list targets` shows targets, `lineal list nemesis-options` when and how many"
 
 
 def _checkers(named: Mapping[str, Any]) -> Iterator[str]:

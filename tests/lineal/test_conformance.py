@@ -69,6 +69,32 @@ class Leaky(Own):
         return Effect("healed", "words")
 
 
+class Meddler(Own):
+    """Lets go on whoever is paused, its own victims or not."""
+
+    def heal(self, cluster: Cluster, fault: Fault) -> Effect:
+        for node in cluster.nodes.values():
+            node.resume()
+        return super().heal(cluster, fault)
+
+
+class Mender(Own):
+    """Mends every link, whoever has cut it."""
+
+    def heal(self, cluster: Cluster, fault: Fault) -> Effect:
+        cluster.set_cut(())
+        return super().heal(cluster, fault)
+
+
+class Starter(Own):
+    """Starts whoever is dead."""
+
+    def heal(self, cluster: Cluster, fault: Fault) -> Effect:
+        for node in cluster.nodes.values():
+            node.start()
+        return super().heal(cluster, fault)
+
+
 class Forgetful(Own):
     kept: list[int] = []  # noqa: RUF012 - this is what is wrong with it
 
@@ -99,6 +125,9 @@ class Lazy(Own):
         (Liar(), "is `applied` in a cluster whose verbs do nothing"),
         (Silent(), "is `applied` without evidence"),
         (Leaky(), "own, once healed, leaves n"),
+        (Meddler(), "own and its healing undo the pause of another fault: n1"),
+        (Mender(), "own and its healing undo the partition of another fault: n1->n2"),
+        (Starter(), "own and its healing undo the kill of another fault: n1"),
         (Forgetful(), "two runs from one seed differ"),
         (Raising(), "the nemesis raised KeyError"),
         (Confused(), "answers 'healed': there are ['applied', 'ineffective'"),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from lineal.cli import catalogue, exit_status
 from lineal.cli.list_pages import TITLES, WIDTH
 from lineal.cli.main import main
+from nemesis.options import FaultOptions
+from systems_under_test.environments.docker.options import DockerOptions
 
 if TYPE_CHECKING:
     import pytest
@@ -78,6 +81,19 @@ def test_a_workload_is_shown_with_its_options(capsys: pytest.CaptureFixture[str]
     assert "of dynamo; judged by cart" in page
     assert "lineal check FILE --checker cart" not in page.splitlines()
     assert "checkers: lineal check FILE --checker NAME" in page  # It is a checker too.
+
+
+def test_options_of_nemeses_and_environments_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    page = said(capsys, "nemesis-options")
+    assert "Nodes that may be down or without a majority at once" in page
+    assert shown(capsys, "nemesis-options")["nemesis-options"].keys() == {
+        field.name.replace("_", "-") for field in fields(FaultOptions)
+    }
+    page = said(capsys, "ssh")
+    assert "options (--environment-option NAME=VALUE)" in page
+    assert "client-port" in page
+    of_docker = shown(capsys, "docker")["environments"]["docker"]["options"]
+    assert of_docker.keys() == {field.name for field in fields(DockerOptions)}
 
 
 def test_a_bug_is_found_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import msgspec
 import pytest
 
+from checker.history.events import NEMESIS
+from lineal.definition import Test
 from nemesis.options import FaultOptions, options_of
 from nemesis.plan import Fault
 from nemesis.plans import parse
 from nemesis.schedule import QuietTail
 from nemesis.stop import Stop
 from nemesis.zones import thirds, zones_of
+from systems_under_test.atomic.system import SYSTEM
 from systems_under_test.environments.cluster import EnvironmentFailed
+from systems_under_test.rng import Rng
 from tests.nemesis.memory_cluster import MemoryCluster
 from tests.nemesis.rehearsal import SECOND, Rehearsal
+from workloads.generators.protocol import Context, Pending
+from workloads.invocations import Invocation
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
 
@@ -167,6 +174,25 @@ def test_plans_may_take_turns() -> None:
     names = [event.f for event in rehearsal.invoked() if event.f != "heal"]
     assert names[:6] == ["partition", "kill", "pause"] * 2
     assert most_open(rehearsal) == 1
+
+
+@pytest.mark.parametrize("limit", [{}, {"at-most": "minority"}])
+def test_plans_that_take_turns_are_named_one_by_one(limit: dict[str, str]) -> None:
+    test = Test(
+        system=SYSTEM,
+        nodes=FIVE,
+        faults="kill:brief@n1,kill@n2",
+        fault_options={"order": "cycle", **limit},
+        time_limit_s=2.5,
+    )
+    ctx = Context(0, (NEMESIS,), {NEMESIS: NEMESIS}, FIVE, Rng("turns"))
+    waiting, schedule = test.plan.schedule.op(ctx) or pytest.fail("over at once")
+    assert isinstance(waiting, Pending)
+    proposed, _ = schedule.op(msgspec.structs.replace(ctx, time=3 * SECOND)) or pytest.fail("over")
+    assert isinstance(proposed, Invocation)
+    assert proposed.plan == "kill:brief@n1"
+    (missed,) = test.missed_nemeses({"kill"}, {"kill:brief@n1"})
+    assert missed.startswith("kill@n2")
 
 
 @pytest.mark.parametrize("text", ["clock:strobe@n1,kill@n2", "kill@n2,clock:strobe@n1"])

@@ -44,7 +44,7 @@ def problems_of(text: str) -> tuple[str, ...]:
         ("clock:drift, link:slow@one ,pause@all", {"clock", "link", "pause"}),
         ("disk", {"disk"}),
         ("disk:flip@one", {"damage"}),
-        ("all", {"partition", "link", "kill", "pause", "power", "clock", "disk"}),
+        ("all", {"partition", "link", "kill", "stop", "pause", "power", "clock", "disk"}),
         ("none,kill@none,pause", {"pause"}),
     ],
 )

@@ -193,6 +193,16 @@ def test_damage_names_the_record_and_power_loss_counts_what_was_lost() -> None:
     assert powerless.evidence["n2"]["lost"] == 2
 
 
+def test_a_power_loss_that_took_nothing_was_a_kill() -> None:
+    cluster = MemoryCluster()
+    cluster.nodes["n1"].unsynced = cluster.nodes["n2"].unsynced = 0
+    (effect,) = inject(cluster, fault(1, "power", "n1", "n2"))
+    assert effect.effect == "partly"
+    assert [effect.evidence[name]["lost"] for name in ("n1", "n2")] == [0, 0]
+    (effect,) = inject(cluster, fault(2, "power", "n3", "n4"))
+    assert effect.effect == "applied"
+
+
 def test_healing_twice_or_without_an_injection_does_no_harm() -> None:
     cluster = MemoryCluster()
     for f in NEMESES:

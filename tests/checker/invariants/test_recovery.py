@@ -90,6 +90,22 @@ def test_a_plan_that_never_took_effect_is_said_beside_one_of_its_family_that_did
     assert "ineffective_plans" not in judged(Recovery(), text.replace("1, 3", "1, 2")).observed
 
 
+def test_power_that_never_took_a_write_is_said() -> None:
+    def taken(*lost: str) -> str:
+        lines = []
+        for number, evidence in enumerate(lost, start=1):
+            output = f'{{"effect": "partly", "evidence": {{"n1": {evidence}}}}}'
+            lines.append(f"nemesis: power {{}} fault={number} -> {output}")
+        return "\n".join([*lines, "nemesis: quiescent"])
+
+    verdict = judged(Recovery(), taken('{"lost": 0}', '{"lost": 0}'))
+    assert verdict.status == "valid"
+    assert verdict.observed["power_lost_nothing"] == 2
+    for noted in ('{"lost": 1}', "{}", "null"):
+        assert "power_lost_nothing" not in judged(Recovery(), taken('{"lost": 0}', noted)).observed
+    assert "power_lost_nothing" not in judged(Recovery(), taken()).observed
+
+
 def test_an_empty_history_says_nothing_about_deaths() -> None:
     verdict = judged(Recovery(), "", claims=["node-died"])
     assert verdict.cause == "too little observed: nobody asked the cluster anything"
