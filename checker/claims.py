@@ -35,6 +35,7 @@ CLAIMS: Final[dict[str, str]] = {
     "wrong-total": "reads of all accounts find the money that there is",
     "wrong-slot": "a read returns what its key holds at the slot of the log that the answer names",
     "did-not-recover": "after the last fault the cluster comes to rest within its bound",
+    "unavailable": "writes succeed through any so many nodes that are up and connected",
     "node-died": "no node dies that nobody killed",
 }
 
@@ -45,7 +46,7 @@ class Promises:
 
     `withdrawn` maps a claim to the reason for which this plan or configuration does not carry it.
     `bounds` are the numbers that belong to claims: for `lost-update-by-time` how far clocks may be
-    apart, in nanoseconds.
+    apart, in nanoseconds; for `unavailable` how many nodes are enough.
     """
 
     claims: frozenset[str]

@@ -22,6 +22,7 @@ FindingKind = Literal[
     "wrong-total",
     "wrong-slot",
     "did-not-recover",
+    "unavailable",
     "node-died",
 ]
 
@@ -43,6 +44,7 @@ KINDS: Final[dict[FindingKind, str]] = {
     "wrong-total": "a read of all accounts found more or less money than there is",
     "wrong-slot": "a read returned a value that its key never held at the slot that it names",
     "did-not-recover": "after healing the system did not come to rest within its bound",
+    "unavailable": "writes failed though enough nodes were up and connected",
     "node-died": "a node died that nobody had killed",
 }
 

@@ -16,6 +16,7 @@ import msgspec
 
 from checker.convergence.siblings import Siblings
 from checker.convergence.staleness import Staleness
+from checker.invariants.available import Available
 from checker.invariants.recovery import Recovery
 from checker.invariants.statistics import Statistics
 from checker.sessions.checker import Sessions
@@ -58,6 +59,7 @@ def make(*, keys: int = 5, roaming: int = 50) -> Workload:
         *(OfKeys(kind, f"own-writes-{name}", OwnWrites()) for kind, name in kinds.items()),
         Siblings(),
         Staleness(),
+        Available(frozenset({"put"})),
         Recovery(),
         Statistics(),
     )

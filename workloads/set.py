@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from checker.invariants.available import Available
 from checker.invariants.recovery import Recovery
 from checker.invariants.set_full import SetFull
 from checker.invariants.statistics import Statistics
@@ -27,7 +28,12 @@ def make(*, keys: int = 5, reads: int = 20) -> Workload:
     """The workload. Raises `WrongParameters` with everything that is wrong with them."""
     demand("set", whole("keys", keys, 1, 10_000), shares({"reads": reads}, "adding"))
     names = key_names(keys)
-    judges: tuple[Checker, ...] = (SetFull(), Recovery(), Statistics())
+    judges: tuple[Checker, ...] = (
+        SetFull(),
+        Available(frozenset({"add"})),
+        Recovery(),
+        Statistics(),
+    )
 
     def turn(rng: Rng) -> Invocation:
         return invoke("read" if rng.below(100) < reads else "add", key=rng.choice(names))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from checker.convergence.last_write import LastWrite
 from checker.convergence.siblings import Siblings
 from checker.convergence.staleness import Staleness
+from checker.invariants.available import Available
 from checker.invariants.recovery import Recovery
 from checker.invariants.statistics import Statistics
 from checker.sessions.checker import Sessions
@@ -60,6 +61,7 @@ def make(
         LastWrite(),
         Sessions(),
         Staleness(),
+        Available(frozenset({"put", "delete"})),
         Recovery(),
         Statistics(),
     )

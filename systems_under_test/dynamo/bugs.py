@@ -22,6 +22,7 @@ JOIN_SERVES_EARLY: Final = "join-serves-early"
 INCARNATION_BLIND: Final = "incarnation-blind"
 DOUBLE_FORWARD: Final = "double-forward"
 WHOLE_TOO_SOON: Final = "whole-too-soon"
+NO_STAND_INS: Final = "no-stand-ins"
 FORGET_WRITE_BACK: Final = "forget-write-back"
 
 _BUGS = (
@@ -172,6 +173,14 @@ _BUGS = (
         finding="false-sibling",
         workload="siblings",
         faults="link:slow",
+    ),
+    Bug(
+        name=NO_STAND_INS,
+        sentence="Nobody stands in for a home node that does not answer, though the quorum is "
+        "declared sloppy.",
+        finding="unavailable",
+        workload="siblings",
+        faults="partition",
     ),
     Bug(
         name=FORGET_WRITE_BACK,

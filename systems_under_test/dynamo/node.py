@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from systems_under_test.dynamo.admission import Admission
@@ -12,6 +13,7 @@ from systems_under_test.dynamo.bugs import (
     DROP_SIBLINGS,
     FORGET_HINTS,
     LWW,
+    NO_STAND_INS,
 )
 from systems_under_test.dynamo.counters import Counters
 from systems_under_test.dynamo.dots import META, DotSource
@@ -52,6 +54,8 @@ class Node:
         incarnation: int,
         damage: str = "",
     ) -> None:
+        if bug == NO_STAND_INS:
+            configuration = replace(configuration, quorum="strict")
         durable = bug != ACK_BEFORE_DURABLE
         self.name = place.node
         self.nodes = place.nodes

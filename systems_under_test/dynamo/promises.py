@@ -39,6 +39,11 @@ NEVER: Final = {
 ENDS_PROCESS: Final = frozenset({"kill", "stop", "power", "disk", "damage", "wipe", "memory"})
 
 
+AVAILABLE: Final = frozenset({"unavailable"})
+"""Where any N nodes that are up and connected take writes."""
+DETECTED_MS: Final = 1000
+"""With request time-outs as long as this, or shorter, nodes know within two seconds who is gone."""
+
 SPOILS: Final = frozenset({"damage", "wipe"})
 
 VECTOR_CLOCKS: Final = {
@@ -86,9 +91,14 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
         who = "a client that reads home nodes itself" if by_clients else "a read"
         reason = f"{who} answers at R without writing back what it has seen"
         withdrawn.update(dict.fromkeys(MONOTONIC, reason))
+    alone = _why_not_available(configuration, plan)
+    if alone is not None:
+        withdrawn.update(dict.fromkeys(AVAILABLE, alone))
     by_time = configuration.reconciliation == "last-write-wins"
-    bounds = {BY_TIME: configuration.clock_bound_ms * MS + MICROSECOND} if by_time else {}
-    every = ALWAYS | KEPT | LIVENESS | ONLINE | MONOTONIC
+    bounds = dict.fromkeys(AVAILABLE - withdrawn.keys(), configuration.n)
+    if by_time:
+        bounds[BY_TIME] = configuration.clock_bound_ms * MS + MICROSECOND
+    every = ALWAYS | KEPT | LIVENESS | ONLINE | MONOTONIC | AVAILABLE
     return Promises(every - withdrawn.keys(), withdrawn, bounds)
 
 
@@ -141,6 +151,25 @@ def _why_not_by_time(configuration: Configuration, plan: FaultPlanSummary) -> di
     if "clock" in plan.faults:
         withdrawn[BY_TIME] = "clocks are set further apart than the declared bound"
     return withdrawn
+
+
+def _why_not_available(configuration: Configuration, plan: FaultPlanSummary) -> str | None:
+    """Why it is not claimed that any N nodes that are up and connected take writes."""
+    c = configuration
+    if not c.sloppy:
+        return "a strict quorum writes to home nodes alone"
+    if c.w == c.n:
+        return f"a write needs all N copies (W={c.w}), and so every node that has just come back"
+    if c.extended:
+        return "only the nodes of the extended list stand in, and the history does not tell them"
+    if c.client == "partition-aware":
+        return "clients ask other nodes than their own"
+    if c.request_timeout_ms > DETECTED_MS or c.probe_interval_ms > DETECTED_MS:
+        return "time-outs are so long that nodes do not know within two seconds who is missing"
+    changes = sorted(plan.faults & {"join", "leave", "replace", *SPOILS})
+    if c.spares or changes:
+        return f"who the members are changes: {', '.join(changes) or 'there are spares'}"
+    return None
 
 
 def _why_not_online(configuration: Configuration) -> str | None:

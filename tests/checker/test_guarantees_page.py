@@ -12,6 +12,7 @@ from checker.claims import CLAIMS
 from checker.convergence.last_write import LastWrite
 from checker.convergence.siblings import Siblings
 from checker.findings import KINDS
+from checker.invariants.available import Available
 from checker.invariants.bank import Bank
 from checker.invariants.recovery import Recovery
 from checker.invariants.set_full import SetFull
@@ -35,6 +36,7 @@ CHECKERS: Final[dict[str, Checker]] = {
         SetFull(),
         Bank(("a", "b"), 10),
         Slots(),
+        Available(frozenset({"put"})),
         Recovery(),
         Statistics(),
     )

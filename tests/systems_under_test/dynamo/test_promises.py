@@ -10,6 +10,7 @@ import pytest
 from systems_under_test.dynamo.configuration import configure
 from systems_under_test.dynamo.promises import (
     ALWAYS,
+    AVAILABLE,
     BY_TIME,
     KEPT,
     LIVENESS,
@@ -38,7 +39,7 @@ def claims(options: dict[str, Any], *faults: str) -> frozenset[str]:
     parts = [fault.partition("@") for fault in faults]
     names = {name for _, _, target in parts for name in filter(None, target.split("+"))}
     summary = FaultPlanSummary(frozenset(f for f, _, _ in parts), 0, len(names) or None)
-    return promises(configure(options), summary).claims
+    return promises(configure(options), summary).claims - AVAILABLE
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,30 @@ def test_the_bound_of_clocks_belongs_to_the_claim_of_last_write_wins_alone() -> 
     bound = {**LAST_WRITE, "clock_bound_ms": 7}
     promised = promises(configure(bound), FaultPlanSummary(frozenset({"clock"})))
     assert promised.bounds == {BY_TIME: 7_001_000}
-    assert promises(configure({}), FaultPlanSummary(frozenset())).bounds == {}
+    assert BY_TIME not in promises(configure({}), FaultPlanSummary(frozenset())).bounds
+
+
+@pytest.mark.parametrize(
+    ("options", "faults", "claimed"),
+    [
+        ({}, (), True),
+        ({"n": 5, "w": 3}, ("partition", "kill", "link", "clock", "disk"), True),
+        ({"quorum": "strict"}, (), False),
+        ({"w": 3}, (), False),
+        ({"extended": 4}, (), False),
+        ({"spares": 1}, (), False),
+        ({"request_timeout_ms": 1500}, (), False),
+        ({"client": "partition-aware"}, (), False),
+        ({}, ("replace",), False),
+        ({}, ("damage",), False),
+    ],
+)
+def test_claims_that_any_n_nodes_take_writes(
+    options: dict[str, Any], faults: tuple[str, ...], claimed: bool
+) -> None:
+    promised = promises(configure(options), FaultPlanSummary(frozenset(faults)))
+    assert ("unavailable" in promised.claims) is claimed
+    assert promised.bounds == ({"unavailable": options.get("n", 3)} if claimed else {})
 
 
 def test_a_cluster_at_rest_has_no_unrest() -> None:
