@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from reports.words import moment, span, struck, whole
+from checker.invariants.answered_again import Return, returns
+from reports.words import count, moment, span, struck, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,11 @@ EFFECTS: Final = {
     None: "the run ended before its effect was recorded",
 }
 
+AT_THE_END: Final = {
+    "recovered": "At the end of the run every node served within",
+    "quiescent": "The cluster was at rest after another",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class FaultRow:
@@ -39,6 +45,8 @@ class FaultRow:
     effect: str
     meaning: str
     healing: str
+    answered: str
+    """How long after its healing every node answered again; empty where another fault was open."""
     method: str
     evidence: str
     healing_evidence: str
@@ -57,14 +65,41 @@ def rows(history: History) -> list[FaultRow]:
         for event in history.nemesis("heal")
         if event.type != "invoke" and event.fault is not None
     }
-    found = [_row(window, healings.get(window.fault)) for window in history.faults]
+    answered = {each.fault: _answered(each) for each in returns(history)}
+    found = [
+        _row(window, healings.get(window.fault), answered.get(window.fault, ""))
+        for window in history.faults
+    ]
     if len(found) <= ROWS_MAX:
         return found
     kept = sorted(found, key=lambda row: row.good)[:ROWS_MAX]
     return sorted(kept, key=lambda row: row.number)
 
 
-def _row(window: FaultWindow, healing: Event | None) -> FaultRow:
+def recoveries(history: History) -> str:
+    """How long the cluster took to be well again, in sentences; empty if nothing tells."""
+    told: list[str] = []
+    if found := returns(history):
+        took = sorted(each.after_ns for each in found if each.after_ns is not None)
+        whole = f"After {len(took)} of {count(len(found), 'healing')} that left no fault open"
+        words = f"{whole} every node was seen to answer again before the next fault"
+        if took:
+            words += f": the median is {span(took[len(took) // 2])}, the longest {span(took[-1])}"
+        told.append(f"{words}.")
+    for note, words in AT_THE_END.items():
+        outputs = [event.output for event in history.nemesis(note)]
+        after = [said.get("after_ns") for said in outputs if isinstance(said, dict)]
+        told += [f"{words} {span(ns)}." for ns in after if type(ns) is int]
+    return " ".join(told)
+
+
+def _answered(seen: Return) -> str:
+    if seen.after_ns is not None:
+        return f"all answered after {span(seen.after_ns)}"
+    return f"{', '.join(seen.missing)} not seen to answer" if seen.missing else ""
+
+
+def _row(window: FaultWindow, healing: Event | None, answered: str) -> FaultRow:
     healed: dict[str, Any] = {}
     if healing is not None and isinstance(healing.output, dict):
         healed = healing.output
@@ -77,6 +112,7 @@ def _row(window: FaultWindow, healing: Event | None) -> FaultRow:
         effect=str(window.effect or "not known"),
         meaning=EFFECTS.get(window.effect, ""),
         healing=str(healed.get("effect") or ""),
+        answered=answered,
         method=str(window.method or ""),
         evidence=whole(window.evidence),
         healing_evidence=whole(healed.get("evidence")),

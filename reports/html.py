@@ -127,6 +127,7 @@ def _page(history: History, judgement: Judgement, meta: Mapping[str, Any]) -> di
         "fault_numbers": {row.number for row in rows},
         "faults_left_out": len(windows) - len(rows),
         "effects": _effects(history),
+        "recoveries": faults.recoveries(history),
         "checkers": _checkers(judgement),
         "facts": _facts(history, meta),
         "command": meta.get("command"),

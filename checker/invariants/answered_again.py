@@ -57,26 +57,44 @@ def quiet_times(windows: Iterable[FaultWindow]) -> list[Quiet]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Return:
+    """What was seen after a healing that left no fault open."""
+
+    fault: int
+    """The one that was healed last."""
+    after_ns: int | None
+    """From the healing until every node had answered; None where some node was not seen to."""
+    missing: tuple[str, ...]
+    """Those that were not."""
+
+
+def returns(history: History) -> list[Return]:
+    """After every healing that left no fault open, in order: how long it took."""
+    times = quiet_times(history.faults)
+    nodes = _fill(times, history) if times else set()
+    found: list[Return] = []
+    for time in times:
+        missing = tuple(sorted(nodes - time.answered.keys()))
+        seen = nodes and not missing
+        after = max(time.answered.values()) - time.start if seen else None
+        found.append(Return(time.fault, after, missing))
+    return found
+
+
 def answered_again(history: History) -> dict[str, Any] | None:
     """For all healings together how long it took; None where no fault was healed.
 
     `after_ns` are percentiles over the healings after which every node was seen to answer,
     `unseen` the others: the nodes that were not, and the fault.
     """
-    times = quiet_times(history.faults)
-    if not times:
+    found = returns(history)
+    if not found:
         return None
-    nodes = _fill(times, history)
-    took: list[int] = []
-    unseen: list[dict[str, Any]] = []
-    for time in times:
-        missing = sorted(nodes - time.answered.keys())
-        if missing:
-            unseen.append({"fault": time.fault, "nodes": missing})
-        elif nodes:
-            took.append(max(time.answered.values()) - time.start)
+    took = [each.after_ns for each in found if each.after_ns is not None]
+    unseen = [{"fault": each.fault, "nodes": list(each.missing)} for each in found if each.missing]
     return {
-        "healings": len(times),
+        "healings": len(found),
         "after_ns": percentiles(took),
         "unseen": unseen[:UNSEEN_MAX],
         "unseen_count": len(unseen),

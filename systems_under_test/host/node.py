@@ -302,9 +302,10 @@ def run_node(options: HostOptions) -> int:
     clock.set(options.clock)
     log = NodeLog(sys.stderr, node=options.node, clock=clock)
     streams = take_standard_streams() if options.control else None
-    if streams is not None and not wait_for_go(streams[0]):
-        return 0
     try:
+        load_replica(options.replica)  # While nobody waits for us yet.
+        if streams is not None and not wait_for_go(streams[0]):
+            return 0
         return asyncio.run(_run(options, clock, log, streams))
     except CannotStart as error:
         log.say("cannot start", reason=str(error))

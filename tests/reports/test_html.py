@@ -13,6 +13,7 @@ import pytest
 
 from checker.claims import Promises
 from checker.history.columns import History
+from checker.history.notation import parse
 from checker.judgement import Judgement
 from checker.verdict import Finding, Verdict
 from reports import faults, numbers, timeline
@@ -100,6 +101,25 @@ def test_faults_have_their_effect_and_evidence_and_an_ineffective_one_stands_out
     assert page.of("class").count("bad") == 1
     assert '{"cut":12,"uncut":[]}' in page.text
     assert "#fault-1" in page.of("href")
+
+
+def test_how_long_the_cluster_took_to_be_well_again_is_told() -> None:
+    history = parse("""
+        p1: read x node=n1 @0 -> 1 @5
+        nemesis: partition {} fault=1 @10 -> applied @11
+        nemesis: heal fault=1 @20 -> healed @21
+        p1: read x node=n1 @2000021 -> 1 @3000021
+        nemesis: kill {} fault=2 @4000000 -> applied @4000001
+        nemesis: heal fault=2 @5000000 -> healed @5000001
+        p1: read x node=n1 @5000002 -> fail @5000003
+        nemesis: recovered {"after_ns": 7000000} @6000000
+    """)
+    first, second = faults.rows(history)
+    assert first.answered == "all answered after 3 ms"
+    assert second.answered == "n1 not seen to answer"
+    told = faults.recoveries(history)
+    assert told.startswith("After 1 of 2 healings that left no fault open every node was seen")
+    assert "the median is 3 ms, the longest 3 ms." in told
 
 
 def test_counts_latencies_and_errors_are_there(page: Page, history: History) -> None:

@@ -159,19 +159,15 @@ class DockerCluster:
             raise RuntimeError("this cluster is up already")
         spec = self._spec
         try:
-            guardian = self._guardian = Guardian(child_environment(spec.replica_path))
+            environment = child_environment(spec.replica_path)
+            guardian = self._guardian = Guardian(environment, CLEANER, self.run_id)
             loop = self._loop = LoopThread("docker-cluster")
             engine = self._engine = Engine()
             site = self._site = Site(run=self.run_id, spec=spec, options=self._options)
             if self._moves_clocks:
                 site.preload = library(cache_directory())
-            build(
-                site,
-                engine,
-                loop,
-                before_first=lambda: guardian.clean(CLEANER, self.run_id),
-                tell=self._tell,
-            )
+            build(site, engine, loop, tell=self._tell)
+            guardian.await_ready()  # It was told at its start; here we see that it could be.
             if site.kernel_links is not None:
                 site.kernel_links.check(spec.nodes[0], self._qualities)
             self._check_slow_disk(site)
@@ -192,13 +188,12 @@ class DockerCluster:
         with contextlib.ExitStack() as steps:  # The last one that is entered is the first done.
             if guardian is not None:
                 steps.callback(guardian.end)
+                steps.callback(self._spare_if_gone, guardian, site)
             if engine is not None:
                 steps.callback(engine.close)
             if loop is not None:
                 steps.callback(loop.stop)
             if site is not None and engine is not None:
-                if guardian is not None:
-                    steps.callback(self._spare_if_gone, guardian, site)
                 steps.callback(site.remove, engine)
 
     def set_cut(self, links: Iterable[Link]) -> None:
@@ -290,9 +285,9 @@ class DockerCluster:
             raise EnvironmentFailed("the docker cluster is not up")
         return self._site, self._engine, self._loop
 
-    def _spare_if_gone(self, guardian: Guardian, site: Site) -> None:
-        if site.removed:
-            guardian.spare(CLEANER, self.run_id)
+    def _spare_if_gone(self, guardian: Guardian, site: Site | None) -> None:
+        if site is None or site.removed:
+            guardian.spare()
 
     def _check_slow_disk(self, site: Site) -> None:
         """A bundled replica's host can be slow instead; a foreign program is the kernel's alone."""

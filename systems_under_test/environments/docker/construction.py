@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from systems_under_test.environments.local.loop_thread import LoopThread
 
 SIDECAR_NAME: Final = "sidecar"
+NET_ADMIN: Final = ("NET_ADMIN",)
 SIDECAR_CAPABILITIES: Final = ("NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE")
 EVENTS: Final = "events.jsonl"
 
@@ -184,12 +185,11 @@ def build(
     engine: Engine,
     loop: LoopThread,
     *,
-    before_first: Callable[[], None],
     tell: Callable[[str], None],
 ) -> None:
-    """Make image, network, containers and the method of cutting; starts no node.
+    """Make image, network, containers and the method of cutting; no node begins its life.
 
-    `before_first` is called before the first thing is made that has to be removed again.
+    Whoever calls has a guardian by now.
     """
     spec, options = site.spec, site.options
     try:
@@ -204,7 +204,6 @@ def build(
         foreign=None if spec.foreign is None else spec.foreign.image,
         tell=tell,
     )
-    before_first()
     if options.disk == LOOP:
         reason = cannot()
         if reason:
@@ -213,7 +212,7 @@ def build(
         engine.client, run=site.run, hosts=(*spec.nodes, SIDECAR_NAME), labels=site.labels
     )
     token = secrets.token_hex(16)
-    sidecar = _choose_cutting(site, engine, image, token)
+    _choose_cutting(site)
     peers = _peers(site, loop, bridge)
     user = own_user(engine)
     inside = (CLIENT_PORT,) if spec.foreign is None else spec.foreign.ports
@@ -233,12 +232,12 @@ def build(
             hosts=site.addresses,
             ports={port: next(ports) for port in inside},
             binds={str(directory.resolve()): str(INSIDE)},
-            capabilities=("NET_ADMIN",) if site.cutting == IN_CONTAINER else (),
+            capabilities=NET_ADMIN if site.cutting == IN_CONTAINER else (),
             user=user,
         )
         site.nodes[name] = _node(site, Container(engine, recipe), token, peers[name], loop)
     engine.side_by_side(lambda disk: disk.make(), site.disks)
-    engine.side_by_side(lambda node: node.make(), site.nodes.values())
+    sidecar = _make_containers(site, engine, image, token)
     _begin_cutting(site, engine, sidecar)
     _write_about(site, image, bridge)
 
@@ -283,32 +282,53 @@ def _node(
     return DockerNode(place, container, supervised, programs)
 
 
-def _choose_cutting(site: Site, engine: Engine, image: str, token: str) -> Supervised | None:
-    """Choose how links are cut; the sidecar, where that needs one. Raises EnvironmentFailed."""
+def _choose_cutting(site: Site) -> None:
+    """Choose how links are cut, as far as can be known before. Raises EnvironmentFailed."""
     if site.options.links == PROXY:
         site.cutting = PROXY
-        return None
+        return
     wanted = site.options.partition
     reason = host_can() if wanted in (AUTO, HOST_BRIDGE) else None
     if wanted == HOST_BRIDGE and reason:
         raise EnvironmentFailed(f"partition={HOST_BRIDGE}: {reason}")
-    if wanted == HOST_BRIDGE or (wanted == AUTO and reason is None):
-        site.cutting = HOST_BRIDGE
+    if wanted == AUTO:
+        wanted = HOST_BRIDGE if reason is None else SIDECAR
+    site.cutting = wanted
+
+
+def _make_containers(site: Site, engine: Engine, image: str, token: str) -> Supervised | None:
+    """Make all side by side; the sidecar, where there is one. Raises EnvironmentFailed.
+
+    An engine that allows no sidecar is only known by trying: then the nodes are made anew, with
+    what cuts links inside them, unless the sidecar was asked for.
+    """
+    nodes = list(site.nodes.values())
+    if site.cutting != SIDECAR:
+        engine.side_by_side(lambda node: node.make(), nodes)
         return None
-    if wanted in (AUTO, SIDECAR):
+    sidecar = _sidecar(site, engine, image, token)
+    supervised = Supervised(SIDECAR_NAME, sidecar.control, token)
+    refused: list[EnvironmentFailed] = []
+
+    def make_sidecar() -> None:
         try:
-            sidecar = _sidecar(site, engine, image, token)
-        except EnvironmentFailed:
-            if wanted == SIDECAR:
-                raise
-        else:
-            site.cutting = SIDECAR
-            return sidecar
+            sidecar.make()
+            supervised.await_hello(HELLO_S_MAX)
+        except EnvironmentFailed as error:
+            refused.append(error)
+
+    engine.side_by_side(lambda make: make(), [make_sidecar, *(node.make for node in nodes)])
+    if not refused:
+        return supervised
+    if site.options.partition == SIDECAR:
+        raise refused[0]
     site.cutting = IN_CONTAINER
+    sidecar.remove()
+    engine.side_by_side(lambda node: node.make_anew(NET_ADMIN), nodes)
     return None
 
 
-def _sidecar(site: Site, engine: Engine, image: str, token: str) -> Supervised:
+def _sidecar(site: Site, engine: Engine, image: str, token: str) -> Container:
     assert site.bridge is not None
     recipe = Recipe(
         name=f"lineal-{site.run}-{SIDECAR_NAME}",
@@ -325,11 +345,7 @@ def _sidecar(site: Site, engine: Engine, image: str, token: str) -> Supervised:
         pid_mode="host",
         user="0",
     )
-    container = Container(engine, recipe)
-    container.make()
-    supervised = Supervised(SIDECAR_NAME, container.control, token)
-    supervised.await_hello(HELLO_S_MAX)
-    return supervised
+    return Container(engine, recipe)
 
 
 def _begin_cutting(site: Site, engine: Engine, sidecar: Supervised | None) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+import docker.errors
 
 from systems_under_test.environments.docker.engine import in_words
 from systems_under_test.environments.docker.supervisor import CONTROL_PORT
@@ -95,6 +98,11 @@ class Container:
         """Start it, the first time or again."""
         with in_words(f"starting {self.name}"):
             self._engine.client.api.start(self.name)
+
+    def remove(self) -> None:
+        """Kill and remove it. None there: no change."""
+        with in_words(f"removing {self.name}"), contextlib.suppress(docker.errors.NotFound):
+            self._engine.client.api.remove_container(self.name, force=True)
 
     def kill(self) -> None:
         """`docker kill`, and wait until it is dead. Dead: no change."""

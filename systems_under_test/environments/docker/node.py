@@ -105,9 +105,20 @@ class DockerNode:
         return self._pid_of_container
 
     def make(self) -> None:
-        """Make its container and wait until its supervisor answers. Raises EnvironmentFailed."""
+        """Make its container, and load its program once its supervisor answers.
+
+        Raises EnvironmentFailed.
+        """
         self.container.make()
         self._greet()
+        self._occupant.load()
+
+    def make_anew(self, capabilities: tuple[str, ...]) -> None:
+        """Make its container once more, with these. Raises EnvironmentFailed."""
+        self._occupant.let_go()
+        self.container.remove()
+        self.container.recipe = replace(self.container.recipe, capabilities=capabilities)
+        self.make()
 
     def state(self) -> NodeState:
         """What the kernel says of its process, asked now."""
@@ -132,7 +143,7 @@ class DockerNode:
     def start(self) -> None:
         """Start it on what it had stored; does not wait until it is ready. Alive: no change."""
         with self._lock:
-            if self.state() != "dead":
+            if self._started and self.state() != "dead":
                 return
             if not self.container.look()["Running"]:
                 self.container.start()

@@ -22,6 +22,7 @@ from systems_under_test.host.incarnation import read_incarnation
 from systems_under_test.replica import StorageDamaged
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
@@ -44,6 +45,10 @@ class Occupant(Protocol):
 
     def next_incarnation(self, latest: int) -> int:
         """The number of its next life, if this was the latest that we know of."""
+        ...
+
+    def load(self) -> None:
+        """Load what the first life will run; it begins nothing. Raises EnvironmentFailed."""
         ...
 
     def start(self) -> None:
@@ -91,6 +96,7 @@ class ReplicaProcess(Steering):
         self._place = place
         self._supervised = supervised
         self._lives = 0
+        self._loaded: socket.socket | None = None
 
     @property
     def logs(self) -> list[Path]:
@@ -106,9 +112,30 @@ class ReplicaProcess(Steering):
         self._lives = max(known, latest)
         return self._lives + 1
 
+    def load(self) -> None:
+        """Start the process, which waits for our `go` before it opens, listens or connects.
+
+        The others may be nowhere yet: a connection to an address that nobody has takes seconds to
+        fail.
+        """
+        self.next_incarnation(0)
+        self._loaded = self._launch()
+
     def start(self) -> None:
         """As the protocol says."""
+        loaded, self._loaded = self._loaded, None
         self.let_go()
+        connection = self._launch() if loaded is None else loaded
+        self.begin(lambda control: control.open_socket(connection))
+
+    def let_go(self) -> None:
+        """As the protocol says; a process that waits for `go` ends."""
+        super().let_go()
+        if self._loaded is not None:
+            self._loaded.close()
+            self._loaded = None
+
+    def _launch(self) -> socket.socket:
         command = node_command(
             self._place.spec,
             node=self._place.name,
@@ -122,7 +149,7 @@ class ReplicaProcess(Steering):
             interpreter="python3",
         )
         _, connection = self._supervised.start(command, log=str(INSIDE / LOG))
-        self.begin(lambda control: control.open_socket(connection))
+        return connection
 
 
 @dataclass(slots=True)
@@ -205,6 +232,9 @@ class Programs:
     def next_incarnation(self, latest: int) -> int:
         """One more: its files do not say."""
         return latest + 1
+
+    def load(self) -> None:
+        """Nothing: when its programs start, the system says."""
 
     def start(self) -> None:
         """As the protocol says."""

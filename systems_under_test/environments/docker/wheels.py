@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from systems_under_test.environments.cluster import EnvironmentFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 DOWNLOAD_S_MAX: Final = 300
 GLIBC_MINORS: Final = range(17, 41)
@@ -44,7 +45,7 @@ def wheels_for(packages: Iterable[str], python: ImagePython) -> list[Path]:
     Taken from the cache, else resolved by pip from the index that it is set up for. Raises
     EnvironmentFailed.
     """
-    by_package = packages_distributions()
+    by_package = _distributions()
     wheels: list[Path] = []
     for package in sorted(packages):
         names = by_package.get(package, [package])
@@ -55,6 +56,12 @@ def wheels_for(packages: Iterable[str], python: ImagePython) -> list[Path]:
                 f"a node imports {package}, which belongs to no installed distribution"
             ) from error
     return wheels
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Distributions by importable package; to ask for all that is installed takes long."""
+    return packages_distributions()
 
 
 def optional_wheels(

@@ -27,11 +27,14 @@ _MODULE: Final = "systems_under_test.environments.local.guardian"
 class Guardian:
     """A guardian process, from its start to its end. Used by one thread at a time."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        """Start it; does not wait until it is ready. Raises EnvironmentFailed."""
+    def __init__(self, environment: Mapping[str, str], *cleaner: str) -> None:
+        """Start it; does not wait until it is ready. Raises EnvironmentFailed.
+
+        `cleaner` is `module:function` and a word, with which it will call that after our end.
+        """
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", _MODULE, str(os.getpid())],
+                [sys.executable, "-P", "-m", _MODULE, str(os.getpid()), *cleaner],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -49,9 +52,15 @@ class Guardian:
         """Its process number."""
         return self._process.pid
 
+    def await_ready(self) -> None:
+        """Return once it will clean up after our end. Raises EnvironmentFailed."""
+        if not self._ready:
+            self._await(b"ready\n", START_S_MAX)
+            self._ready = True
+
     def watch(self, pid: int) -> None:
         """Return once it will kill that process after our end. Raises EnvironmentFailed."""
-        self._await_ready()
+        self.await_ready()
         seen = look(pid)
         if seen is None:
             raise EnvironmentFailed(f"process {pid} ended before it could be watched over")
@@ -65,19 +74,10 @@ class Guardian:
         with contextlib.suppress(EnvironmentFailed):
             self._tell(f"forget {pid}\n")
 
-    def clean(self, function: str, argument: str) -> None:
-        """Return once it will call `module:function` with that word after our end.
-
-        Raises EnvironmentFailed.
-        """
-        self._await_ready()
-        self._tell(f"clean {function} {argument}\n")
-        self._await(b"ok\n", START_S_MAX)
-
-    def spare(self, function: str, argument: str) -> None:
-        """That has been done."""
+    def spare(self) -> None:
+        """There is nothing to clean up any more."""
         with contextlib.suppress(EnvironmentFailed):
-            self._tell(f"spare {function} {argument}\n")
+            self._tell("spare\n")
 
     def end(self) -> None:
         """Let go of the pipe and wait until it has gone; never raises."""
@@ -91,11 +91,6 @@ class Guardian:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-    def _await_ready(self) -> None:
-        if not self._ready:
-            self._await(b"ready\n", START_S_MAX)
-            self._ready = True
 
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None

@@ -5,8 +5,9 @@ It reads lines from a pipe whose other end only the harness holds: `watch PID BI
 every process that it watches, stopped ones too, and ends. A process is known by its number and by
 when it began, so that a number used again is left alone.
 
-What is no process, as a container, is cleaned up by a function: `clean MODULE:FUNCTION ARGUMENT`,
-answered by `ok` once it can be called, is called with the argument at the end; `spare` forgets it.
+What is no process, as a container, is cleaned up by a function: `MODULE:FUNCTION ARGUMENT` on its
+command line is called with the argument at the end, unless `spare` has been read. It says `ready`
+once it can be called.
 """
 
 from __future__ import annotations
@@ -35,10 +36,12 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)
     charges = Charges()
     try:
+        charges.clean(*sys.argv[2:])
+        os.write(1, b"ready\n")
         _watch(int(sys.argv[1]), charges)
     finally:  # Also if we are broken ourselves: better no run than nodes that stay.
         dead = kill_all(charges.watched)
-        for clean, argument in charges.cleaners.values():
+        for clean, argument in charges.cleaners:
             clean(argument)
     return 0 if dead else 1
 
@@ -48,7 +51,13 @@ class Charges:
 
     def __init__(self) -> None:
         self.watched: dict[int, str] = {}
-        self.cleaners: dict[str, tuple[Callable[[str], object], str]] = {}
+        self.cleaners: list[tuple[Callable[[str], object], str]] = []
+
+    def clean(self, *words: str) -> None:
+        """At the end, call the functions of these words, each with the word after it."""
+        for path, argument in zip(words[::2], words[1::2], strict=True):
+            module, _, function = path.partition(":")
+            self.cleaners.append((getattr(importlib.import_module(module), function), argument))
 
     def obey(self, line: str) -> None:
         """Do as a line of the pipe says."""
@@ -58,19 +67,13 @@ class Charges:
             os.write(1, b"ok\n")
         elif word == "forget":
             self.watched.pop(int(arguments[0]), None)
-        elif word == "clean":
-            module, _, function = arguments[0].partition(":")
-            clean = getattr(importlib.import_module(module), function)
-            self.cleaners[" ".join(arguments)] = (clean, arguments[1])
-            os.write(1, b"ok\n")
         elif word == "spare":
-            self.cleaners.pop(" ".join(arguments), None)
+            self.cleaners.clear()
 
 
 def _watch(harness: int, charges: Charges) -> None:
     """Do as the pipe says until it ends, or the harness does."""
     waiting = b""
-    os.write(1, b"ready\n")
     # The parent is looked at too: a child that the harness forked may hold the pipe open.
     while os.getppid() == harness:
         if not select.select([0], [], [], LOOK_S)[0]:

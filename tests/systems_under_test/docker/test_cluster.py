@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from systems_under_test.environments.cluster import EnvironmentFailed
+from systems_under_test.environments.docker import construction
 from systems_under_test.environments.docker.engine import connect
 from systems_under_test.environments.docker.options import DockerOptions, options_of
 from tests.systems_under_test.docker.containers import containers, left_of, require_docker
@@ -69,6 +70,24 @@ def test_everything_carries_the_label_and_no_privilege(tmp_path: Path) -> None:
                 assert set(bound) == {"127.0.0.1"}
         finally:
             client.close()
+
+
+@docker
+@live
+def test_where_no_sidecar_is_allowed_links_are_cut_inside_the_nodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_docker()
+    monkeypatch.setattr(construction, "host_can", lambda: "the harness is not root")
+    monkeypatch.setattr(construction, "SIDECAR_CAPABILITIES", ("NOBODY_HAS_THIS",))
+    with containers(tmp_path, nodes=("n1", "n2")) as cluster:
+        assert cluster.method["partition"] == "in-container"
+        cluster.set_cut([("n1", "n2")])
+        assert cluster.probe([("n1", "n2"), ("n2", "n1")]) == {
+            ("n1", "n2"): False,
+            ("n2", "n1"): True,
+        }
+    assert left_of(cluster.run_id) == []
 
 
 @docker

@@ -211,4 +211,4 @@ def test_what_this_kernel_cannot_do_is_told_before_the_nodes_start(
     with pytest.raises(EnvironmentFailed, match=r"cannot carry .*\(delay\).* has no netem \(.*tc"):
         unable.up()
     assert left_of(unable.run_id) == []
-    assert not (tmp_path / "n1" / "node.log").exists()
+    assert not (tmp_path / "n1" / "data").exists()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import statistics
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +14,7 @@ from systems_under_test.environments.cluster import LinkQuality
 from systems_under_test.environments.local.proxy import LinkProxy
 from systems_under_test.host.frames import Frame, FrameSplitter, Kind, pack
 from systems_under_test.rng import Rng
+from tests.systems_under_test.slowness import Slowness
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -348,5 +351,28 @@ def test_a_receiver_that_does_not_read_slows_its_sender_and_is_served_later() ->
         assert await made.messages(0) == []
         passage.far_full(False)
         assert [n for n, _ in await made.messages(64)] == list(range(64))
+
+    run(scene)
+
+
+def test_a_proxy_adds_less_than_half_a_millisecond_to_a_round_trip() -> None:
+    """As on a machine with nothing else to do."""
+
+    async def median_s(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> float:
+        took = []
+        for _ in range(200):
+            began = time.perf_counter()
+            writer.write(pack(Kind.PING, []))
+            await reader.read(1000)
+            took.append(time.perf_counter() - began)
+        return statistics.median(took)
+
+    async def scene(made: Bench) -> None:
+        reader, writer = await asyncio.open_connection(*made.proxy.receiver)
+        with Slowness() as slowness:
+            direct_s = await median_s(reader, writer)
+            proxied_s = await median_s(made.reader, made.writer)
+        writer.close()
+        assert (proxied_s - direct_s) / slowness.factor < 0.000_5
 
     run(scene)
