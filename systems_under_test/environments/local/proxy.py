@@ -63,7 +63,7 @@ class LinkProxy:
         self.quality = quality
         while self._held and not quality.hold:
             passage, frame = self._held.popleft()
-            self._after(0, passage, frame)
+            self._after(0, 0, passage, frame)
             passage.settle(-1)
 
     def close(self) -> None:
@@ -94,32 +94,35 @@ class LinkProxy:
             self._held.append((passage, frame))
             passage.settle(1)
         else:
-            delays = self._through(frame, copies(self.quality, self._rng))
+            # One reading for all: who is interrupted between two would let the next message by.
+            now = time.monotonic_ns()
+            delays = self._through(frame, copies(self.quality, self._rng), now)
             self.counters["dropped"] += message and not delays
             self.counters["duplicated"] += message and len(delays) == 2
             self.counters["delayed"] += message and any(delays)
             for delay_ns in delays:
-                self._after(delay_ns, passage, frame)
+                self._after(now, delay_ns, passage, frame)
 
-    def _through(self, frame: Frame, delays: tuple[int, ...]) -> tuple[int, ...]:
+    def _through(self, frame: Frame, delays: tuple[int, ...], now: int) -> tuple[int, ...]:
         """The delays of the copies that find room in a narrow link, each in its turn."""
         rate = self.quality.rate_bytes_s
         if not rate:
             return delays
-        now, late = time.monotonic_ns(), []
+        late = []
         for delay_ns in delays:
             turn_ns = self._narrow.delay_ns(len(frame.raw()), rate, now)
             if turn_ns is not None:
                 late.append(delay_ns + turn_ns)
         return tuple(late)
 
-    def _after(self, delay_ns: int, passage: Passage, frame: Frame) -> None:
+    def _after(self, now: int, delay_ns: int, passage: Passage, frame: Frame) -> None:
+        """Deliver it so long after `now`, in nanoseconds of the loop's clock."""
         if not delay_ns:
             self._deliver(passage, frame)
             return
         passage.settle(1)
         loop = asyncio.get_running_loop()
-        loop.call_later(delay_ns / BILLION, self._deliver_late, passage, frame)
+        loop.call_at((now + delay_ns) / BILLION, self._deliver_late, passage, frame)
 
     def _deliver_late(self, passage: Passage, frame: Frame) -> None:
         self._deliver(passage, frame)

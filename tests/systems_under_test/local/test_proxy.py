@@ -357,6 +357,28 @@ def test_a_receiver_that_does_not_read_slows_its_sender_and_is_served_later() ->
     run(scene)
 
 
+def test_messages_keep_their_order_however_their_proxy_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The one whose delay was reckoned before an interruption went after the next."""
+    reckoned = LinkProxy._through
+
+    def interrupted(proxy: LinkProxy, frame: Frame, *given: Any) -> tuple[int, ...]:
+        delays = reckoned(proxy, frame, *given)
+        time.sleep(0.01 if frame.kind == Kind.MESSAGE and frame.value() == 5 else 0)
+        return delays
+
+    monkeypatch.setattr(LinkProxy, "_through", interrupted)
+
+    async def scene(made: Bench) -> None:
+        made.proxy.set_quality(LinkQuality(rate_bytes_s=10_000))
+        for n in range(10):
+            made.send(Kind.MESSAGE, n)
+        assert await made.messages(10) == list(range(10))
+
+    run(scene)
+
+
 def test_a_proxy_adds_less_than_half_a_millisecond_to_a_round_trip() -> None:
     """As on a machine with nothing else to do."""
 
