@@ -43,7 +43,10 @@ class SearchResult:
     was spent: "steps", "seconds", "memory". `rung` is the way of searching that told it last.
     `row` could not be linearized, or was being tried last. `configurations` are those right
     before: the state, and the rows that had taken effect early. `tried` are all states from which
-    `row` was tried. `broken` is a state, an action, and "failed" or a declaration not kept.
+    `row` was tried. `frontier` counts the configurations right before `row`, `widest` the most
+    that were held at once; where the budget was spent both are those of the walk over everything,
+    which passed `walked` returns (None: there was no walk) and counts what it came upon after
+    them. `broken` is a state, an action, and "failed" or a declaration not kept.
     """
 
     outcome: str
@@ -55,6 +58,7 @@ class SearchResult:
     returns: int
     frontier: int
     widest: int
+    walked: int | None
     crashed: int
     steps: int
     broken: tuple[int, int, str] | None

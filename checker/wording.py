@@ -61,6 +61,11 @@ def of_key(key: Any) -> str:
     return "" if key is None else f" of key {value(key)}"
 
 
+def counted(number: int, of: str) -> str:
+    """So many of something: `1 configuration`, `1,234 configurations`."""
+    return f"{number:,} {of}{'' if number == 1 else 's'}"
+
+
 def sentence(words: str) -> str:
     """The words with a capital at the beginning and a full stop at the end."""
     return f"{words[:1].upper()}{words[1:]}{'' if words.endswith('.') else '.'}"

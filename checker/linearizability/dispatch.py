@@ -136,7 +136,8 @@ def _numbers(history: History, problem: Problem, rows: list[int]) -> frozenset[i
 
 def _refuse(forced: bool, name: str, why: str | None, key: Any = None) -> None:
     if forced:
-        raise Inapplicable(f"{name} does not apply{of_key(key)}: {why}")
+        where = "" if key is None else f" to the operations{of_key(key)}"
+        raise Inapplicable(f"{name} does not apply{where}: {why}")
 
 
 def _refuse_overlap(problem: Problem) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from checker.evidence import Explanation
 from checker.linearizability.twin import action_of, precedes
-from checker.wording import asked, listed, of_key, through
+from checker.wording import asked, counted, listed, of_key, through
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -106,9 +106,18 @@ def undecided(problem: Problem, key: Any, result: SearchResult) -> str:
         return f"{told} (the search was{place})" if place else told
     return (
         f"the search{of_key(key)} ran out of {result.outcome}{place}: {result.passed} of"
-        f" {result.returns} returns passed, {result.frontier} configurations,"
-        f" {result.crashed} crashed operations"
+        f" {result.returns} returns passed, {counted(result.crashed, 'crashed operation')};"
+        f" {_walked(result)}"
     )
+
+
+def _walked(result: SearchResult) -> str:
+    """How wide the walk over everything was. What else is tried holds one way at a time."""
+    if result.walked is None:
+        return "they were passed depth first, and nothing was left for the walk over everything"
+    passed = "" if result.walked == result.passed else f", which passed {result.walked} returns,"
+    held = counted(result.frontier, "configuration")
+    return f"the walk over everything{passed} had {held} in hand, at most {result.widest:,}"
 
 
 def hottest(hardest: Sequence[Mapping[str, Any]], steps: int) -> str:

@@ -46,6 +46,9 @@ STARTED: Final = "if the object did not start as the model does, give its value 
 STRINGS: Final = "names in --initial are strings; of keys that are none give pairs: [[7, 0]]"
 NO_ALGORITHM: Final = "; without --algorithm the first that applies is taken"
 
+NO_MAPS: Final = "unmapped-registers"
+"""The problem of values that a multi-register cannot take: the model is wrong, not the file."""
+
 CHECKERS: Final = {
     "siblings": "checker.convergence.siblings:Siblings",
     "cart": "checker.invariants.cart:Cart",
@@ -252,6 +255,8 @@ def _check(
     try:
         read = formats.read(path, reading=reading, drop_partial_line=drop_partial_line)
     except MalformedHistory as error:
+        if all(problem.kind == NO_MAPS for problem in error.problems):
+            return _not_judged(path, "unfit", f"{error.problems[0]}{OTHER_MODEL}")
         return _not_judged(path, "malformed", str(error))
     parsed = time.perf_counter()
     context = CheckContext(claims=frozenset(CLAIMS), budget=budget)

@@ -253,6 +253,10 @@ def test_a_history_that_the_model_cannot_take_is_unfit_and_says_why(
     assert entry["verdict"] == "unfit"
     assert "operation 0: the model queue cannot take the operation read" in entry["cause"]
     assert "choose another --model" in entry["cause"]
+    assert lineal(edn, "--model", "multi-register", "--json") == exit_status.USAGE
+    [entry] = entries(capsys)
+    assert entry["verdict"] == "unfit"
+    assert "a multi-register is read and written by maps" in entry["cause"]
 
 
 def test_the_directory_of_a_run_is_told_apart(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -104,9 +105,21 @@ def test_a_spent_budget_is_unknown_and_tells_how_far_it_came() -> None:
     verdict = check(history, Register(), algorithm="frontier", budget=Budget(steps=2))
     assert verdict.status == "unknown"
     assert verdict.cause == (
-        'the search of key "x" ran out of steps at operation 4: 2 of 3 returns passed, 1'
-        " configurations, 0 crashed operations"
+        'the search of key "x" ran out of steps at operation 4: 2 of 3 returns passed, 0'
+        " crashed operations; the walk over everything had 1 configuration in hand, at most 1"
     )
+
+
+def test_a_spent_budget_tells_how_wide_the_search_was() -> None:
+    lines = [f"p{n}: add {2**n} -> info" for n in range(16)]
+    history = parse("\n".join([*lines, f"p90: read -> {2**16}"]))
+    verdict = check(history, MODELS["counter"](), budget=Budget(steps=20_000))
+    told = re.search(r"([\d,]+) configurations in hand, at most ([\d,]+)", verdict.cause or "")
+    assert told is not None, verdict.cause
+    in_hand, most = (int(number.replace(",", "")) for number in told.groups())
+    assert 500 < in_hand <= most
+    assert "0 of 1 returns passed" in (verdict.cause or "")
+    assert "16 crashed operations" in (verdict.cause or "")
 
 
 @pytest.mark.parametrize("threads", [False, True])

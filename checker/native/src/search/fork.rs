@@ -66,6 +66,7 @@ impl<S: Stepper> Engine<S> {
             }
             (last, side.join().expect("a search does not panic"), failed)
         });
+        climb.reached.note(&last);
         climb.walk &= last.may_go_on();
         if let Some(error) = failed {
             return (self.found(Ended::Failed(error), Rung::Exact), false);
@@ -74,6 +75,7 @@ impl<S: Stepper> Engine<S> {
             return (last, false);
         }
         budget.spend(&part);
+        climb.reached.join(&others.reached);
         (climb.count, climb.relax, climb.dive) = (others.count, others.relax, others.dive);
         if let Some(found) = found {
             if found.decides() || last.tells_nothing() {

@@ -8,6 +8,7 @@
 use super::budget::{Budget, Spent};
 use super::frontier::{Search, Stop};
 use super::prune::Prune;
+use super::reached::Reached;
 use super::relaxation::Relaxation;
 use super::schedule::{resets, Columns, Event, Rules, Schedule, NEVER};
 use super::space::Space;
@@ -62,8 +63,11 @@ pub struct Found<E> {
     pub returns: usize,
     pub row: Option<u32>,
     pub crashed: usize,
+    /// Configurations: right before `row`, or where it was spent those that were come upon since
+    /// the last return; the most at once; and how many returns the walk passed that held them.
     pub frontier: usize,
     pub widest: usize,
+    pub walked: Option<usize>,
     /// Of a violation, right before it: configurations, and states from which it was tried.
     pub configurations: Vec<(u32, Vec<u32>)>,
     pub tried: Vec<u32>,
@@ -120,6 +124,7 @@ pub struct Climb {
     pub dive: bool,
     /// How many rounds were begun.
     pub rounds: u32,
+    pub reached: Reached,
 }
 
 impl Climb {
@@ -133,6 +138,7 @@ impl Climb {
             relax: wanted(Rung::Relaxed),
             dive: wanted(Rung::Dived),
             rounds: 0,
+            reached: Reached::default(),
         }
     }
 
@@ -170,13 +176,15 @@ impl<S: Stepper> Engine<S> {
         }
         if climb.rounds == 1 && climb.walk && climb.dive && self.is_worth_a_glance() {
             let found = self.search(Rung::Dived, budget, self.glance());
+            climb.reached.note(&found);
             if found.decides() {
                 return self.ended(found, climb, budget);
             }
         }
         let mut last = self.found(Ended::Undecided, Rung::Exact);
-        if climb.walk {
+        if climb.walk && (climb.reached.is_nothing() || !budget.is_spent()) {
             last = self.search(Rung::Exact, budget, steps);
+            climb.reached.note(&last);
             climb.walk &= last.may_go_on();
         }
         if !last.decides() {
@@ -200,6 +208,7 @@ impl<S: Stepper> Engine<S> {
         if last.decides() {
             return (last, false);
         }
+        climb.reached.tell(&mut last);
         if let Some(spent) = budget.spent() {
             last.ended = Ended::Spent(spent);
             return (last, false);
@@ -238,6 +247,7 @@ impl<S: Stepper> Engine<S> {
         }
         self.compile(columns, rows, None);
         let found = self.search(Rung::Dived, budget, steps);
+        climb.reached.note(&found);
         climb.dive &= found.may_go_on();
         Some(found)
     }
@@ -309,6 +319,7 @@ impl<S: Stepper> Engine<S> {
             _ => search.run(&self.schedule, self.initial),
         };
         let (passed, widest) = (search.passed, search.widest);
+        let came_upon = self.space.visited.live + self.space.next.live;
         budget.spend(&part);
         let ended = match ended {
             Ok(None) => Ended::Legal,
@@ -320,8 +331,13 @@ impl<S: Stepper> Engine<S> {
         let mut found = Found {
             passed,
             widest,
+            walked: (rung == Rung::Exact).then_some(passed),
             ..self.found(ended, rung)
         };
+        if matches!(found.ended, Ended::Spent(_)) && rung != Rung::Dived {
+            found.frontier = found.frontier.max(came_upon);
+            found.widest = found.widest.max(found.frontier);
+        }
         found.row = self.schedule.returned(passed);
         self.tell(&mut found);
         found
@@ -337,6 +353,7 @@ impl<S: Stepper> Engine<S> {
             crashed: self.schedule.crashed,
             frontier: self.space.frontier.live,
             widest: 0,
+            walked: None,
             configurations: Vec::new(),
             tried: Vec::new(),
         }

@@ -29,6 +29,7 @@ mod open;
 mod prune;
 mod queues;
 mod reach;
+mod reached;
 mod registers;
 mod relaxation;
 mod replay;
@@ -68,6 +69,7 @@ struct SearchResult {
     returns: usize,
     frontier: usize,
     widest: usize,
+    walked: Option<usize>,
     crashed: usize,
     steps: u64,
     /// For "broken": the state, the action, and "failed" or the declaration that was not kept.
@@ -111,6 +113,7 @@ impl SearchResult {
             returns: found.returns,
             frontier: found.frontier,
             widest: found.widest,
+            walked: found.walked,
             crashed: found.crashed,
             steps,
             broken,

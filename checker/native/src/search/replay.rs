@@ -41,6 +41,7 @@ impl<S: Stepper> Engine<S> {
             crashed: rows.len() - order.len(),
             frontier: 1,
             widest: 1,
+            walked: Some(0),
             configurations: Vec::new(),
             tried: Vec::new(),
         };
@@ -66,6 +67,7 @@ impl<S: Stepper> Engine<S> {
                 return Some(found);
             }
             found.passed += 1;
+            found.walked = Some(found.passed);
             found.frontier = after.len();
             found.widest = found.widest.max(after.len());
             states = after;
