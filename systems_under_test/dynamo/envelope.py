@@ -13,7 +13,7 @@ import msgspec
 
 from systems_under_test.dynamo.messages import AnyMessage
 
-PROTOCOL: Final = 4
+PROTOCOL: Final = 5
 SHAPE: Final = "[protocol, bytes, sent at, view, life]"
 
 

@@ -78,6 +78,11 @@ class Membership:
         """The latest life of a node that is known of; 0 if none is."""
         return self._incarnations.get(name, 0)
 
+    def heard(self, step: Step, name: str, life: int) -> None:
+        """A node has named its life itself."""
+        if life > self._incarnations.get(name, life):
+            self._enter(step, name, life)
+
     @property
     def lives(self) -> Lives:
         """The latest life of each node that is known, as it travels."""

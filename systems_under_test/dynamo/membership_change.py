@@ -23,6 +23,7 @@ from systems_under_test.dynamo.views import CONFIRM, STABLE, TRANSFER
 
 if TYPE_CHECKING:
     from systems_under_test.dynamo.api import Order
+    from systems_under_test.dynamo.introduction import Introduction
     from systems_under_test.dynamo.node import Node
     from systems_under_test.dynamo.relocation import Relocation
     from systems_under_test.dynamo.step import Step
@@ -55,12 +56,18 @@ class MembershipChange:
     """Takes orders, and steers changes."""
 
     def __init__(
-        self, node: Node, agreement: ViewAgreement, transfer: Transfer, relocation: Relocation
+        self,
+        node: Node,
+        agreement: ViewAgreement,
+        transfer: Transfer,
+        relocation: Relocation,
+        introduction: Introduction,
     ) -> None:
         self._node = node
         self._agreement = agreement
         self._transfer = transfer
         self._relocation = relocation
+        self._introduction = introduction
         self._ordered: Ordered | None = None
         self._said: dict[str, Said] = {}
         self._armed = False
@@ -127,7 +134,8 @@ class MembershipChange:
         Also where it seems to be no member: what it knows of that may be long past.
         """
         node = self._node
-        if node.store.state == RENEWING and node.view.phase == STABLE:
+        knows = self._introduction.knows_others
+        if node.store.state == RENEWING and node.view.phase == STABLE and knows:
             self._agreement.propose(step, views.renewed(node.view, node.name))
 
     def on_progress(self, step: Step, sender: str) -> None:

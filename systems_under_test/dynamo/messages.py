@@ -28,6 +28,9 @@ Lives = tuple[tuple[str, int, int], ...]
 Mark = tuple[int, int]
 """What tells a store from all others: both clocks of its node when it was first opened."""
 
+Marks = tuple[tuple[str, Mark], ...]
+"""(node, the mark of its store that was heard of first)."""
+
 Floor = tuple[str, int, int]
 """(node, incarnation, its monotonic clock): a point in the life of a sender."""
 
@@ -206,17 +209,24 @@ class Pulled(Message, frozen=True, tag="pulled"):
 
 
 class Introduce(Message, frozen=True, tag="introduce"):
-    """This is the mark of my store. By which do you know me?"""
+    """This is the mark of my store, in this life. By which do you know me?"""
 
     mark: Mark
+    life: int
 
 
 class Introduced(Message, frozen=True, tag="introduced"):
-    """You asked with this mark; I know you by that, and this is your latest life that I know of."""
+    """You asked with this mark; I know you by that, and of this life before.
+
+    `established` if my own store is known to be what it should be. `marks` has all others that I
+    know, with my own.
+    """
 
     asked: Mark
     known: Mark
     life: int
+    established: bool
+    marks: Marks
 
 
 class Digests(Message, frozen=True, tag="digests"):
@@ -338,10 +348,12 @@ ANSWERS: Final = frozenset(
         Accepted,
         Progressed,
         Pulled,
-        Introduced,
     }
 )
-"""Messages that answer something this node asked: signs of life."""
+"""Messages that answer something this node asked: signs of life.
+
+Not `Introduced`, which a node says that is silent otherwise.
+"""
 
 CARRIERS: Final = frozenset({Store, Fetched, Handoff, Exchange, Pulled})
 """Messages that carry versions: what is older than a fence is not taken."""

@@ -95,7 +95,9 @@ class Node:
             durable=durable and not configuration.write_buffer_ms,
         )
         self.watch = Watch()
-        self.store = StoreCondition(step, damage, waits=configuration.on_damage == "wait")
+        self.store = StoreCondition(
+            step, damage, waits=configuration.on_damage == "wait", copies=configuration.n
+        )
         self.measured = Measurements()
         self._requests = incarnation << LIFE_BITS
 

@@ -115,9 +115,11 @@ class Life:
         self.relocation = Relocation(node)
         self.collection = TombstoneCollection(node, self.reads, self.writes, self.relocation)
         self.agreement = ViewAgreement(node, self._decided)
-        self.change = MembershipChange(node, self.agreement, self.transfer, self.relocation)
+        self.introduction = Introduction(node, self.membership, self._settled)
+        self.change = MembershipChange(
+            node, self.agreement, self.transfer, self.relocation, self.introduction
+        )
         self.other_views = OtherViews(node)
-        self.introduction = Introduction(node, self.membership.latest_life, self._settled)
         self._timers: dict[str, Callable[[Step], None]] = {
             read_coordination.READ_PATIENCE: self.reads.on_patience,
             read_coordination.READ_DEADLINE: self.reads.on_deadline,
@@ -188,6 +190,7 @@ class Life:
         """The admin has this node start over, if its store was damaged."""
         if self.node.store.is_silent:
             self.node.store.become(step, store_repair.RENEWING)
+            self.introduction.go_on(step)
             self.membership.start(step)
             self.node.detector.start(step)
             self.change.arm(step)
@@ -223,7 +226,7 @@ class Life:
 
     def on_timer(self, step: Step, event: TimerFired) -> None:
         """A timer that this life has set."""
-        if event.name == introduction.WAITED or not self.node.store.is_silent:
+        if event.name in introduction.ALWAYS or not self.node.store.is_silent:
             # Others were set before the store was known to be lost.
             self._timers[event.name](step)
 

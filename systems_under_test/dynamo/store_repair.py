@@ -52,19 +52,21 @@ FILLING: Final = "filling"
 
 EMPTIED: Final = "emptied"
 
-OF_VIEWS: Final = frozenset({GossipBack, NewerView, Promised, Accepted, Outbid})
-"""What a node takes while it is renewing."""
+OF_STORES: Final = frozenset({Introduce, Introduced})
+"""What a node takes at any time."""
 
-OF_NEWCOMERS: Final = frozenset(
-    {Introduce, Introduced, Ping, Pong, Gossip, GossipBack, WhichView, NewerView}
-)
-"""What a node takes while it is new."""
+OF_VIEWS: Final = frozenset({GossipBack, NewerView, Promised, Accepted, Outbid})
+"""What a node takes besides while it is renewing."""
+
+OF_NEWCOMERS: Final = frozenset({Ping, Pong, Gossip, GossipBack, WhichView, NewerView})
+"""What a node takes besides while it is new."""
 
 
 class StoreCondition:
     """Whether what this node holds can be relied upon; durable."""
 
-    def __init__(self, step: Step, damage: str, *, waits: bool) -> None:
+    def __init__(self, step: Step, damage: str, *, waits: bool, copies: int) -> None:
+        self._copies = copies
         stored = step.get(META, STORE)
         state, _, reason = (stored or b"whole\0").decode().partition("\0")
         self.state, self.reason = state, reason
@@ -97,6 +99,11 @@ class StoreCondition:
         return self.state in (NEW, BLANK, RENEWING)
 
     @property
+    def is_established(self) -> bool:
+        """Whether it is known to be what it should be, though it may not hold everything yet."""
+        return self.state in (WHOLE, FILLING)
+
+    @property
     def is_filling(self) -> bool:
         """Whether it lacks what others hold."""
         return self.state == FILLING
@@ -109,6 +116,12 @@ class StoreCondition:
         """For the status."""
         return {"state": self.state, "reason": self.reason}
 
+    def whence(self) -> str:
+        """From what it starts over."""
+        if self._copies > 1:
+            return "from its peers"
+        return "with nothing: with n=1 nobody else holds what it has lost, and that is gone"
+
     def refusal(self) -> str:
         """What a client is told that asks for more than a page."""
         if self.state == BLANK:
@@ -116,18 +129,18 @@ class StoreCondition:
             found = self.reason if emptied else f"damaged and set aside ({self.reason})"
             return (
                 f"the store of this node was found {found}; "
-                "order POST /admin/repair, and it starts over from its peers"
+                f"order POST /admin/repair, and it starts over {self.whence()}"
             )
         if self.state == NEW:
             return (
                 "the store of this node is new, or was emptied: it serves once a majority of the "
                 "other nodes has said which; start them, or mend what cuts them off"
             )
-        return "this node starts over from its peers, and does not hold everything yet"
+        return f"this node starts over {self.whence()}; it is not done yet"
 
     def takes(self, kind: type) -> bool:
         """Whether a message of this kind is taken now."""
-        if self.state == WHOLE or self.state == FILLING:
+        if self.is_established or kind in OF_STORES:
             return True
         if self.state == NEW:
             return kind in OF_NEWCOMERS

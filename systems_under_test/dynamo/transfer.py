@@ -82,7 +82,9 @@ class Transfer:
         self._asked.clear()
         gains = node.lists.gains(node.name) if node.view.phase == TRANSFER else ()
         lost = node.lists.held_by(node.name) if node.store.is_filling else ()
-        self._todo = [Fetching(i) for i in dict.fromkeys((*lost, *gains))]
+        todo = map(Fetching, dict.fromkeys((*lost, *gains)))
+        # With n=1 there is nobody who could give what was lost.
+        self._todo = [fetching for fetching in todo if self._sources(fetching)]
         node.counters.ranges_gained += len(gains)
         if self._todo or node.store.is_filling:
             step.set_timer(PULL, 0)

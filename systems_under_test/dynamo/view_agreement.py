@@ -130,8 +130,8 @@ class ViewAgreement:
         node = self._node
         if number != node.view.number + 1 or node.name not in node.view.electorate:
             return None
-        if node.store.is_apart:
-            return None  # What it has promised is lost with its store.
+        if node.store.is_apart and len(node.view.electorate) > 1:
+            return None  # What it has promised is lost with its store; alone, it binds nobody.
         stored = step.get(META, VOTE)
         vote = Vote(number) if stored is None else _vote.decode(stored)
         return vote if vote.number == number else Vote(number)

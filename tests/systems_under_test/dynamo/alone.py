@@ -28,7 +28,7 @@ from systems_under_test.rng import Rng
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from systems_under_test.dynamo.messages import AnyMessage
+    from systems_under_test.dynamo.messages import AnyMessage, Mark
     from systems_under_test.replica import Effect, Input
 
 MILLISECOND = 1_000_000
@@ -92,7 +92,7 @@ class Alone:
         self.first = list(self.handle(Started(incarnation)))
         for peer, message in sent(self.first):
             if isinstance(message, Introduce) and introduced:
-                self.first += self.message(peer, Introduced(message.mark, message.mark, 0))
+                self.first += self.message(peer, known(message.mark))
 
     def handle(self, event: Input) -> Sequence[Effect]:
         """Hand over an input and carry out the writes of its effects."""
@@ -117,6 +117,11 @@ class Alone:
         """A timer fires so many milliseconds later."""
         self.mono += after_ms * MILLISECOND
         return self.handle(TimerFired(timer))
+
+
+def known(mark: Mark, by: Mark | None = None, *, established: bool = True) -> Introduced:
+    """The answer of a node that knows a store by this mark, or `by` another."""
+    return Introduced(mark, by or mark, 0, established, ())
 
 
 def sent(effects: Sequence[Effect]) -> list[tuple[str, AnyMessage]]:

@@ -17,7 +17,7 @@ from systems_under_test.dynamo.messages import (
     Promised,
 )
 from tests.proof.sweeping import rested, simulate
-from tests.systems_under_test.dynamo.alone import Alone, Tables, responses, sent
+from tests.systems_under_test.dynamo.alone import Alone, Tables, known, responses, sent
 from tests.systems_under_test.dynamo.driving import Drive, put
 from tests.systems_under_test.dynamo.test_membership import NODES_HELD, assert_kept, filled
 from tests.systems_under_test.dynamo.test_store_repair import STRICT, state
@@ -48,11 +48,11 @@ def test_a_new_node_serves_once_a_majority_of_the_others_knows_it() -> None:
     assert [peer for peer, it in asked if isinstance(it, Introduce)] == list(NODES_HELD[1:])
     assert responses(alone.request("GET", "/kv/x?r=own")) == []
     for _ in range(2):
-        assert responses(alone.message("n2", Introduced(mark, mark, 0))) == []
+        assert responses(alone.message("n2", known(mark))) == []
     assert sent(alone.message("n3", Fetch(1, b"x"))) == [], "nothing is read of it yet"
     assert sent(alone.message("n3", Prepare(2, (1, "n3", 1)))) == [], "and it has no vote"
-    alone.message("n3", Introduced(mark, mark, 0))
-    alone.message("n4", Introduced(mark, mark, 0))
+    alone.message("n3", known(mark))
+    alone.message("n4", known(mark))
     (reply,) = responses(alone.fire(WAITED))
     assert reply.status == 200
     waited = [it for _ in range(2) for _, it in sent(alone.fire(WAITED))]
@@ -63,12 +63,12 @@ def test_it_asks_until_all_have_answered_and_an_answer_to_another_store_counts_n
     alone = Alone(introduced=False)
     mark = next(it.mark for _, it in sent(alone.first) if isinstance(it, Introduce))
     for peer in NODES_HELD[1:]:
-        alone.message(peer, Introduced((7, 7), (7, 7), 9))
+        alone.message(peer, known((7, 7)))
     assert responses(alone.request("GET", "/kv/x?r=own")) == []
     for peer in NODES_HELD[1:4]:
-        alone.message(peer, Introduced(mark, mark, 0))
-    assert sent(alone.fire(INTRODUCE)) == [("n5", Introduce(mark))]
-    alone.message("n5", Introduced(mark, mark, 0))
+        alone.message(peer, known(mark))
+    assert sent(alone.fire(INTRODUCE)) == [("n5", Introduce(mark, 1))]
+    alone.message("n5", known(mark))
     assert sent(alone.fire(INTRODUCE)) == []
 
 
@@ -85,16 +85,20 @@ def test_requests_of_clients_wait_and_are_refused_at_last() -> None:
 
 def test_a_node_that_crashes_meanwhile_goes_on_with_the_same_mark() -> None:
     tables = Tables()
-    first = [it for _, it in sent(Alone(introduced=False, tables=tables).first)]
-    again = [it for _, it in sent(Alone(introduced=False, tables=tables, incarnation=2).first)]
-    assert first == again != []
+    first = sent(Alone(introduced=False, tables=tables).first)
+    again = sent(Alone(introduced=False, tables=tables, incarnation=2).first)
+    marks = {it.mark for _, it in (*first, *again) if isinstance(it, Introduce)}
+    assert len(marks) == 1
+    assert len(first) == len(again) == 4
 
 
 def test_the_first_mark_of_a_node_is_kept_whatever_comes_after_it() -> None:
     tables = Tables()
     for incarnation, mark in ((1, (5, 5)), (2, (6, 6))):
         alone = Alone(tables=tables, incarnation=incarnation)
-        ((_, answer),) = sent(alone.message("n2", Introduce(mark), incarnation=incarnation))
+        ((_, answer),) = sent(
+            alone.message("n2", Introduce(mark, incarnation), incarnation=incarnation)
+        )
         assert isinstance(answer, Introduced)
         assert (answer.asked, answer.known) == (mark, (5, 5))
 
@@ -108,6 +112,32 @@ def test_who_starts_with_nothing_every_time_or_has_no_peers_is_not_introduced(
     if not options:
         (reply,) = responses(alone.request("GET", "/kv/x?r=own"))
         assert reply.status == 200
+
+
+def test_answers_of_stores_that_are_new_themselves_count_only_if_all_have_answered() -> None:
+    alone = Alone(introduced=False)
+    mark = next(it.mark for _, it in sent(alone.first) if isinstance(it, Introduce))
+    for peer in NODES_HELD[1:4]:
+        alone.message(peer, known(mark, established=False))
+    alone.message("n2", known(mark))
+    alone.request("GET", "/kv/x?r=own")
+    assert responses(alone.fire(WAITED)) == [], "n5 may know another store of n1"
+    assert [peer for peer, _ in sent(alone.fire(INTRODUCE))] == ["n3", "n4", "n5"]
+    alone.message("n5", known(mark, established=False))
+    (reply,) = responses(alone.fire(WAITED))
+    assert reply.status == 200
+
+
+def test_a_node_that_starts_again_says_its_mark_again_and_hears_those_of_others() -> None:
+    tables = Tables()
+    Alone(tables=tables)
+    alone = Alone(tables=tables, incarnation=2, introduced=False)
+    (mark,) = {it.mark for _, it in sent(alone.first) if isinstance(it, Introduce)}
+    alone.message("n2", Introduced(mark, mark, 1, True, (("n2", (2, 2)), ("n5", (5, 5)))))
+    for name, own in (("n2", (2, 2)), ("n5", (5, 5))):
+        ((_, answer),) = sent(alone.message(name, Introduce((9, 9), 1)))
+        assert isinstance(answer, Introduced)
+        assert answer.known == own
 
 
 # --- a disk that was emptied ---
