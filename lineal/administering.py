@@ -1,14 +1,15 @@
 """Who gives a system its admin's orders in a run: in virtual time, and in real time.
 
 An order is tried through one node after another until one accepts it, with pauses, for a bounded
-number of times: a change that is under way, or a partition, keeps it waiting.
+number of times: a change that is under way, or a partition, keeps it waiting. Where a system names
+its members, these are looked at before each try, and an order is accepted once they show it.
 """
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from nemesis.administration import REPAIR, Order, Outcome
 from workloads.client import Reply
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
 
     from systems_under_test.environments.cluster import Cluster
     from systems_under_test.environments.simulated.cluster import SimulatedCluster
-    from systems_under_test.system import Administration
+    from systems_under_test.system import Administration, StepwiseAdministration
     from workloads.client import Failure, Request
 
 ATTEMPTS_MAX: Final = 60
+LOOKS_MAX: Final = 600
 PAUSE_NS: Final = 500_000_000
+LOOK_PAUSE_NS: Final = 50_000_000
 TIMEOUT_NS: Final = 2_000_000_000
 JOIN_S: Final = 5.0
 
@@ -32,32 +35,40 @@ class Giving:
     """An order that is being given."""
 
     order: Order
-    request: Request
+    request: Request | None
+    """What to ask next; None: for the members, to see what is missing."""
     attempts: int = 0
+    looks: int = 0
     accepted: bool = False
     said: str = ""
+    members: tuple[str, ...] | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
     def is_open(self) -> bool:
         """Whether it is tried on."""
-        return not self.accepted and not self.stopped.is_set() and self.attempts < ATTEMPTS_MAX
+        tired = self.attempts >= ATTEMPTS_MAX or self.looks >= LOOKS_MAX
+        return not (self.accepted or self.stopped.is_set() or tired)
 
-    def answered(self, reply: Reply | Failure) -> None:
-        """Take in what a node has said."""
+    def heard(self, reply: Reply | Failure) -> bool:
+        """Note what a node has said to the order; whether it took it."""
         if isinstance(reply, Reply):
-            self.accepted = reply.status == 200
             self.said = f"{reply.status} {reply.body.decode('utf-8', 'replace').strip()}"
-        else:
-            self.said = reply.reason
+            return reply.status == 200
+        self.said = reply.reason
+        return False
 
 
 class Orders:
     """The orders of a run, whichever time it lives in."""
 
-    def __init__(self, cluster: Cluster, administration: Administration) -> None:
+    def __init__(
+        self, cluster: Cluster, administration: Administration | StepwiseAdministration
+    ) -> None:
         self._cluster = cluster
-        self._administration = administration
+        self._administration = cast("Administration", administration)
+        named = hasattr(administration, "members_request")
+        self._stepwise = cast("StepwiseAdministration", administration) if named else None
         self._given: dict[Hashable, Giving] = {}
         self._turn = 0
 
@@ -67,7 +78,7 @@ class Orders:
         if giving is None:
             return None
         giving.stopped.set()
-        return Outcome(giving.accepted, giving.attempts, giving.said)
+        return Outcome(giving.accepted, giving.attempts, giving.said, giving.members)
 
     def under_way(self) -> list[str]:
         """The orders that are still tried."""
@@ -82,9 +93,40 @@ class Orders:
     def _note(self, number: Hashable, order: Order) -> Giving:
         """Enter an order; one under the same number is given no more."""
         self.end(number)
-        request = self._administration.order(order.change, order.node, order.by)
+        stepwise, request = self._stepwise, None
+        if stepwise is None:
+            request = self._administration.order(order.change, order.node, order.by)
         giving = self._given[number] = Giving(order, request)
+        # A system that mends itself has nothing to be told.
+        giving.accepted = stepwise is not None and order.change == REPAIR
         return giving
+
+    def _request(self, giving: Giving) -> Request:
+        """What to ask now, which is counted."""
+        stepwise = self._stepwise
+        if giving.request is None and stepwise is not None:
+            giving.looks += 1
+            return stepwise.members_request
+        assert giving.request is not None
+        giving.attempts += 1
+        return giving.request
+
+    def _take(self, giving: Giving, reply: Reply | Failure) -> int:
+        """Take in an answer; how many nanoseconds to wait before the next."""
+        stepwise = self._stepwise
+        if stepwise is None:
+            giving.accepted = giving.heard(reply)
+            return PAUSE_NS
+        if giving.request is not None:
+            giving.heard(reply)
+            giving.request = None  # The members have to show it.
+            return PAUSE_NS
+        seen = stepwise.members(reply) if isinstance(reply, Reply) else None
+        if seen is not None:
+            order, giving.members = giving.order, seen
+            giving.request = stepwise.step(order.change, order.node, order.by, seen)
+            giving.accepted = giving.request is None
+        return LOOK_PAUSE_NS
 
     def _next_node(self, order: Order) -> str | None:
         """Through whom to try now: the running nodes in turn; a repair is the node's own affair."""
@@ -98,7 +140,9 @@ class Orders:
 class SimulatedOrders(Orders):
     """Orders in virtual time."""
 
-    def __init__(self, cluster: SimulatedCluster, administration: Administration) -> None:
+    def __init__(
+        self, cluster: SimulatedCluster, administration: Administration | StepwiseAdministration
+    ) -> None:
         super().__init__(cluster, administration)
         self._simulation = cluster
 
@@ -109,21 +153,20 @@ class SimulatedOrders(Orders):
     def _try(self, giving: Giving) -> None:
         if not giving.is_open:
             return
-        giving.attempts += 1
         simulation, node = self._simulation, self._next_node(giving.order)
+        request = self._request(giving)
 
         def done(reply: Reply | Failure) -> None:
-            giving.answered(reply)
-            self._later(giving)
+            self._later(giving, self._take(giving, reply))
 
         if node is None:
-            self._later(giving)
+            self._later(giving, PAUSE_NS)
         else:
-            simulation.submit(node, giving.request, simulation.now + TIMEOUT_NS, done)
+            simulation.submit(node, request, simulation.now + TIMEOUT_NS, done)
 
-    def _later(self, giving: Giving) -> None:
+    def _later(self, giving: Giving, wait_ns: int) -> None:
         if giving.is_open:
-            self._simulation.at(self._simulation.now + PAUSE_NS, lambda: self._try(giving))
+            self._simulation.at(self._simulation.now + wait_ns, lambda: self._try(giving))
 
 
 class LiveOrders(Orders):
@@ -132,7 +175,7 @@ class LiveOrders(Orders):
     def __init__(
         self,
         cluster: Cluster,
-        administration: Administration,
+        administration: Administration | StepwiseAdministration,
         ask: Callable[[str, Request, float], Reply | Failure],
     ) -> None:
         super().__init__(cluster, administration)
@@ -154,9 +197,8 @@ class LiveOrders(Orders):
 
     def _give(self, giving: Giving) -> None:
         while giving.is_open:
-            giving.attempts += 1
-            node = self._next_node(giving.order)
+            node, request, wait_ns = self._next_node(giving.order), self._request(giving), PAUSE_NS
             if node is not None:
-                giving.answered(self._ask(node, giving.request, TIMEOUT_NS / 1e9))
+                wait_ns = self._take(giving, self._ask(node, request, TIMEOUT_NS / 1e9))
             if giving.is_open:
-                giving.stopped.wait(PAUSE_NS / 1e9)
+                giving.stopped.wait(wait_ns / 1e9)

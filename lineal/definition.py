@@ -302,6 +302,9 @@ class Test:
         ]
         if self.administration is None and self.plan.nemesis.faults & CHANGES.keys():
             found.append(f"the members of {self.system.name} cannot be changed by orders")
+        elif self.plan.nemesis.faults & CHANGES.keys():
+            ask = getattr(self.administration, "problems", None)
+            found += [] if ask is None else ask(self.system_options)
         zones = None
         try:
             zones = self.zones

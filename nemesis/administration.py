@@ -40,6 +40,8 @@ class Outcome:
     accepted: bool
     attempts: int
     said: str
+    members: tuple[str, ...] | None = None
+    """Who were members when that was last looked for, where a system tells."""
 
 
 class Administrator(Protocol):

@@ -73,6 +73,8 @@ class Membership:
             evidence["accepted"] = outcome.accepted
             evidence["attempts"] = outcome.attempts
             evidence["said"] = outcome.said
+            if outcome.members is not None:
+                evidence["members"] = list(outcome.members)
         effect = Effect("healed", "order", evidence)
         if fault.f == REPLACE:
             started = uncrash(cluster, fault, "order")
@@ -121,7 +123,9 @@ class ChangeMembers:
         """That there is no spare to join, or no such target."""
         found = self.target.problems(nodes)
         if self.change != LEAVE and not self.spares:
-            found.append(f"`{self.change}` needs a spare node: --option spares=1")
+            found.append(
+                f"`{self.change}` needs a spare node: --option spares=1, or log_replicas=1 of paxos"
+            )
         return found
 
 

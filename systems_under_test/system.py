@@ -78,6 +78,34 @@ class Administration(Protocol):
         ...
 
 
+class StepwiseAdministration(Protocol):
+    """One whose orders are carried out step by step, and proved by the members that it names."""
+
+    @property
+    def members_request(self) -> Request:
+        """What a node is asked for the members."""
+        ...
+
+    def spares(self, options: Mapping[str, Any], nodes: tuple[str, ...]) -> tuple[str, ...]:
+        """As of `Administration`."""
+        ...
+
+    def problems(self, options: Mapping[str, Any]) -> list[str]:
+        """Why members cannot be changed under these options, in sentences."""
+        ...
+
+    def members(self, reply: Reply) -> tuple[str, ...] | None:
+        """The members, in order, if the node that answered so can know them."""
+        ...
+
+    def step(self, change: str, node: str, by: str, members: tuple[str, ...]) -> Request | None:
+        """What to ask next for `join`, `leave` or `replace`; None where these members show it.
+
+        For any other change None: there is nothing to be done.
+        """
+        ...
+
+
 class System(Protocol):
     """What every system has, bundled or foreign.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from systems_under_test.paxos.administration import PaxosAdministration
 from systems_under_test.paxos.bugs import BUGS
 from systems_under_test.paxos.codec import KvCodec, RegisterCodec, TransactionCodec, decode_dump
 from systems_under_test.paxos.configuration import configure, option_docs, problems_of
@@ -35,6 +36,7 @@ class Paxos:
     workload_default: Final = "register"
     replica_path: Final = "systems_under_test.paxos.replica:make_replica"
     status_request: Final = Request("GET", "/status")
+    administration: Final = PaxosAdministration()
     role_names: Final = frozenset({"leader"})
     dump_request: Final = Request("GET", "/dump")
 

@@ -107,5 +107,5 @@ def test_nothing_is_ordered_where_nobody_gives_orders() -> None:
 def test_without_a_spare_members_only_leave() -> None:
     assert membership().nemesis.faults == {"leave"}
     (problem,) = membership("join").checks[0].problems(("n1", "n2"))
-    assert problem == "`join` needs a spare node: --option spares=1"
+    assert problem == ("`join` needs a spare node: --option spares=1, or log_replicas=1 of paxos")
     assert membership(target="none").name == "none"
