@@ -144,7 +144,7 @@ def _judge_one(
         if found.refuted:
             judged.doubts.append(sentences.refuted(found, key))
             return
-        judged.explanations.append(sentences.explanation(found, key, by_rules=by_rules))
+        judged.explanations.append(sentences.explanation(found, key))
     elif result.outcome == "legal" and terms.rules is not None:
         judged.doubts.append(sentences.doubted(terms.rules, key))
         return

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 PROBES_MAX: Final = 300
 PROBE_STEPS: Final = 10_000
+STEPS_MAX: Final = 5_000_000
+"""About a second of searching; a history that is not small by then mostly does not become so."""
 WIDENED_MAX: Final = 40
 """Of a longer small history the intervals are left as they are."""
 
@@ -41,6 +43,7 @@ WIDENED_MAX: Final = 40
 class Relaxing:
     """The history of one object up to a return that could not be explained, ever more relaxed.
 
+    `steps` were taken to find the `culprit`, the row of that return; a probe takes twice as many.
     `rows` are left; `call` and `ret` (NEVER: it need not have happened) are their intervals by now.
     """
 
@@ -48,20 +51,21 @@ class Relaxing:
         self,
         problem: Problem,
         rows: Sequence[int],
-        result: SearchResult,
+        culprit: int,
+        steps: int,
         budget: SearchBudget,
         over: Callable[[], bool],
     ) -> None:
-        assert result.row is not None
         columns = problem.history.columns
         self.problem: Final = problem
         self.budget: Final = budget
         self.over: Final = over
-        self.culprit: Final = result.row
-        self.steps: Final = 2 * result.steps + PROBE_STEPS
+        self.culprit: Final = culprit
+        self.steps: Final = 2 * steps + PROBE_STEPS
         self.probes = 0
+        self.spent = 0
         place = {row: number for number, row in enumerate(rows)}
-        end = (columns.ret[result.row], place[result.row])
+        end = (columns.ret[culprit], place[culprit])
         self.rows = [
             row for row in rows if problem.action[row] >= 0 and columns.call[row] <= end[0]
         ]
@@ -106,9 +110,11 @@ class Relaxing:
         return True
 
     def _may_go_on(self) -> bool:
-        return self.probes < PROBES_MAX and not self.over()
+        return self.probes < PROBES_MAX and self.spent < STEPS_MAX and not self.over()
 
-    def search(self, rows: Sequence[int]) -> SearchResult | None:
+    def search(
+        self, rows: Sequence[int], *, rung: str | None = None, steps: int | None = None
+    ) -> SearchResult | None:
         """What the search says of these rows alone, which are in order; it counts them from 0."""
         process, action = self.problem.history.columns.process, self.problem.action
         self.probes += 1
@@ -122,8 +128,10 @@ class Relaxing:
             0,
             prune=sorted(PRUNINGS),
             budget=self.budget,
-            steps=self.steps,
+            rung=rung,
+            steps=self.steps if steps is None else steps,
         )
+        self.spent += 0 if result is None else result.steps
         return result
 
     def in_order(self, rows: Sequence[int]) -> list[int]:

@@ -21,36 +21,43 @@ TOLD_MAX: Final = 6
 """So many configurations, and other details, are told of a violation."""
 AMONG_THESE: Final = "among these operations alone"
 """What is told of a part of the history: the operations that the finding shows."""
+FREER: Final = "even if crashed operations could do more than they can"
+"""What is told of a walk that allows more than the model."""
 ALONE: Final = "nobody had written what it saw"
 """The reason of an operation that is impossible without any other."""
 
 
-def explanation(found: Witness, key: Any, *, by_rules: bool) -> Explanation:
+def explanation(found: Witness, key: Any) -> Explanation:
     """Why an operation could not be linearized.
 
-    What rules found wrong was searched in a part of the history: the reasons are of that part.
+    Where a part of the history was searched the reasons are of that part.
     """
     culprit = found.culprit
-    if not by_rules:
-        why = _joined("whatever the order, ", list(found.reasons))
+    if not found.alone:
+        freer = f"{FREER}, " if found.freer else ""
+        why = _joined(f"{freer}whatever the order, ", list(found.reasons))
     elif len(found.operations) == 1:
         why = f": {ALONE}"
     else:
         others = listed(_named(op) for op in found.operations if op != culprit)
         why = _joined(f"even with {others} alone, ", list(found.reasons))
     told = f"{operation(culprit)}{of_key(key)} fits into no order of the operations{why}"
-    details = tuple(_details(found, by_rules=by_rules))
+    details = tuple(_details(found))
     return Explanation(told, (culprit,), found.operations, details=details)
 
 
-def _details(found: Witness, *, by_rules: bool) -> Iterator[str]:
+def _details(found: Witness) -> Iterator[str]:
     """What was possible before the culprit, the longest orders, and what would have to differ."""
-    alone = f", {AMONG_THESE}" if by_rules else ""
+    if not found.first:
+        yield "an operation before it may fit nowhere already: to see that takes too long"
+    if found.operations and not found.relaxed:
+        yield f"the small history, of {len(found.operations)} operations, is too much for the twin"
+    alone = f", {AMONG_THESE}" if found.alone else ""
     before = list(dict.fromkeys(map(_possible, found.configurations)))
     yield from (f"before it{alone}: {possible}" for possible in before[:TOLD_MAX])
     if len(before) > TOLD_MAX:
         yield f"before it{alone}: {len(before) - TOLD_MAX} more"
-    alone = f", {AMONG_THESE}" if by_rules or found.ordered == found.relaxed else ""
+    alone = f", {AMONG_THESE}" if found.alone or found.ordered == found.relaxed else ""
     for order in found.orders:
         way = ", ".join(map(_named, order.operations)) or "nothing"
         reasons = "; ".join(f"not {_named(op)}: {reason}" for op, reason in order.stuck[:TOLD_MAX])

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from checker.history.columns import History
 from checker.history.notation import parse
-from checker.linearizability import twin
+from checker.linearizability import culprit, twin
 from checker.linearizability.checker import check
 from checker.linearizability.observable import unobservable
 from checker.linearizability.problem import problem_of
@@ -18,6 +19,7 @@ from checker.linearizability.witness import Witness, witness
 from checker.models import MODELS, Inconsistent
 from checker.models.model import answers
 from checker.verdict import Budget
+from tests.benchmarks.adversarial import Shape, register
 from tests.checker.linearizability.histories import ASKED, random_history
 
 if TYPE_CHECKING:
@@ -100,6 +102,44 @@ def test_leaving_out_what_is_unobservable_invents_no_violation(model: str) -> No
                 assert twin.search(rest, MODELS[model]()), (seed, row)
                 left_out += 1
     assert left_out > 0 or model not in FORGETFUL
+
+
+@pytest.mark.parametrize("rung", ["counted", "relaxed"])
+@pytest.mark.parametrize("means", ["the walk", "shorter beginnings", "nothing"])
+def test_the_operation_named_is_the_first_that_fits_nowhere(
+    rung: str, means: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A walk that allows more empties its frontier late; what it names is not what is told."""
+    if means != "the walk":
+        monkeypatch.setattr(culprit, "WALK_STEPS", 1)
+    if means == "nothing":
+        monkeypatch.setattr(culprit, "PROBE_STEPS", 1)
+    late = unsure = seen = 0
+    for seed in range(25):
+        shape = Shape(operations=80, crashed=12, wrong="counted")
+        history = History.from_bytes(register(shape, seed))
+        problem = problem_of(history, MODELS["cas-register"]())
+        [walked] = search(problem, budget_of(Budget()), rung="exact")
+        [result] = search(problem, budget_of(Budget()), rung=rung)
+        if result.outcome != "illegal":
+            continue
+        assert walked.row is not None
+        assert result.row is not None
+        found = culprit.culprit_of(
+            problem, list(problem.objects.group(0)), result, budget_of(Budget()), lambda: False
+        )
+        ret = history.columns.ret
+        late += ret[result.row] > ret[walked.row]
+        seen += 1
+        if found.first:
+            assert found.row == walked.row, seed
+        else:
+            unsure += 1
+            assert ret[walked.row] <= ret[found.row] <= ret[result.row]
+        assert bool(found.configurations) is (means == "the walk")
+    assert seen == 25
+    assert late > 0
+    assert bool(unsure) is (means == "nothing")
 
 
 def _witness(text: str, model: str, *, budget: Budget | None = None) -> Witness:
