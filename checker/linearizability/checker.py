@@ -37,6 +37,7 @@ class Linearizable:
     that applies. `prune` names what the search leaves out (`search.PRUNINGS`). When an object was
     found illegal the others are left, unless `all_keys` asks for all. An `executor` judges many
     objects at once; not with a budget in steps or memory, which one search after another spends.
+    With `verify_partition` the model's `partition` is tried on samples first: see `partition.py`.
     """
 
     model: Specification
@@ -44,6 +45,7 @@ class Linearizable:
     prune: frozenset[str] = frozenset(PRUNINGS)
     all_keys: bool = False
     executor: Executor | None = field(default=None, compare=False, repr=False)
+    verify_partition: bool = False
 
     name: ClassVar[str] = "linearizable"
     claims: ClassVar[frozenset[str]] = frozenset({CLAIM})
@@ -68,6 +70,11 @@ class Linearizable:
             dispatched = dispatch(history, self.model, self.algorithm, spent)
         except ModelFailed as error:
             return Verdict.unknown(str(error))
+        observed: dict[str, Any] = {}
+        if self.verify_partition:
+            from checker.linearizability import partition
+
+            observed["partition"] = partition.verify(history, self.model, spent)
         evidence = Evidence(history, context.claims)
         if not _can_fail(dispatched):
             evidence.doubt(TOO_LITTLE, CLAIM)
@@ -86,7 +93,7 @@ class Linearizable:
         explanations = iter(judged.explanations)
         for _ in range(judged.violations):
             evidence.add("not-linearizable", explanations.__next__, claim=CLAIM)
-        return evidence.verdict(_observed(history, dispatched, judged))
+        return evidence.verdict({**_observed(history, dispatched, judged), **observed})
 
     def _judge(
         self, dispatched: Dispatch, terms: Terms, budget: Budget, spent: SearchBudget
@@ -125,13 +132,14 @@ def check(
     prune: Iterable[str] = PRUNINGS,
     all_keys: bool = False,
     executor: Executor | None = None,
+    verify_partition: bool = False,
 ) -> Verdict:
     """Whether the history is linearizable by this model, everything being claimed.
 
     See `Linearizable` for the options. Raises as `Linearizable.check` does.
     """
     context = CheckContext(claims=frozenset(CLAIMS), budget=budget)
-    judge = Linearizable(model, algorithm, frozenset(prune), all_keys, executor)
+    judge = Linearizable(model, algorithm, frozenset(prune), all_keys, executor, verify_partition)
     return judge.check(history, context)
 
 

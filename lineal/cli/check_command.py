@@ -88,6 +88,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--all-keys", action="store_true", help="go on to the other keys after a violation"
     )
     parser.add_argument(
+        "--verify-partition",
+        action="store_true",
+        help="try on samples whether the model's `partition` is true; an error if it is not",
+    )
+    parser.add_argument(
         "--workers",
         type=values.count,
         metavar="N",
@@ -192,8 +197,9 @@ def _shared(judge: Checker, args: argparse.Namespace) -> Iterator[Checker]:
 
 def _checker(name: str, args: argparse.Namespace) -> Checker:
     given = (args.initial, args.algorithm, args.workers)
-    if args.no_prune or args.all_keys or any(option is not None for option in given):
-        options = "--initial, --algorithm, --all-keys, --workers and --no-prune"
+    flags = (args.no_prune, args.all_keys, args.verify_partition)
+    if any(flags) or any(option is not None for option in given):
+        options = "--initial, --algorithm, --all-keys, --verify-partition, --workers and --no-prune"
         raise UsageProblem([f"{options} are for a --model, and there is none"])
     path = name if ":" in name else CHECKERS.get(name)
     if path is None:
@@ -218,7 +224,13 @@ def _model(name: str, args: argparse.Namespace) -> Checker:
     elif args.initial is not None:
         raise UsageProblem([f"{name} is a value already: --initial needs a class or function"])
     prune: frozenset[str] = frozenset(() if args.no_prune else PRUNINGS)
-    return Linearizable(model, args.algorithm, prune, args.all_keys)
+    return Linearizable(
+        model,
+        args.algorithm,
+        prune,
+        all_keys=args.all_keys,
+        verify_partition=args.verify_partition,
+    )
 
 
 def _started(name: str, make: Callable[..., Model], initial: Any) -> Model:
@@ -278,6 +290,7 @@ def _check(
         "format": read.format,
         "read": read.notes,
         "algorithm": verdict.observed.get("algorithm", judge.name),
+        "partition": verdict.observed.get("partition"),
         "operations": len(read.history),
         "parse_s": round(parsed - began, 6),
         "check_s": round(time.perf_counter() - parsed, 6),
@@ -294,6 +307,7 @@ def _not_judged(path: str, verdict: str, cause: str | None) -> dict[str, Any]:
         "format": None,
         "read": {},
         "algorithm": None,
+        "partition": None,
         "operations": 0,
         "parse_s": 0.0,
         "check_s": 0.0,
@@ -346,6 +360,11 @@ def _print(result: dict[str, Any], stream: TextIO) -> None:
     print(f"{result['file']}: {result['verdict']}{cause}{size}", file=stream)
     if result["read"]:
         print(f"  read as {result['format']}: {', '.join(_told(result['read']))}", file=stream)
+    if result["partition"] is not None:
+        steps, pieces = result["partition"]["steps"], result["partition"]["pieces"]
+        print(
+            f"  partition: alike in {steps} steps and {pieces} pieces of the history", file=stream
+        )
     for finding in result["findings"]:
         print(f"  {finding['kind']}: {finding['sentence']}", file=stream)
         for line in finding["details"]:

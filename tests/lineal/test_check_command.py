@@ -35,7 +35,7 @@ JSON_LINES = (
 LOG = "INFO  jepsen.util - 0\t:invoke\t:read\tnil\nINFO  jepsen.util - 0\t:ok\t:read\t5\n"
 FIELDS = {
     *("file", "verdict", "cause", "model", "algorithm", "operations", "parse_s", "check_s"),
-    *("peak_mb", "findings", "format", "read", "hint"),
+    *("peak_mb", "findings", "format", "read", "hint", "partition"),
 }
 OURS = ("checker", "workloads", "systems_under_test", "nemesis", "reports", "lineal")
 
@@ -287,6 +287,20 @@ def test_a_model_that_declares_what_it_does_not_keep_is_an_error(
 ) -> None:
     assert lineal(edn, "--model", f"{__name__}:Forgetful", "--initial", 0) == exit_status.USAGE
     assert "pure" in capsys.readouterr().err
+
+
+def test_a_partition_is_verified_when_asked(edn: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edn.write_text(
+        "{:process 0 :type :invoke :f :put :value 1 :key 7}{:process 0 :type :ok :f :put :key 7}"
+        "{:process 0 :type :invoke :f :get :key 8}{:process 0 :type :ok :f :get :key 8 :value nil}",
+        encoding="utf-8",
+    )
+    assert lineal(edn, "--model", "kv", "--verify-partition", "--json") == exit_status.VALID
+    [entry] = entries(capsys)
+    assert entry["partition"]["steps"] > 0
+    assert lineal(edn, "--model", "kv", "--verify-partition") == exit_status.VALID
+    assert "  partition: alike in" in capsys.readouterr().out
+    assert lineal(edn, "--model", "register", "--verify-partition") == exit_status.USAGE
 
 
 def test_independent_keys_are_decided_by_the_values_or_by_the_user(edn: Path) -> None:
