@@ -62,7 +62,8 @@ class Linearizable:
     def check(self, history: History, context: CheckContext) -> Verdict:
         """Judge every object of the history.
 
-        Raises Unfit for operations that the model cannot take, WrongDeclaration for a model that
+        Raises Unfit for operations that the model cannot take, UnfitStart for an initial value that
+        cannot be meant where it would make a violation, WrongDeclaration for a model that
         declares what it does not keep, Inapplicable for an algorithm that does not apply.
         """
         spent = budget_of(context.budget)
@@ -86,6 +87,10 @@ class Linearizable:
             all_keys=self.all_keys,
         )
         judged = self._judge(dispatched, terms, context.budget, spent)
+        if judged.violations:
+            from checker.linearizability.start import refuse_unfit_start
+
+            refuse_unfit_start(history, self.model)
         for doubt in judged.doubts:
             evidence.doubt(doubt, CLAIM)
         if judged.ran_out and judged.hardest and len(dispatched.problem.objects) > 1:

@@ -35,6 +35,10 @@ class Unfit(ValueError):
     """
 
 
+class UnfitStart(Unfit):
+    """An initial value that cannot be meant: the message says what the history has instead."""
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """What an operation did, without who did it and when: all that a model may look at.

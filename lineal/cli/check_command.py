@@ -260,7 +260,7 @@ def _check(
     from checker.history.importers import formats
     from checker.history.problems import MalformedHistory
     from checker.linearizability.dispatch import Inapplicable
-    from checker.models.model import Unfit
+    from checker.models.model import Unfit, UnfitStart
     from checker.verdict import CheckContext, Verdict
 
     began = time.perf_counter()
@@ -274,6 +274,8 @@ def _check(
     context = CheckContext(claims=frozenset(CLAIMS), budget=budget)
     try:
         verdict = judge.check(read.history, context)
+    except UnfitStart as error:
+        return _not_judged(path, "unfit", str(error))
     except Unfit as error:
         return _not_judged(path, "unfit", f"{error}{OTHER_MODEL}")
     except Inapplicable as error:

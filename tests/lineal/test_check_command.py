@@ -100,7 +100,12 @@ def test_names_of_initial_values_that_are_no_strings_are_given_as_pairs(
     events = ('"type":"invoke","f":"get"', '"type":"ok","f":"get","output":0')
     lines = [f'{{"index":{n},"time":{n},"process":0,"key":7,{e}}}' for n, e in enumerate(events)]
     edn.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert lineal(edn, "--model", "kv", "--initial", '{"7": 0}') == exit_status.INVALID
+    assert lineal(edn, "--model", "kv", "--initial", '{"7": 0}', "--json") == exit_status.USAGE
+    [entry] = entries(capsys)
+    assert entry["verdict"] == "unfit"
+    assert 'under "7", which no operation touches; the history has 7' in entry["cause"]
+    assert "give pairs, as [[7, 0]]" in entry["cause"]
+    assert lineal(edn, "--model", "kv", "--initial", '{"8": 0}') == exit_status.INVALID
     assert "give pairs: [[7, 0]]" in capsys.readouterr().out
     assert lineal(edn, "--model", "kv", "--initial", "[[7, 0]]") == exit_status.VALID
 

@@ -1,0 +1,68 @@
+"""An initial value that was not meant as it was written accuses nobody."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from checker.history.columns import History
+from checker.history.notation import parse
+from checker.linearizability.checker import check
+from checker.models import MODELS
+from checker.models.model import UnfitStart
+
+
+@pytest.mark.parametrize(
+    ("model", "initial", "text", "said"),
+    [
+        (
+            "multi-register",
+            {"7": 1},
+            'p0: txn [["r",7,null]] -> [["r",7,1]]',
+            'under "7", which no operation touches; .* has 7',
+        ),
+        ("register", "0", "p0: read -> 0\np0: write 3 -> ok", 'at "0", but .* reads 0'),
+        ("cas-register", 0, 'p0: cas [1,2] -> false\np1: read -> "0"', 'at 0, but .* reads "0"'),
+    ],
+)
+def test_what_differs_in_kind_alone_is_an_error(
+    model: str, initial: Any, text: str, said: str
+) -> None:
+    with pytest.raises(UnfitStart, match=said):
+        check(parse(text), MODELS[model](initial))
+
+
+def got(*keys: Any) -> History:
+    """Each of these keys was got, and held 1."""
+    lines: list[dict[str, Any]] = []
+    for key in keys:
+        for ended in ("invoke", "ok"):
+            common = {"index": len(lines), "time": len(lines), "process": 0, "f": "get", "key": key}
+            lines.append({**common, "type": ended, **({"output": 1} if ended == "ok" else {})})
+    return History.from_bytes("".join(json.dumps(line) + "\n" for line in lines).encode())
+
+
+def test_a_name_that_differs_in_kind_alone_from_a_key_is_an_error() -> None:
+    with pytest.raises(UnfitStart, match=r'under "7", which no operation touches; .* has 7'):
+        check(got(7), MODELS["kv"]({"7": 1}))
+    with pytest.raises(UnfitStart, match=r'under 7, which no operation touches; .* has "7"'):
+        check(got("7"), MODELS["kv"]([[7, 1]]))
+    assert check(got(7), MODELS["kv"]([[7, 1]])).status == "valid"
+    assert check(got(7, "7"), MODELS["kv"]({"7": 1})).status == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("model", "initial", "text"),
+    [
+        ("kv", {"x": 1}, "p0: get y -> 1"),
+        ("register", "0", 'p0: write 0 -> ok\np0: read -> 0\np0: read -> "0"'),
+        ("cas-register", "0", "p0: cas [0,1] -> true\np0: read -> 0"),
+        ("register", None, "p0: read -> 1"),
+        ("counter", 1, "p0: read -> 2"),
+    ],
+)
+def test_what_is_wrong_otherwise_is_a_violation(model: str, initial: Any, text: str) -> None:
+    start = MODELS[model]() if initial is None else MODELS[model](initial)
+    assert check(parse(text), start).status == "invalid"
