@@ -13,8 +13,7 @@ pieces of the history, as they are and with one answer changed, by the simple tw
 from __future__ import annotations
 
 from collections import deque
-from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -44,6 +43,7 @@ STATES_MAX: Final = 60
 PIECE_MAX: Final = 6
 TWIN_STEPS: Final = 5_000
 
+_T = TypeVar("_T")
 _Met = frozenset[int]
 """The states in which the model may be; one, unless several may follow an operation."""
 
@@ -72,20 +72,41 @@ def verify(history: History, model: Specification, spent: SearchBudget) -> dict[
     for place, part in enumerate(parts):
         of_part.setdefault(comparable(part), []).append(place)
     steps = pieces = 0
-    rng, names = Random("partition"), list(of_part)
+    dice, names = _Dice(), list(of_part)
     for _ in range(SAMPLES if len(names) > 1 else 0):
         if spent.spent() is not None:
             break
-        some = rng.sample(names, rng.randint(2, min(PARTS_MAX, len(names))))
-        sample = _Sample(model, _piece(rng, [of_part[name] for name in some]), operations, parts)
+        some = dice.sample(names, 2 + dice.below(min(PARTS_MAX, len(names)) - 1))
+        sample = _Sample(model, _piece(dice, [of_part[name] for name in some]), operations, parts)
         steps += sample.walk()
-        pieces += sample.judge(rng)
+        pieces += sample.judge(dice)
     return {"steps": steps, "pieces": pieces}
 
 
-def _piece(rng: Random, places: list[list[int]]) -> list[int]:
+class _Dice:
+    """Numbers that follow no rule, and are the same every time (Knuth's MMIX generator)."""
+
+    def __init__(self) -> None:
+        self._state = 1
+
+    def below(self, end: int) -> int:
+        """One of so many."""
+        self._state = (self._state * 6364136223846793005 + 1442695040888963407) % 2**64
+        return (self._state >> 33) % end
+
+    def choice(self, of: Sequence[_T]) -> _T:
+        """One of these."""
+        return of[self.below(len(of))]
+
+    def sample(self, of: Sequence[_T], size: int) -> list[_T]:
+        """So many of these."""
+        left = list(of)
+        return [left.pop(self.below(len(left))) for _ in range(size)]
+
+
+def _piece(dice: _Dice, places: list[list[int]]) -> list[int]:
     """Some operations of each part, near each other in the history."""
-    start = rng.choice([0, rng.choice(rng.choice(places))])
+    start = dice.choice([0, dice.choice(dice.choice(places))])
     near = [[place for place in some if place >= start] or some for some in places]
     together = sorted(place for some in near for place in some[: ACTIONS_MAX // len(places) + 1])
     return together[:ACTIONS_MAX]
@@ -140,12 +161,12 @@ class _Sample:
             state for some in answers if not isinstance(some, Inconsistent) for state in some
         )
 
-    def judge(self, rng: Random) -> int:
+    def judge(self, dice: _Dice) -> int:
         """Compare what the twin says of some of these operations, and of each part of them."""
         size = min(PIECE_MAX, len(self._actions))
-        some = sorted(rng.sample(range(len(self._actions)), size))
+        some = sorted(dice.sample(range(len(self._actions)), size))
         asked = {number: self._operations[number] for number in some}
-        changed, other = rng.choice(some), rng.choice(some)
+        changed, other = dice.choice(some), dice.choice(some)
         pieces = self._judge_alike(asked)
         if asked[changed].f == asked[other].f and asked[changed].ret is not None:
             output = asked[other].output
