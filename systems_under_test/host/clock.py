@@ -10,6 +10,7 @@ was suspended has let time pass, and a leader on it must not think that its leas
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -63,6 +64,9 @@ class NodeClock:
         self._wall = wall
         self._machine = machine
         self._boot = boot
+        # The harness moves the clock from a thread of its own. Half of a setting would show a
+        # monotonic clock that goes back, by which a lease outlives itself.
+        self._whole = threading.Lock()
         self._setting = ClockSetting()
         # The node's monotonic clock stood at `_mono` when the boot-time clock stood at `_since`.
         self._since = self._mono = boot()
@@ -76,9 +80,10 @@ class NodeClock:
         """Run so from now on; the monotonic clock goes on from where it stands."""
         if setting.rate_ppm <= -MILLION:
             raise ValueError(f"a clock at {setting.rate_ppm} ppm would stand still or run back")
-        boot = self._boot()
-        self._mono, self._since = self._mono_at(boot), boot
-        self._setting = setting
+        with self._whole:
+            boot = self._boot()
+            self._mono, self._since = self._mono_at(boot), boot
+            self._setting = setting
 
     def now(self) -> Now:
         """Both clocks at one moment."""
@@ -86,17 +91,17 @@ class NodeClock:
 
     def reading(self) -> tuple[int, int, Now]:
         """The machine's monotonic and boot-time clocks, and the node's clocks at that moment."""
-        machine, boot = self._machine(), self._boot()
-        wall = self._wall() + self._setting.wall_offset_at(machine)
-        return machine, boot, Now(wall=wall, mono=self._mono_at(boot))
+        with self._whole:
+            machine, boot = self._machine(), self._boot()
+            wall = self._wall() + self._setting.wall_offset_at(machine)
+            return machine, boot, Now(wall=wall, mono=self._mono_at(boot))
 
     def machine_ns_until(self, mono: int) -> int:
         """How long the machine's clock must run until the node's shows at least this; 0 if past."""
-        left = mono - self._mono_at(self._boot())
-        if left <= 0:
-            return 0
+        with self._whole:
+            left, rate_ppm = mono - self._mono_at(self._boot()), self._setting.rate_ppm
         # Rounded up: a timer may be late and is never early.
-        return -(-left * MILLION // (MILLION + self._setting.rate_ppm))
+        return -(-left * MILLION // (MILLION + rate_ppm)) if left > 0 else 0
 
     def _mono_at(self, boot: int) -> int:
         elapsed = boot - self._since

@@ -8,8 +8,10 @@ node: whoever held the other end has gone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -18,50 +20,88 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     Act = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+    PromptAct = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    """Called in the control's thread: it touches nothing that is the loop's."""
 
 LINE_BYTES_MAX: Final = 2**20
 
 
 class Control:
-    """Answers requests, one task for each."""
+    """Answers requests: those of `prompt_acts` at once, of `acts` by a task of the loop for each.
 
-    def __init__(self, *, requests: int, answers: int, acts: Mapping[str, Act]) -> None:
+    A thread of its own reads them. The loop waits for the disk, and a slow one would keep the
+    harness waiting for several turns of it to move a clock; that needs nothing of the loop's.
+    """
+
+    def __init__(
+        self,
+        *,
+        requests: int,
+        answers: int,
+        acts: Mapping[str, Act],
+        prompt_acts: Mapping[str, PromptAct],
+    ) -> None:
         """Read requests from one file descriptor, write answers to the other."""
         self._requests = requests
         self._answers = answers
         self._acts = acts
+        self._prompt_acts = prompt_acts
+        self._writing = threading.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self) -> None:
         """Answer until the input ends."""
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit=LINE_BYTES_MAX)
-        pipe = os.fdopen(self._requests, "rb", buffering=0)
-        transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), pipe
-        )
-        try:
-            while line := await reader.readline():
-                task = asyncio.create_task(self._answer(line))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-        finally:
-            transport.close()
+        ended = asyncio.Event()
+        reading = threading.Thread(target=self._read, args=(loop, ended), daemon=True)
+        reading.start()
+        await ended.wait()
 
     def tell(self, **message: Any) -> None:
         """Write a line. Nobody there to read it is no concern of the node's."""
-        try:
-            os.write(self._answers, msgspec.json.encode(message) + b"\n")
-        except OSError:
-            return
+        with self._writing:
+            try:
+                os.write(self._answers, msgspec.json.encode(message) + b"\n")
+            except OSError:
+                return
 
-    async def _answer(self, line: bytes) -> None:
-        number: Any = None
+    def _read(self, loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+        """In the thread: take line after line, until the input ends or a line does not."""
+        begun = b""
+        with contextlib.suppress(RuntimeError):  # The loop is closed: the node ends.
+            while len(begun) <= LINE_BYTES_MAX and (data := os.read(self._requests, 65_536)):
+                *lines, begun = (begun + data).split(b"\n")
+                for line in lines:
+                    self._take(line, loop)
+            loop.call_soon_threadsafe(ended.set)
+
+    def _take(self, line: bytes, loop: asyncio.AbstractEventLoop) -> None:
         try:
             request = msgspec.json.decode(line, type=dict[str, Any])
-            number = request.get("id")
+        except msgspec.MsgspecError as error:
+            self.tell(id=None, error=f"{type(error).__name__}: {error}")
+            return
+        act = self._prompt_acts.get(request.get("do", ""))
+        if act is None:
+            loop.call_soon_threadsafe(self._begin, request)
+            return
+        try:
+            answer = act(request)
+        except (LookupError, TypeError, ValueError) as error:
+            self.tell(id=request.get("id"), error=f"{type(error).__name__}: {error}")
+        else:
+            self.tell(id=request.get("id"), **answer)
+
+    def _begin(self, request: Mapping[str, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(self._answer(request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, request: Mapping[str, Any]) -> None:
+        number = request.get("id")
+        try:
             answer = await self._acts[request["do"]](request)
-        except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError) as error:
             self.tell(id=number, error=f"{type(error).__name__}: {error}")
         else:
             self.tell(id=number, **answer)

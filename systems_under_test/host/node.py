@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import os
 import signal
@@ -32,6 +33,7 @@ from systems_under_test.rng import Rng
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from systems_under_test.host.control import PromptAct
     from systems_under_test.host.objects import ObjectStore
     from systems_under_test.host.opening import Opened
     from systems_under_test.host.options import Address, HostOptions
@@ -173,13 +175,12 @@ class Node:
             self._ended.set_result(status)
 
     def acts(self) -> dict[str, Any]:
-        """What the harness may ask for."""
-        return {
-            "probe": self._act_probe,
-            "clock": self._act_clock,
-            "read_clock": self._act_read_clock,
-            "counters": self._act_counters,
-        }
+        """What the harness may ask for, and the loop does."""
+        return {"probe": self._act_probe, "counters": self._act_counters}
+
+    def prompt_acts(self) -> dict[str, PromptAct]:
+        """What it may ask for and has at once, from another thread than the loop's."""
+        return {"clock": self._act_clock, "read_clock": self._act_read_clock}
 
     async def _listen(
         self, connection: Callable[[], asyncio.Protocol], address: Address, whom: str
@@ -236,12 +237,13 @@ class Node:
             "took_ns": {n: None if s is None else round(s * 1e9) for n, s in each.items()},
         }
 
-    async def _act_clock(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _act_clock(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         self._clock.set(clock_setting(request))
-        self._life.timers.clock_changed()
-        return await self._act_read_clock(request)
+        with contextlib.suppress(RuntimeError):  # The loop is closed: the node ends.
+            self._loop.call_soon_threadsafe(self._life.timers.clock_changed)
+        return self._act_read_clock(request)
 
-    async def _act_read_clock(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _act_read_clock(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         machine, boot, now = self._clock.reading()
         # Whoever is sent to the back of the queue between two clocks shall say so.
         took = time.monotonic_ns() - machine
@@ -318,7 +320,12 @@ async def _run(
     node = Node(options, clock, log)
     if streams is None:
         return await node.run(None)
-    control = Control(requests=streams[0], answers=streams[1], acts=node.acts())
+    control = Control(
+        requests=streams[0],
+        answers=streams[1],
+        acts=node.acts(),
+        prompt_acts=node.prompt_acts(),
+    )
     serving = asyncio.create_task(control.serve())
     serving.add_done_callback(lambda _: node.end())
     try:
