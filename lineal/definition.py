@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from workloads.workload import Workload
 
 CAPABILITIES_BY_ENVIRONMENT: Mapping[str, frozenset[str]] = {
-    "local": frozenset({"partition", "link", "kill", "stop", "pause", "power", "clock", "disk"}),
+    "local": frozenset(
+        {"partition", "link", "kill", "stop", "pause", "power", "clock", "disk", "cpu", "memory"}
+    ),
     "docker": DOCKER_CARRIES,
     "ssh": frozenset({"partition", "kill", "stop", "pause", "power", "clock", "disk"}),
     "simulated": frozenset(
@@ -284,6 +286,7 @@ class Test:
         if of_options:  # What is left to ask takes options that can be read.
             return found
         found += problems.of_storage(self)
+        found += problems.of_resources(self)
         found += self._problems_of_faults()
         if self.live_check:
             from lineal.live_check import problems_of

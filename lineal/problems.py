@@ -10,6 +10,7 @@ from systems_under_test.environments.cluster import DiskQuality
 from systems_under_test.environments.docker import slow_writes
 from systems_under_test.environments.docker.options import LOOP
 from systems_under_test.environments.docker.options import options_of as docker_options_of
+from systems_under_test.environments.local import resources
 from systems_under_test.environments.ssh.places import options_of, places_of, sharing
 
 if TYPE_CHECKING:
@@ -103,6 +104,14 @@ def _has_own_disks(test: Test) -> bool:
     if test.environment != "docker":
         return False
     return docker_options_of(test.environment_options).resolved({"power"}).disk == LOOP
+
+
+def of_resources(test: Test) -> list[str]:
+    """Whether this machine lets its processes be limited."""
+    if test.environment != "local" or not test.plan.nemesis.needs & {"cpu", "memory"}:
+        return []
+    reason = resources.cannot()
+    return [f"processes cannot be limited on this machine: {reason}"] if reason else []
 
 
 def of_sharing(test: Test) -> list[str]:

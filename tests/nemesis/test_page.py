@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from lineal.definition import CAPABILITIES_BY_ENVIRONMENT
 from nemesis.plan import Fault, FaultPlan
 from nemesis.plans import NEMESES, parse
 from nemesis.targets import WORDS
+from systems_under_test.atomic.system import SYSTEM
 from systems_under_test.environments.cluster import ClusterSpec
 from systems_under_test.environments.local.cluster import LocalCluster
+from systems_under_test.environments.simulated.cluster import SimulatedCluster
 from tests.nemesis.memory_cluster import MemoryCluster
 from tests.nemesis.rehearsal import Rehearsal
 from tests.nemesis.test_simulated import SimulatedStage
@@ -29,21 +32,42 @@ def names_of_the_page() -> dict[str, Any]:
     return names
 
 
-def test_the_page_says_how_the_local_environment_carries_each_family(tmp_path: Path) -> None:
+ROWS = {"resources": {"cpu", "memory"}}
+"""What a row of the table stands for, where that is not the capability of its name."""
+
+
+def table() -> dict[str, dict[str, str]]:
+    """Family -> environment -> how it is carried there, by the page."""
+    (found,) = re.findall(r"^\| family \| `simulated`.*?\n\n", PAGE, re.MULTILINE | re.DOTALL)
+    lines = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in found.splitlines() if line
+    ]
+    environments = [cell.strip("`") for cell in lines[0][1:]]
+    return {row[0]: dict(zip(environments, row[1:], strict=True)) for row in lines[2:]}
+
+
+@pytest.mark.parametrize("environment", sorted(CAPABILITIES_BY_ENVIRONMENT))
+def test_the_table_shows_what_each_environment_carries(environment: str) -> None:
+    shown: set[str] = set()
+    for family, cells in table().items():
+        shown |= ROWS.get(family, {family}) if cells[environment] else set()
+    assert shown == CAPABILITIES_BY_ENVIRONMENT[environment]
+
+
+def test_the_page_says_how_simulated_and_local_clusters_carry_each_family(tmp_path: Path) -> None:
     spec = ClusterSpec(
         nodes=("n1",),
-        replica_path="m:f",
+        replica_path=SYSTEM.replica_path,
         options={},
         bug=None,
         engine="sqlite",
         seed=1,
         directory=tmp_path,
     )
-    (table,) = re.findall(r"^\| family \| `simulated`.*?\n\n", PAGE, re.MULTILINE | re.DOTALL)
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
-    local = {row[0]: row[2] for row in rows if row[2:]}
-    assert LocalCluster(spec).method.items() == {(f, how) for f, how in local.items() if how}
-    assert {row[0] for row in rows if row and not row[2]} == {"resources"}
+    for cluster in (SimulatedCluster(spec), LocalCluster(spec)):
+        for capability, how in cluster.method.items():
+            row = next((row for row, of in ROWS.items() if capability in of), capability)
+            assert how in table()[row][cluster.environment], capability
 
 
 def test_a_nemesis_of_ones_own_takes_at_most_20_lines() -> None:

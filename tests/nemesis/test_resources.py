@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,10 +11,12 @@ from nemesis.kill import Kill
 from nemesis.plan import Fault
 from nemesis.plans import missing_capabilities, parse
 from nemesis.resources import CpuShare, OutOfMemory
+from systems_under_test.environments.local import resources
+from systems_under_test.environments.local.cluster import LocalCluster
 from tests.nemesis.memory_cluster import MemoryCluster
 from tests.nemesis.rehearsal import Rehearsal
 from tests.systems_under_test.docker.containers import containers, require_docker
-from tests.systems_under_test.local.clusters import ask, until
+from tests.systems_under_test.local.clusters import ask, tally, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,22 +114,44 @@ def test_who_does_not_carry_them_says_so_before_the_run() -> None:
         assert f"the environment `{environment}` does not carry" in said
 
 
+def feels_both(cluster: Any) -> None:
+    """A node of a live cluster: less of a processor, then no memory; both proved and undone."""
+    assert CPU.inject(cluster, cpu(1, "n1", "n2")).effect == "applied"
+    throttled = cluster.nodes["n1"].usage()["throttled"]
+
+    def felt() -> bool:
+        ask(cluster, "n1", "POST", "/add")
+        return bool(cluster.nodes["n1"].usage()["throttled"] > throttled)
+
+    until(felt, within_s=20.0)
+    assert CPU.heal(cluster, cpu(1, "n1", "n2")).effect == "healed"
+    injection = MEMORY.inject(cluster, memory(2, "n1"))
+    assert injection.effect == "applied", injection
+    assert cluster.unprovoked_deaths() == []
+    assert MEMORY.heal(cluster, memory(2, "n1")).effect == "healed"
+
+
 @pytest.mark.live
 @pytest.mark.docker
 def test_containers_feel_both(tmp_path: Path) -> None:
     require_docker()
     with containers(tmp_path) as cluster:
-        assert CPU.inject(cluster, cpu(1, "n1", "n2")).effect == "applied"
-        throttled = cluster.nodes["n1"].usage()["throttled"]
-
-        def felt() -> bool:
-            ask(cluster, "n1", "POST", "/add")
-            return cluster.nodes["n1"].usage()["throttled"] > throttled
-
-        until(felt, within_s=20.0)
-        assert CPU.heal(cluster, cpu(1, "n1", "n2")).effect == "healed"
-        injection = MEMORY.inject(cluster, memory(2, "n1"))
-        assert injection.effect == "applied", injection
-        assert cluster.unprovoked_deaths() == []
-        assert MEMORY.heal(cluster, memory(2, "n1")).effect == "healed"
+        feels_both(cluster)
         until(lambda: cluster.try_messages([("n2", "n1")])["n2", "n1"], within_s=10.0)
+
+
+@pytest.mark.live
+def test_processes_feel_both_and_leave_no_group(tmp_path: Path) -> None:
+    bases = resources.bases()
+    if isinstance(bases, str):
+        pytest.skip(bases)
+    with LocalCluster(tally(tmp_path)) as cluster:
+        feels_both(cluster)
+        until(lambda: cluster.probe([("n2", "n1")])["n2", "n1"], within_s=10.0)
+        CPU.inject(cluster, cpu(3, "n1"))
+        cluster.nodes["n1"].kill()
+        cluster.nodes["n1"].start()
+        assert cluster.nodes["n1"].usage()["cpu_percent"] == 2, "in the next life too"
+        groups = list(bases.cpu.glob(f"lineal-{os.getpid()}-*"))
+        assert {group.name.rpartition("-")[2] for group in groups} == {"n1", "n2"}
+    assert not any(group.exists() for group in groups)

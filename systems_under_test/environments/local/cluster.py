@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import time
 from typing import TYPE_CHECKING, Final, Self
 
 from systems_under_test.environments.cluster import EnvironmentFailed
+from systems_under_test.environments.local import resources
 from systems_under_test.environments.local.guarded import Guardian
 from systems_under_test.environments.local.launch import child_environment
 from systems_under_test.environments.local.loop_thread import LoopThread
@@ -88,6 +91,7 @@ class LocalCluster:
             "clock": "host",
             "power": "log cut to what was synced",
             "disk": "host",
+            **({} if resources.cannot() else {"cpu": "cgroup", "memory": "cgroup"}),
         }
 
     def client_address(self, node: str) -> Address:
@@ -206,7 +210,9 @@ class LocalCluster:
                 f"the nodes' directory {self._directory} cannot be used: {error}"
             ) from error
         environment = child_environment(spec.replica_path)
-        guardian = self._guardian = Guardian(environment)
+        group = f"lineal-{os.getpid()}-{time.time_ns():x}-"
+        cleaner = () if resources.cannot() else (resources.CLEANER, group)
+        guardian = self._guardian = Guardian(environment, *cleaner)
         loop = self._loop = LoopThread("local-cluster")
         self._nodes.clear()
         links = self._links = ProxiedLinks(loop, seed=spec.seed)
@@ -225,6 +231,7 @@ class LocalCluster:
                 peers={to: entrances[name, to] for to in spec.nodes if to != name},
                 clients=client,
                 environment=environment,
+                group=group,
             )
             self._nodes[name] = LocalNode(site, guardian, loop)
 

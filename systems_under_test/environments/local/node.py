@@ -18,6 +18,7 @@ from systems_under_test.environments.cluster import (
 from systems_under_test.environments.local.disk import FILE, NodeDisk
 from systems_under_test.environments.local.launch import LOG, node_command, spawn, tail
 from systems_under_test.environments.local.processes import look
+from systems_under_test.environments.local.resources import Resources
 from systems_under_test.environments.local.steering import Steering
 from systems_under_test.host.incarnation import read_incarnation
 from systems_under_test.replica import StorageDamaged
@@ -50,6 +51,8 @@ class Site:
     peers: Mapping[str, Address]
     clients: Mapping[str, Address]
     environment: Mapping[str, str]
+    group: str
+    """What the names of its control groups begin with."""
 
 
 class LocalNode:
@@ -62,6 +65,7 @@ class LocalNode:
         self._disk = NodeDisk(
             site.name, site.directory, engine=site.spec.engine, seed=site.spec.seed
         )
+        self._resources = Resources(f"{site.group}{site.name}")
         self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._incarnation = 0
@@ -130,6 +134,7 @@ class LocalNode:
             process = spawn(command, node=self.name, log=self.log, environment=environment)
             self._process, self._killed, self._death_told = process, False, False
             self._guardian.watch(process.pid)
+            self._resources.join(process.pid)
             stdin, stdout = process.stdin, process.stdout
             assert stdin is not None
             assert stdout is not None
@@ -187,6 +192,7 @@ class LocalNode:
     def let_go(self) -> None:
         """Kill it for good, and let go of its files."""
         self.kill()
+        self._resources.let_go()
         self._disk.close()
 
     def pause(self) -> None:
@@ -202,6 +208,30 @@ class LocalNode:
         with self._lock:
             self.kill()
             self._disk.lose_power()
+
+    def limit_cpu(self, percent: int | None) -> None:
+        """Let it have so many percent of one processor; None: all that there are."""
+        with self._lock:
+            self._resources.limit_cpu(percent, self._living_pid())
+
+    def exhaust_memory(self) -> None:
+        """Leave it no memory, so that the kernel kills its process, then give it back."""
+        with self._lock:
+            process = self._process
+            if process is None or process.poll() is not None:
+                return
+            self._killed = True
+            self._resources.exhaust_memory(process.pid, lambda: process.poll() is not None)
+            self._guardian.forget(process.pid)
+            self._steering.let_go()
+
+    def usage(self) -> Mapping[str, int]:
+        """As its control group says: `cpu_percent`, `throttled`, `memory`, `oom_kills`."""
+        with self._lock:
+            return self._resources.usage(self._living_pid())
+
+    def _living_pid(self) -> int | None:
+        return None if self.state() == "dead" else self.pid
 
     def set_clock(self, *, wall_offset_ns: int | None = None, rate_ppm: int | None = None) -> None:
         """Set the wall clock's offset, or how much faster both clocks run.
