@@ -59,6 +59,21 @@ def test_dynamo_under_partition_kill_and_pause_is_valid(made: Machines, tmp_path
     assert_nothing_left(made, within_s=3.0, places=5)
 
 
+def test_paxos_under_cuts_clocks_disks_and_power_losses_is_valid(
+    made: Machines, tmp_path: Path
+) -> None:
+    nemesis = ["--nemesis", "partition:one-node@leader,clock,disk,power", "--time-limit", "10"]
+    for option in ("order=cycle", "lead-in=0.5", "fault=1-1.5", "quiet=0.3"):  # Each of them once.
+        nemesis += ["--nemesis-option", option]
+    status = run(made, tmp_path, "paxos", 3, *nemesis)
+    assert status == exit_status.VALID
+    seen = effects(tmp_path)
+    took = {f for f, said in seen if said["effect"] in ("applied", "partly")}
+    assert {"partition", "clock", "disk", "power"} <= took
+    assert not [said for _, said in seen if said["effect"] == "leaked"]
+    assert_nothing_left(made, within_s=3.0, places=3)
+
+
 def test_a_bug_of_dynamo_is_found_on_machines(made: Machines, tmp_path: Path) -> None:
     status = run(made, tmp_path, "dynamo", 3, "--bug", "drop-siblings", "--time-limit", "4")
     assert status == exit_status.INVALID
