@@ -35,7 +35,7 @@ CAPABILITIES_BY_ENVIRONMENT: Mapping[str, frozenset[str]] = {
         {"partition", "link", "kill", "stop", "pause", "power", "clock", "disk", "cpu", "memory"}
     ),
     "docker": DOCKER_CARRIES,
-    "ssh": frozenset({"partition", "kill", "stop", "pause", "power", "clock", "disk"}),
+    "ssh": frozenset({"partition", "link", "kill", "stop", "pause", "power", "clock", "disk"}),
     "simulated": frozenset(
         {"partition", "link", "kill", "stop", "pause", "power", "clock", "disk"}
     ),
@@ -166,6 +166,8 @@ class Test:
     @property
     def drawn_of(self) -> frozenset[str]:
         """What `all` draws faults of: a kernel does not spoil links and disks in every way."""
+        if self.environment == "ssh":
+            return self.capabilities - {"link"}
         return self.capabilities if self.foreign is None else self.capabilities - {"link", "disk"}
 
     @property
@@ -287,6 +289,7 @@ class Test:
             return found
         found += problems.of_storage(self)
         found += problems.of_resources(self)
+        found += problems.of_links(self)
         found += self._problems_of_faults()
         if self.live_check:
             from lineal.live_check import problems_of

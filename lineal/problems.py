@@ -6,17 +6,19 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
 from nemesis.damage import DAMAGE, WIPE
-from systems_under_test.environments.cluster import DiskQuality
+from systems_under_test.environments.cluster import DiskQuality, LinkQuality
 from systems_under_test.environments.docker import slow_writes
 from systems_under_test.environments.docker.options import LOOP
 from systems_under_test.environments.docker.options import options_of as docker_options_of
 from systems_under_test.environments.local import resources
+from systems_under_test.environments.ssh.places import CARRIED as SSH_LINKS
 from systems_under_test.environments.ssh.places import options_of, places_of, sharing
 
 if TYPE_CHECKING:
     from lineal.definition import Test
 
 _DISK_FIELDS: Final = frozenset(field.name for field in fields(DiskQuality))
+_LINK_FIELDS: Final = frozenset(field.name for field in fields(LinkQuality))
 _DAMAGES: Final = frozenset({DAMAGE, WIPE})
 
 
@@ -114,9 +116,18 @@ def of_resources(test: Test) -> list[str]:
     return [f"processes cannot be limited on this machine: {reason}"] if reason else []
 
 
+def of_links(test: Test) -> list[str]:
+    """What the packet filters of machines do not do to a link."""
+    if test.environment != "ssh" or not test.plan.qualities & _LINK_FIELDS - SSH_LINKS:
+        return []
+    others = ", ".join(sorted(test.plan.qualities & _LINK_FIELDS - SSH_LINKS))
+    what = "iptables loses and holds packets; there are link:lossy and link:hold"
+    return [f"the environment ssh cannot carry these link faults ({others}): {what}"]
+
+
 def of_sharing(test: Test) -> list[str]:
     """Which machines cannot be told apart by their addresses."""
-    if test.environment != "ssh" or "partition" not in test.plan.nemesis.needs:
+    if test.environment != "ssh" or not test.plan.nemesis.needs & {"partition", "link"}:
         return []
     return [
         f"no partition between nodes that share the address {host}: iptables could not tell "

@@ -79,6 +79,7 @@ class Attendant:
             "firewall": self._open_firewall,
             "cut": self._cut,
             "count": self._count,
+            "chances": self._chances,
             "disk": self._spoil,
             "reset": lambda request: {"reset": reset(map(tuple, request["to"]))},
         }
@@ -253,8 +254,11 @@ class Attendant:
     def _cut(self, request: Mapping[str, Any]) -> dict[str, Any]:
         if self._firewall is None:
             raise Refused("this run has no chain here")
-        self._firewall.cut(request["addresses"])
+        self._firewall.become(request["addresses"], request["held"], request["lost"])
         return {}
+
+    def _chances(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        return {"ppm": {} if self._firewall is None else self._firewall.chances()}
 
     def _count(self, request: Mapping[str, Any]) -> dict[str, Any]:
         return {"packets": {} if self._firewall is None else self._firewall.count()}

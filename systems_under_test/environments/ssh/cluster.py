@@ -11,7 +11,7 @@ import secrets
 import threading
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from systems_under_test.environments.cluster import EnvironmentFailed
+from systems_under_test.environments.cluster import EnvironmentFailed, LinkQuality
 from systems_under_test.environments.ssh.machines import (
     Machine,
     attend_all,
@@ -21,19 +21,22 @@ from systems_under_test.environments.ssh.machines import (
 )
 from systems_under_test.environments.ssh.node import Address, Site, SshNode, log_of
 from systems_under_test.environments.ssh.payload import node_closure
+from systems_under_test.rng import MILLION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
-    from systems_under_test.environments.cluster import ClusterSpec, Link, LinkQuality
+    from systems_under_test.environments.cluster import ClusterSpec, Link
     from systems_under_test.environments.ssh.places import Place, SshOptions
     from systems_under_test.foreign import ForeignCluster
 
 logger = logging.getLogger("lineal.ssh")
 
 PARTITION: Final = "partition"
+LINK: Final = "link"
+CLEAR: Final = LinkQuality()
 READY_S_MAX: Final = 20.0
 LINKS_TRIES: Final = 20
 PROBE_S: Final = 0.25
@@ -54,7 +57,7 @@ class SshCluster:
     ) -> None:
         """Nothing happens before `up`. `needs` are the capabilities that the run will use.
 
-        Packet filters are touched only if a partition is among them.
+        Packet filters are touched only if a partition or a link fault is among them.
         """
         if spec.directory is None:
             raise ValueError("the ssh environment needs a directory for its nodes' logs")
@@ -64,10 +67,11 @@ class SshCluster:
         self._directory = spec.directory
         self._places = tuple(places)
         self._options = options
-        self._cuts = PARTITION in needs
+        self._cuts = not needs.isdisjoint({PARTITION, LINK})
         self._machines: list[Machine] = []
         self._nodes: dict[str, SshNode] = {}
         self._cut: dict[str, frozenset[str] | None] = {}
+        self._shaped: dict[Link, LinkQuality] = {}
         self._cutting = threading.Lock()
         self._probe_s = PROBE_S
         self.run_id = secrets.token_hex(4)
@@ -102,7 +106,7 @@ class SshCluster:
     @property
     def method(self) -> Mapping[str, str]:
         """How each capability is carried here."""
-        cutting = {PARTITION: "iptables"} if self._cuts else {}
+        cutting = {PARTITION: "iptables", LINK: "iptables"} if self._cuts else {}
         return {
             **cutting,
             "kill": "SIGKILL",
@@ -182,28 +186,59 @@ class SshCluster:
                     if sender != receiver and sender not in senders:
                         mended.setdefault(sender, []).append(self._nodes[receiver].listen_address)
                 self._cut[receiver] = None  # Until it is known to be so.
-            addresses = {name: node.listen_address[0] for name, node in self._nodes.items()}
-            self._on_each(
-                "cut",
-                {
-                    receiver: {"addresses": sorted(addresses[s] for s in senders)}
-                    for receiver, senders in changed.items()
-                },
-            )
+            self._filter(changed)
             self._cut.update(changed)
             self._on_each("reset", {sender: {"to": to} for sender, to in mended.items()})
 
+    def _filter(self, cut: Mapping[str, frozenset[str]]) -> None:
+        """Let the chains of these receivers cut these senders, and spoil what is to be spoilt."""
+        addresses = {name: node.listen_address[0] for name, node in self._nodes.items()}
+        requests: dict[str, dict[str, Any]] = {}
+        for receiver, senders in cut.items():
+            spoilt = {a: q for (a, b), q in self._shaped.items() if b == receiver}
+            requests[receiver] = {
+                "addresses": sorted(addresses[sender] for sender in senders),
+                "held": sorted(addresses[a] for a, quality in spoilt.items() if quality.hold),
+                "lost": {addresses[a]: q.loss_ppm for a, q in spoilt.items() if q.loss_ppm},
+            }
+        self._on_each("cut", requests)
+
     def shape(self, qualities: Mapping[Link, LinkQuality]) -> None:
-        """Not carried here, but for the wish that nothing be shaped."""
-        if qualities:
-            raise EnvironmentFailed("the ssh environment does not carry `link`")
+        """Give exactly these links these qualities, and all others none: loss, or a hold."""
+        wanted = {link: quality for link, quality in qualities.items() if quality != CLEAR}
+        self._known(wanted)
+        if wanted and not self._cuts:
+            raise EnvironmentFailed("this cluster was brought up without link faults")
+        for quality in wanted.values():
+            if quality != LinkQuality(loss_ppm=quality.loss_ppm, hold=quality.hold):
+                raise EnvironmentFailed("iptables loses and holds packets, and nothing else")
+        with self._cutting:
+            was, self._shaped = self._shaped, wanted
+            links = was.keys() | wanted.keys()
+            touched = {link[1] for link in links if was.get(link) != wanted.get(link)}
+            if touched:
+                self._filter({name: self._cut.get(name) or frozenset() for name in touched})
 
     def link_qualities(self) -> Mapping[Link, LinkQuality]:
-        """No link is ever shaped here."""
-        return {}
+        """The qualities of all links now, as the kernels of the receivers tell."""
+        links = [(a, b) for b in self._nodes for a in self._nodes if a != b]
+        if not self._cuts:
+            return dict.fromkeys(links, CLEAR)
+        told = self._on_each("chances", {name: {} for name in self._nodes})
+        found: dict[Link, LinkQuality] = {}
+        for sender, receiver in links:
+            ppm = told[receiver]["ppm"].get(self._nodes[sender].listen_address[0], 0)
+            wanted = self._shaped.get((sender, receiver), CLEAR)
+            # What is dropped whole is cut or held: then no chance to lose is seen.
+            found[sender, receiver] = wanted if ppm == MILLION else LinkQuality(loss_ppm=ppm)
+        return found
 
     def probe(self, links: Iterable[Link]) -> Mapping[Link, bool]:
         """Whether a message passes each link now: every sender sends one, all at the same time."""
+        return {link: took is not None for link, took in self.latencies(links).items()}
+
+    def latencies(self, links: Iterable[Link]) -> Mapping[Link, int | None]:
+        """Nanoseconds that a message takes over each link now, and its answer back."""
         waits: dict[str, dict[str, float]] = {}
         wanted = self._known(links)
         for sender, receiver in wanted:
@@ -214,25 +249,21 @@ class SshCluster:
             for sender, receivers in waits.items()
             if states[sender]["state"] == "running"
         }
-        passed = dict.fromkeys(wanted, False)
+        took: dict[Link, int | None] = dict.fromkeys(wanted)
         for sender, answer in asked.items():
             try:
-                said = self._nodes[sender].session.result(answer, "probe")["passed"]
+                said = self._nodes[sender].session.result(answer, "probe")["took_ns"]
             except EnvironmentFailed:
                 continue  # It has ended, or was paused, meanwhile: nothing passed.
-            passed.update({(sender, receiver): said[receiver] for receiver in waits[sender]})
-        return passed
-
-    def latencies(self, links: Iterable[Link]) -> Mapping[Link, int | None]:
-        """What only link faults ask for is not carried."""
-        raise EnvironmentFailed("the ssh environment does not carry `link`")
+            took.update({(sender, receiver): said[receiver] for receiver in waits[sender]})
+        return took
 
     def link_counters(self) -> Mapping[Link, Mapping[str, int]]:
-        """`passed`, `dropped` of each link since the start of the run, in packets."""
+        """`passed`, `dropped`, `delayed` of each link since the start of the run, in packets."""
         names = {node.listen_address[0]: name for name, node in self._nodes.items()}
         counted = self._on_each("count", {name: {} for name in self._nodes})
         return {
-            (names[address], receiver): {**packets, "delayed": 0, "duplicated": 0}
+            (names[address], receiver): {**packets, "duplicated": 0}
             for receiver, answer in counted.items()
             for address, packets in answer["packets"].items()
         }

@@ -1,9 +1,9 @@
 """A chain of our own in the packet filter of a node's machine, and nobody else's.
 
 There is a rule for each other node: what it sends to the port on which this node listens for nodes
-is dropped, or passed on and counted. Messages of a node travel only on connections that it opened
-itself, so to drop these packets cuts one direction and leaves the other, acknowledgements
-included. Clients come to another port and are spared.
+is dropped, all of it or some by chance, or passed on and counted. Messages of a node travel only on
+connections that it opened itself, so to drop these packets cuts one direction and leaves the other,
+acknowledgements included. Clients come to another port and are spared.
 
 Runs on the machine of the node; imports the standard library only.
 """
@@ -16,10 +16,12 @@ import subprocess
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 RUN_S_MAX = 10.0
 WAIT_S = "5"
+MILLION = 1_000_000
+COUNTERS = PASSED, DROPPED, DELAYED = ("passed", "dropped", "delayed")
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -33,9 +35,8 @@ class Firewall:
     def __init__(self, chain: str) -> None:
         self.chain = chain
         self._rules: list[tuple[str, int]] = []
-        self._targets: list[str] = []
-        self._passed: list[int] = []
-        self._dropped: list[int] = []
+        self._fates: list[tuple[str, int]] = []
+        self._counted: list[dict[str, int]] = []
 
     def make(self) -> None:
         """Make the chain. Raises Refused, for example for want of rights; then there is none."""
@@ -44,39 +45,80 @@ class Firewall:
     def open(self, peers: Iterable[tuple[str, int]]) -> None:
         """Let everything that comes in pass the chain, with nothing cut. Raises Refused."""
         self._rules = list(peers)
-        self._targets = ["RETURN"] * len(self._rules)
-        self._passed = [0] * len(self._rules)
-        self._dropped = [0] * len(self._rules)
+        self._fates = [(PASSED, 0)] * len(self._rules)
+        self._counted = [dict.fromkeys(COUNTERS, 0) for _ in self._rules]
         self._restore()
         run(["iptables", "-w", WAIT_S, "-I", "INPUT", "1", "-j", self.chain])
 
-    def cut(self, addresses: Iterable[str]) -> None:
-        """Drop what comes from exactly these addresses, in one step. Raises Refused."""
-        silenced = frozenset(addresses)
+    def become(
+        self, cut: Iterable[str], held: Iterable[str] = (), lost: Mapping[str, int] | None = None
+    ) -> None:
+        """Drop what comes from exactly these addresses, in one step. Raises Refused.
+
+        What is cut or held is dropped whole, of what is lost so many packets in a million. A sender
+        sends again what a link holds, so it is counted as delayed.
+        """
+        silenced, holding, losing = frozenset(cut), frozenset(held), lost or {}
         self.count()
-        self._targets = ["DROP" if address in silenced else "RETURN" for address, _ in self._rules]
+        self._fates = [
+            (DROPPED, MILLION) if address in silenced
+            else (DELAYED, MILLION) if address in holding
+            else (DROPPED, losing[address]) if address in losing
+            else (PASSED, 0)
+            for address, _ in self._rules
+        ]  # fmt: skip
         self._restore()
 
     def count(self) -> dict[str, dict[str, int]]:
         """Packets of each address since the chain was made. Raises Refused."""
         said = run(["iptables", "-w", WAIT_S, "-Z", "-nvxL", self.chain]).splitlines()
-        rules = [words for line in said if (words := line.split()) and words[0].isdecimal()]
-        for place, (packets, _, target, *_) in enumerate(rules):
-            counted = self._dropped if target == "DROP" else self._passed
-            counted[place] += int(packets)
+        packets = [
+            int(words[0]) for line in said if (words := line.split()) and words[0].isdecimal()
+        ]
+        lines = [
+            (place, counter)
+            for place, fate in enumerate(self._fates)
+            for counter, _ in _lines(fate)
+        ]
+        for (place, counter), number in zip(lines, packets, strict=False):
+            self._counted[place][counter] += number
         return {
-            address: {"passed": passed, "dropped": dropped}
-            for (address, _), passed, dropped in zip(
-                self._rules, self._passed, self._dropped, strict=True
-            )
+            address: dict(counted)
+            for (address, _), counted in zip(self._rules, self._counted, strict=True)
         }
+
+    def chances(self) -> dict[str, int]:
+        """How many packets in a million of each address the chain drops, as the kernel tells.
+
+        Raises Refused.
+        """
+        found = dict.fromkeys((address for address, _ in self._rules), 0)
+        for line in run(["iptables", "-w", WAIT_S, "-S", self.chain]).splitlines():
+            words = line.split()
+            if "-s" in words and words[-1] == "DROP":
+                address = words[words.index("-s") + 1].removesuffix("/32")
+                chance = float(words[words.index("--probability") + 1]) if "random" in words else 1
+                found[address] = round(chance * MILLION)
+        return found
 
     def _restore(self) -> None:
         """The whole chain anew in one transaction; `--noflush` leaves all others as they are."""
         lines = ["*filter", f":{self.chain} - [0:0]"]
-        for (address, port), target in zip(self._rules, self._targets, strict=True):
-            lines.append(f"-A {self.chain} -s {address} -p tcp -m tcp --dport {port} -j {target}")
+        for (address, port), fate in zip(self._rules, self._fates, strict=True):
+            start = f"-A {self.chain} -s {address} -p tcp -m tcp --dport {port}"
+            lines += [f"{start} {end}" for _, end in _lines(fate)]
         run(["iptables-restore", "-w", WAIT_S, "--noflush"], "\n".join([*lines, "COMMIT", ""]))
+
+
+def _lines(fate: tuple[str, int]) -> list[tuple[str, str]]:
+    """The ends of an address's rules, and what each of them counts."""
+    counter, chance = fate
+    if not chance:
+        return [(PASSED, "-j RETURN")]
+    if chance == MILLION:
+        return [(counter, "-j DROP")]
+    by_chance = f"-m statistic --mode random --probability {chance / MILLION:.6f} -j DROP"
+    return [(counter, by_chance), (PASSED, "-j RETURN")]
 
 
 def remove(chain: str) -> None:

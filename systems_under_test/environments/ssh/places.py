@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 FORM: Final = "[NAME=][USER@]HOST[:PORT]"
 PORT_MAX: Final = 65_535
+CARRIED: Final = frozenset({"loss_ppm", "hold"})
+"""The fields of `LinkQuality` that the packet filters of machines carry."""
 
 
 @dataclass(frozen=True, slots=True)

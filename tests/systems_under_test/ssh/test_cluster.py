@@ -63,7 +63,7 @@ def dead_links(cluster: SshCluster) -> set[Link]:
 
 def test_it_says_what_it_carries_and_how(cluster: SshCluster) -> None:
     assert cluster.environment == "ssh"
-    carried = {"partition", "kill", "stop", "pause", "power", "clock", "disk"}
+    carried = {"partition", "link", "kill", "stop", "pause", "power", "clock", "disk"}
     assert cluster.capabilities == carried
     assert cluster.capabilities < CAPABILITIES.keys()
     assert cluster.method["partition"] == "iptables"
@@ -74,7 +74,7 @@ def test_what_it_does_not_carry_is_an_error_in_words(cluster: SshCluster) -> Non
     node = cluster.nodes["n1"]
     with pytest.raises(EnvironmentFailed, match="n1 runs: kill it before its disk is damaged"):
         node.damage_disk("flip")
-    with pytest.raises(EnvironmentFailed, match="does not carry `link`"):
+    with pytest.raises(EnvironmentFailed, match="loses and holds packets, and nothing else"):
         cluster.shape({("n1", "n2"): LinkQuality(delay_ns=1)})
     with pytest.raises(ValueError, match="n9"):
         cluster.set_cut([("n1", "n9")])
@@ -102,6 +102,29 @@ def test_a_cut_is_exact_in_its_direction_and_its_packets_are_counted(cluster: Ss
     assert counters["n1", "n2"]["dropped"] > before["dropped"]
     assert counters["n2", "n1"]["dropped"] == 0 or before["dropped"]
     assert counters["n2", "n1"]["passed"] > 0
+
+
+def test_links_lose_and_hold_packets_and_are_read_back(cluster: SshCluster) -> None:
+    lossy, held = LinkQuality(loss_ppm=300_000), LinkQuality(hold=True)
+    before = cluster.link_counters()
+    cluster.shape({("n1", "n2"): lossy, ("n3", "n2"): held})
+    seen = cluster.link_qualities()
+    assert (seen["n1", "n2"], seen["n3", "n2"]) == (lossy, held)
+    assert set(seen.values()) == {lossy, held, LinkQuality()}
+    assert dead_links(cluster) - {("n1", "n2")} == {("n3", "n2")}
+    cluster.set_cut([("n4", "n2")])
+    assert cluster.link_qualities()["n1", "n2"] == lossy, "a cut leaves them"
+
+    def lost() -> bool:
+        ask(cluster, "n1", "POST", "/tell/n2", "perhaps")
+        return cluster.link_counters()["n1", "n2"]["dropped"] > before["n1", "n2"]["dropped"]
+
+    until(lost, within_s=10.0)
+    assert cluster.link_counters()["n3", "n2"]["delayed"] > before["n3", "n2"]["delayed"]
+    cluster.set_cut([])
+    cluster.shape({})
+    assert set(cluster.link_qualities().values()) == {LinkQuality()}
+    until(lambda: dead_links(cluster) == set(), within_s=5.0)
 
 
 def test_clients_are_spared_by_any_cut(cluster: SshCluster) -> None:

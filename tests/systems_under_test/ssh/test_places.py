@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lineal.definition import standard
+from lineal.definition import Test, standard
 from lineal.repeating import command_of
 from systems_under_test.environments.cluster import EnvironmentFailed
 from systems_under_test.environments.ssh import payload
@@ -30,6 +30,7 @@ from systems_under_test.environments.ssh.places import (
     places_of,
     sharing,
 )
+from systems_under_test.paxos.system import SYSTEM
 
 
 @pytest.mark.parametrize(
@@ -173,3 +174,21 @@ def test_packages_are_sent_only_where_they_are_missing(monkeypatch: pytest.Monke
     assert names(version("msgspec"), lmdb=None) == {"systems_under_test"}
     with pytest.raises(EnvironmentFailed, match=r"msgspec is missing there.*-m pip install"):
         names(None)
+
+
+@pytest.mark.parametrize(
+    ("faults", "said"),
+    [
+        ("link:lossy,link:hold", None),
+        ("link:slow", "(delay_ns, jitter_ns)"),
+        ("zone:slow", "(delay_ns, jitter_ns)"),
+        ("link:rate", "(rate_bytes_s)"),
+        ("all", None),
+    ],
+)
+def test_links_that_packet_filters_cannot_spoil_are_refused(faults: str, said: str | None) -> None:
+    machines = ("root@10.0.0.1", "root@10.0.0.2", "root@10.0.0.3")
+    nodes = ("n1", "n2", "n3")
+    test = Test(system=SYSTEM, environment="ssh", nodes=nodes, addresses=machines, faults=faults)
+    problems = test.problems()
+    assert problems == [] if said is None else said in problems[0], problems

@@ -59,17 +59,18 @@ def test_dynamo_under_partition_kill_and_pause_is_valid(made: Machines, tmp_path
     assert_nothing_left(made, within_s=3.0, places=5)
 
 
-def test_paxos_under_cuts_clocks_disks_and_power_losses_is_valid(
+def test_paxos_under_cuts_losses_clocks_disks_and_power_is_valid(
     made: Machines, tmp_path: Path
 ) -> None:
-    nemesis = ["--nemesis", "partition:one-node@leader,clock,disk,power", "--time-limit", "10"]
+    nemesis = ["--nemesis", "partition:one-node@leader,clock,disk,power,link:lossy"]
+    nemesis += ["--time-limit", "11"]
     for option in ("order=cycle", "lead-in=0.5", "fault=1-1.5", "quiet=0.3"):  # Each of them once.
         nemesis += ["--nemesis-option", option]
     status = run(made, tmp_path, "paxos", 3, *nemesis)
     assert status == exit_status.VALID
     seen = effects(tmp_path)
     took = {f for f, said in seen if said["effect"] in ("applied", "partly")}
-    assert {"partition", "clock", "disk", "power"} <= took
+    assert {"partition", "clock", "disk", "power", "link"} <= took
     assert not [said for _, said in seen if said["effect"] == "leaked"]
     assert_nothing_left(made, within_s=3.0, places=3)
 
