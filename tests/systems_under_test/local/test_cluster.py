@@ -14,6 +14,7 @@ from systems_under_test.environments.cluster import (
     links_of,
 )
 from systems_under_test.environments.http_client import HttpClient
+from systems_under_test.environments.local import resources
 from systems_under_test.environments.local.cluster import LocalCluster
 from tests.systems_under_test.local.clusters import ask, tally, told, until
 from workloads.client import Failure, Request
@@ -61,6 +62,8 @@ def dead_links(cluster: LocalCluster) -> set[Link]:
 def test_it_says_what_it_carries_and_how(cluster: LocalCluster) -> None:
     assert cluster.environment == "local"
     carried = {"partition", "link", "kill", "stop", "pause", "power", "clock", "disk"}
+    if resources.cannot() is None:
+        carried |= {"cpu", "memory"}
     assert cluster.capabilities == carried
     assert cluster.capabilities <= CAPABILITIES.keys()
     assert set(cluster.method) == cluster.capabilities
