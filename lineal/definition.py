@@ -317,7 +317,7 @@ class Test:
         except ValueError as error:
             found.append(str(error))
         found += missing_capabilities(
-            self.plan, self.environment, self.capabilities, self.nodes, zones
+            self.plan, self.environment, self.capabilities, self.nodes, zones, self.spares
         )
         return found
 

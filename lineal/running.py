@@ -191,6 +191,7 @@ def _drive(
         rng=Rng(f"{test.seed}/generator"),
         pure=test.made_workload.pure | {"dump"},
         zones=test.zones,
+        spares=test.spares,
     )
     foreign = test.foreign
     spec = ClusterSpec(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from nemesis.grudges import split, to_json
 from nemesis.ledger import targets_of
+from nemesis.members import members
 from nemesis.partition import PARTITION
 from nemesis.targets import Target, minority
 from workloads.invocations import Invocation
@@ -171,7 +172,7 @@ class Rolling:
     ) -> tuple[Step, ...]:
         """Down and up again, node by node."""
         steps: list[Step] = []
-        nodes = ctx.rng.shuffled(self.target.chosen(ctx))
+        nodes = ctx.rng.shuffled(self.target.chosen(ctx, open_faults))
         for place, name in enumerate(nodes):
             one = Strike(self.f, Target(name), Fixed(self.fields))
             quiet = ctx.rng.between(*self.quiet_ns) if place else 0
@@ -191,7 +192,7 @@ class Swizzle:
         self, ctx: Context, open_faults: tuple[Fault, ...], timing: Timing, turn: int
     ) -> tuple[Step, ...]:
         """A cut for each node, then the healings."""
-        names = ctx.rng.shuffled(self.target.chosen(ctx))
+        names = ctx.rng.shuffled(self.target.chosen(ctx, open_faults))
         cuts: list[Step] = []
         for place, name in enumerate(names):
             grudge = self.make(ctx.nodes, [name])
@@ -249,14 +250,16 @@ class Strike:
 
     def _targets(self, ctx: Context, open_faults: tuple[Fault, ...]) -> tuple[str, ...]:
         if self.f not in DOWN:
-            return self.target.chosen(ctx)
+            return self.target.chosen(ctx, open_faults)
         down = frozenset(
             node for fault in open_faults if fault.f in DOWN for node in targets_of(fault)
         )
         zone = max((len(zone) for zone in ctx.zones), default=1)
-        own = zone if self.target.text == "zone" else self.target.sizes(ctx.nodes)[1]
-        most = max(1, minority(ctx.nodes), own)
-        return self.target.chosen(ctx, spared=down, most=most - len(down))
+        inside = members(ctx.nodes, ctx.spares, open_faults)
+        every = ctx.nodes if self.target.text == "all" else inside
+        own = zone if self.target.text == "zone" else self.target.sizes(every)[1]
+        most = max(1, minority(inside), own)
+        return self.target.chosen(ctx, open_faults, spared=down, most=most - len(down))
 
 
 @dataclass(frozen=True, slots=True)

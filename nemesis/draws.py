@@ -86,7 +86,7 @@ class CutAround:
 
     def __call__(self, ctx: Context, open_faults: tuple[Fault, ...]) -> Invocation | None:
         """A partition; None if there is nobody on one of the sides."""
-        side = self.target.chosen(ctx)
+        side = self.target.chosen(ctx, open_faults)
         grudge = self.make(ctx.nodes, side)
         if not grudge:
             return None

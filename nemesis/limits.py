@@ -17,6 +17,7 @@ from nemesis.courses import Course, InTurn
 from nemesis.grudges import complete, from_json, secluded, union
 from nemesis.ledger import targets_of
 from nemesis.links import LINK
+from nemesis.members import members
 from nemesis.partition import PARTITION
 from nemesis.plan import Fault, Union
 from nemesis.schedule import HEAL, Alternate
@@ -52,18 +53,23 @@ def serving_of(nemesis: Nemesis) -> frozenset[str]:
 
 
 def disturbed(
-    faults: Iterable[Fault], nodes: tuple[str, ...], serving: frozenset[str] = SERVING
+    faults: Iterable[Fault],
+    nodes: tuple[str, ...],
+    serving: frozenset[str] = SERVING,
+    spares: tuple[str, ...] = (),
 ) -> frozenset[str]:
-    """The nodes that are down, or without a majority, while these faults are open at once.
+    """The members that are down, or without a majority, while these faults are open at once.
 
     Whatever is neither a partition nor in `serving` takes its targets out of service.
     """
     together = tuple(faults)
+    nodes = members(nodes, spares, together)
     down = {
         node
         for fault in together
         if fault.f not in serving and fault.f != PARTITION
         for node in targets_of(fault)
+        if node in nodes
     }
     alone = complete([*([node] for node in sorted(down)), frozenset(nodes) - down])
     silence = union([*(_silence(fault) for fault in together), alone])
@@ -96,7 +102,7 @@ class Within:
         self, ctx: Context, open_faults: tuple[Fault, ...], timing: Timing, turn: int
     ) -> tuple[Step, ...]:
         """The same steps, each of which waits for room; none if all together find none now."""
-        most = limit_of(self.limit, ctx.nodes)
+        most = limit_of(self.limit, members(ctx.nodes, ctx.spares))
         steps = self.course.steps(ctx, open_faults, timing, turn)
         # One that is stuck half way would wait for ever with its first faults open.
         if sum(step.inject is not None for step in steps) > 1:
@@ -124,9 +130,9 @@ class Limited:
         drawn = self.draw(ctx, open_faults)
         if drawn is None:
             return None
-        before = disturbed(open_faults, ctx.nodes, self.serving)
+        before = disturbed(open_faults, ctx.nodes, self.serving, ctx.spares)
         wanted = Fault(0, drawn.f, drawn.input)
-        after = disturbed((*open_faults, wanted), ctx.nodes, self.serving)
+        after = disturbed((*open_faults, wanted), ctx.nodes, self.serving, ctx.spares)
         # What disturbs nobody needs no room, whatever else is open.
         return drawn if len(after) <= max(self.most, len(before)) else None
 
@@ -137,23 +143,27 @@ def limit_of(limit: str, nodes: tuple[str, ...]) -> int:
 
 
 def never_fitting(
-    plan: FaultPlan, nodes: tuple[str, ...], zones: tuple[tuple[str, ...], ...]
+    plan: FaultPlan,
+    nodes: tuple[str, ...],
+    zones: tuple[tuple[str, ...], ...],
+    spares: tuple[str, ...] = (),
 ) -> list[str]:
     """The schedules of a plan that find no room within their limit, though nothing else is open.
 
     In sentences. They would wait for ever, and the run would say nothing about their faults.
     """
     found: list[str] = []
+    trials = Trials(nodes, zones, spares)
     for schedule in plan.schedules:
         if isinstance(schedule, Script):
-            found += _stuck(schedule, nodes, zones)
+            found += _stuck(schedule, trials)
         if not isinstance(schedule, Alternate) or not isinstance(schedule.draw, Within):
             continue
         within, limit = schedule.draw, schedule.draw.limit
-        most = limit_of(limit, nodes)
+        most = limit_of(limit, members(nodes, spares))
         turns = len(within.course.courses) if isinstance(within.course, InTurn) else 1
         for turn in range(turns):
-            fewest = _fewest(within, schedule.timing, turn, nodes, zones)
+            fewest = _fewest(within, schedule.timing, turn, trials)
             if fewest is not None and fewest > most:
                 which = f"turn {turn + 1} of `{schedule.stream}`" if turn else schedule.stream
                 found.append(
@@ -163,11 +173,11 @@ def never_fitting(
     return found
 
 
-def _stuck(script: Script, nodes: tuple[str, ...], zones: tuple[tuple[str, ...], ...]) -> list[str]:
+def _stuck(script: Script, trials: Trials) -> list[str]:
     """The line at which a script would wait for ever, as its own faults leave no room for it."""
     furthest: Line | None = None
     for trial in range(SCRIPT_TRIALS):
-        ctx = _trial(nodes, zones, trial)
+        ctx = trials.context(trial)
         still_open: tuple[Fault, ...] = ()
         for line, draw in script.lines:
             if line.f == HEAL:
@@ -199,19 +209,27 @@ def _healed(still_open: tuple[Fault, ...], f: str | None) -> tuple[Fault, ...]:
     return () if f is None else tuple(fault for fault in still_open if fault not in newest)
 
 
-def _trial(nodes: tuple[str, ...], zones: tuple[tuple[str, ...], ...], number: int) -> Context:
-    """A context with a chance of its own, in which each node leads once in so many."""
-    leads: dict[str, tuple[str, ...]] = {LEADER: (nodes[number % len(nodes)],)}
-    rng = Rng(f"limits/{number}")
-    return Context(0, (NEMESIS,), {NEMESIS: NEMESIS}, nodes, rng, zones, leads)
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """Contexts to try schedules in."""
+
+    nodes: tuple[str, ...]
+    zones: tuple[tuple[str, ...], ...]
+    spares: tuple[str, ...]
+
+    def context(self, number: int) -> Context:
+        """One with a chance of its own, in which each node leads once in so many."""
+        leads: dict[str, tuple[str, ...]] = {LEADER: (self.nodes[number % len(self.nodes)],)}
+        rng, threads = Rng(f"limits/{number}"), (NEMESIS,)
+        carried: dict[int | str, int | str] = {NEMESIS: NEMESIS}
+        return Context(0, threads, carried, self.nodes, rng, self.zones, leads, self.spares)
 
 
 def _fewest(
     within: Within,
     timing: Timing,
     turn: int,
-    nodes: tuple[str, ...],
-    zones: tuple[tuple[str, ...], ...],
+    trials: Trials,
 ) -> int | None:
     """The fewest nodes that a turn disturbs at its worst moment, as drawn many times.
 
@@ -219,12 +237,12 @@ def _fewest(
     """
     fewest: int | None = None
     for trial in range(TRIALS):
-        ctx = _trial(nodes, zones, trial)
+        ctx = trials.context(trial)
         steps = within.course.steps(ctx, (), timing, turn)
         worst = _worst(steps, ctx, (), within.serving) if steps else None
         if worst is not None:
             fewest = worst if fewest is None else min(fewest, worst)
-            if fewest <= limit_of(within.limit, nodes):
+            if fewest <= limit_of(within.limit, members(ctx.nodes, ctx.spares)):
                 break
     return fewest
 
@@ -246,5 +264,5 @@ def _worst(
             return None
         wanted = Fault(-place - 1, drawn.f, drawn.input)
         own[sum(s.inject is not None for s in steps[:place])] = wanted
-        worst = max(worst, len(disturbed((*still_open, wanted), ctx.nodes, serving)))
+        worst = max(worst, len(disturbed((*still_open, wanted), ctx.nodes, serving, ctx.spares)))
     return worst

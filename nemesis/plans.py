@@ -212,6 +212,7 @@ def missing_capabilities(
     capabilities: frozenset[str],
     nodes: tuple[str, ...] | None = None,
     zones: tuple[tuple[str, ...], ...] | None = None,
+    spares: tuple[str, ...] = (),
 ) -> list[str]:
     """Why an environment of these capabilities cannot carry a plan, in sentences.
 
@@ -226,7 +227,9 @@ def missing_capabilities(
     if nodes is not None:
         unfit = [problem for check in plan.checks for problem in check.problems(nodes)]
         # A target that does not exist fits nowhere, and that is said already.
-        unfit = unfit or never_fitting(plan, nodes, thirds(nodes) if zones is None else zones)
+        unfit = unfit or never_fitting(
+            plan, nodes, thirds(nodes) if zones is None else zones, spares
+        )
         found += [f"the nemesis `{plan.name}`: {problem}" for problem in unfit]
     return found
 

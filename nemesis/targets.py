@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from nemesis.members import members
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from nemesis.plan import Fault
     from workloads.generators.protocol import Context, Rng
 
 NONE: Final = "none"
@@ -79,11 +82,22 @@ class Target:
         return ranges.get(self.text, (len(self.names), len(self.names)))
 
     def chosen(
-        self, ctx: Context, *, spared: frozenset[str] = frozenset(), most: int | None = None
+        self,
+        ctx: Context,
+        open_faults: Iterable[Fault] = (),
+        *,
+        spared: frozenset[str] = frozenset(),
+        most: int | None = None,
     ) -> tuple[str, ...]:
-        """The nodes of a context to strike, see `choose`."""
+        """The nodes of a context to strike, see `choose`. Words mean members; `all`, all nodes."""
+        named = self.names or self.text in ("all", "zone")
         return self.choose(
-            ctx.nodes, ctx.rng, spared=spared, most=most, roles=ctx.roles, zones=ctx.zones
+            ctx.nodes if named else members(ctx.nodes, ctx.spares, open_faults),
+            ctx.rng,
+            spared=spared,
+            most=most,
+            roles=ctx.roles,
+            zones=ctx.zones,
         )
 
     def choose(

@@ -56,10 +56,12 @@ class Desk:
         rng: Rng,
         pure: frozenset[str],
         zones: tuple[tuple[str, ...], ...] = (),
+        spares: tuple[str, ...] = (),
     ) -> None:
         self.recorder = recorder
         self.nodes = nodes
         self.zones = zones
+        self.spares = spares
         self.busy: dict[Thread, Begun] = {}
         self.faults: dict[int, Invocation] = {}
         self.injected: set[str] = set()
@@ -165,7 +167,10 @@ class Desk:
         self._now = max(self._now, now)  # A worker's stamp may lie behind the loop's own.
         if self._free is None:
             self._free = tuple([t for t in self._processes if t not in self.busy])
-        return Context(self._now, self._free, self._processes, self.nodes, self._rng, self.zones)
+        free, processes = self._free, self._processes
+        return Context(
+            self._now, free, processes, self.nodes, self._rng, self.zones, {}, self.spares
+        )
 
     def _tell(self, event: Event, now: int) -> None:
         if self._generator is not None:

@@ -11,10 +11,13 @@ from nemesis.limits import disturbed
 from nemesis.options import options_of
 from nemesis.plan import Effect, Fault, FaultPlan
 from nemesis.plans import missing_capabilities, parse, within
-from nemesis.schedule import alternate
+from nemesis.schedule import Strike, alternate
+from nemesis.targets import Target
 from systems_under_test.environments.cluster import CAPABILITIES
+from systems_under_test.rng import Rng
 from tests.nemesis.memory_cluster import MemoryCluster
 from tests.nemesis.rehearsal import Rehearsal
+from workloads.generators.protocol import Context
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -214,3 +217,27 @@ def test_a_script_that_would_wait_for_ever_is_refused(tmp_path: Path) -> None:
     assert scripted(tmp_path, kills + "nemesis: partition one-node target=n4\n") == []
     (said,) = scripted(tmp_path, "n1: kill\nn1: pause\n")
     assert "line 2 of the script (pause@n1)" in said
+
+
+def test_spares_count_neither_for_words_nor_for_limits() -> None:
+    spares = ("n4", "n5")  # Two of five nodes are a minority; two of three members are none.
+    kill = Fault(1, "kill", {"targets": ["n4", "n5"]})
+    assert disturbed([kill], FIVE, spares=spares) == frozenset()
+    two = Fault(1, "kill", {"targets": ["n2", "n3"]})
+    assert disturbed([two], FIVE, spares=spares) == {"n1", "n2", "n3"}
+    leave = Fault(2, "leave", {"targets": ["n1"]})
+    one = Fault(3, "kill", {"targets": ["n2"]})
+    assert disturbed([leave, one], FIVE) == {"n2"}
+    for number in range(20):
+        ctx = Context(0, (), {}, FIVE, Rng(f"{number}"), spares=spares)
+        assert len(Target("minority").chosen(ctx)) == 1
+        assert set(Target("majority").chosen(ctx)) < {"n1", "n2", "n3"}
+        assert Target("all").chosen(ctx) == FIVE
+        assert Target("n4").chosen(ctx) == ("n4",)
+        drawn = Strike("kill", Target("some"))(ctx, ())
+        assert drawn is not None
+        assert len(drawn.input["targets"]) == 1
+        assert Strike("kill", Target("some"))(ctx, (one,)) is None, "a minority is down"
+    plan = parse("kill@minority,kill@one", spares=spares, options=options_of({"at-most": "one"}))
+    carried = frozenset(CAPABILITIES)
+    assert missing_capabilities(plan, "simulated", carried, FIVE, spares=spares) == []

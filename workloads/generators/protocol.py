@@ -64,7 +64,7 @@ class Context(msgspec.Struct, frozen=True):
     """What a generator may see: time (nanoseconds of the run), who is free, the nodes, chance.
 
     `zones` are groups of nodes that share a fate; `roles` which nodes play which, where that was
-    looked for.
+    looked for; `spares` are the nodes that are no members at first.
 
     Threads are the fixed workers 0..n-1 and `"nemesis"`; `processes` maps each to the process it
     carries now (a thread whose operation ended in `info` goes on under a new process number).
@@ -77,6 +77,7 @@ class Context(msgspec.Struct, frozen=True):
     rng: Rng
     zones: tuple[tuple[str, ...], ...] = ()
     roles: dict[str, tuple[str, ...]] = {}
+    spares: tuple[str, ...] = ()
 
     @property
     def threads(self) -> tuple[int | str, ...]:
@@ -97,7 +98,8 @@ class Context(msgspec.Struct, frozen=True):
         all_processes = self.processes
         processes = {t: all_processes[t] for t in threads if t in all_processes}
         free = tuple([t for t in self.free if t in processes])
-        return Context(self.time, free, processes, self.nodes, self.rng, self.zones, self.roles)
+        nodes, rng, zones, roles = self.nodes, self.rng, self.zones, self.roles
+        return Context(self.time, free, processes, nodes, rng, zones, roles, self.spares)
 
     def without(self, thread: int | str) -> Context:
         """The same context, seen by a generator that has all other threads."""
@@ -108,12 +110,14 @@ class Context(msgspec.Struct, frozen=True):
         free = self.free
         if thread in free:
             free = tuple([t for t in free if t != thread])
-        return Context(self.time, free, processes, self.nodes, self.rng, self.zones, self.roles)
+        nodes, rng, zones, roles = self.nodes, self.rng, self.zones, self.roles
+        return Context(self.time, free, processes, nodes, rng, zones, roles, self.spares)
 
     def alone(self, thread: int | str) -> Context:
         """The same context, seen by a generator that has this one free thread."""
         carried = {thread: self.processes[thread]}
-        return Context(self.time, (thread,), carried, self.nodes, self.rng, self.zones, self.roles)
+        nodes, rng, zones, roles = self.nodes, self.rng, self.zones, self.roles
+        return Context(self.time, (thread,), carried, nodes, rng, zones, roles, self.spares)
 
     def fill(self, invocation: Invocation) -> Invocation | Pending:
         """Give the operation a free process and a time; PENDING if nobody is free.
