@@ -17,11 +17,6 @@ SYSTEMS = [
     ("dynamo", "siblings"),
     ("dynamo", "set"),
     ("atomic", "register"),
-    ("paxos", "register"),
-    ("paxos", "kv"),
-    ("paxos", "list-append"),
-    ("paxos", "bank"),
-    ("paxos", "eventual-reads"),
 ]
 OF_DYNAMO = [("dynamo", "cart"), ("dynamo", "sessions")]
 SEEDS_IN_CHECK = range(20)
@@ -112,25 +107,6 @@ def test_the_last_write_wins_within_the_bound_of_clocks(
     assert judgement.status == "valid", judgement.explain()
 
 
-HARDER = [
-    {"handover_every_ms": 700, "checkpoint_slots": 5},
-    {"reads": "quorum"},
-    {"log_replicas": 2, "replace_after_ms": 500, "checkpoint_slots": 20},
-    {"step_down": "off"},
-]
-
-
-@pytest.mark.parametrize("options", HARDER, ids=lambda options: "-".join(options))
-@pytest.mark.parametrize("seed", range(3))
-def test_a_paxos_store_is_linearizable_however_it_is_set_up(
-    options: dict[str, object], seed: int, tmp_path: Path
-) -> None:
-    nodes = ("n1", "n2", "n3", "n4", "n5")
-    judgement = simulate("paxos", seed, tmp_path, faults="all", options=options, nodes=nodes)
-    assert "linearizable" in judgement.promises.claims
-    assert judgement.status == "valid", judgement.explain()
-
-
 BUGS = [(s, b) for s in ("dynamo", "paxos") for b in sorted(registry.system(s).bugs)]
 
 
@@ -151,37 +127,3 @@ def test_what_exposes_a_bug_accuses_nobody_who_does_not_have_it(
             nodes=tuple(f"n{i + 1}" for i in range(many)),
         )
         assert judgement.status != "invalid", judgement.explain()
-
-
-DAMAGES = [
-    ("register", "disk:flip", {}),
-    ("list-append", "disk:lost,kill", {}),
-    ("register", "disk:truncate,partition", {}),
-    ("bank", "disk:flip,link:lossy", {"archive": "on", "checkpoint_slots": 10}),
-]
-
-
-@pytest.mark.parametrize(("workload", "faults", "options"), DAMAGES, ids=lambda it: str(it)[:30])
-@pytest.mark.parametrize("seed", range(3))
-def test_a_paxos_store_with_damaged_disks_is_linearizable(
-    workload: str, faults: str, options: dict[str, object], seed: int, tmp_path: Path
-) -> None:
-    judgement = simulate("paxos", seed, tmp_path, faults=faults, workload=workload, options=options)
-    assert "linearizable" in judgement.promises.claims
-    assert judgement.status == "valid", judgement.explain()
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("workload", "faults", "options"), DAMAGES, ids=lambda it: str(it)[:30])
-def test_a_paxos_store_with_damaged_disks_is_never_accused(
-    workload: str, faults: str, options: dict[str, object], tmp_path: Path
-) -> None:
-    accused = {}
-    for seed in SEEDS_IN_SOAK:
-        judgement = simulate(
-            "paxos", seed, tmp_path, faults=faults, workload=workload, options=options
-        )
-        if judgement.status == "invalid":
-            accused[seed] = judgement.explain()
-    assert accused == {}

@@ -15,11 +15,16 @@ It looks and changes nothing. Violations are collected: raising would only end t
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import msgspec
 
+from lineal.definition import Test
+from lineal.running import run
+from systems_under_test.environments.simulated.cluster import SimulatedCluster
 from systems_under_test.paxos import commands
 from systems_under_test.paxos.archive import Inventory
 from systems_under_test.paxos.messages import (
@@ -33,12 +38,14 @@ from systems_under_test.paxos.messages import (
 )
 from systems_under_test.paxos.replica import make_replica as make_plain
 from systems_under_test.paxos.state_machine import VALUES
+from systems_under_test.paxos.system import Paxos
 from systems_under_test.replica import PeerMessage, Started
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
-    from systems_under_test.environments.simulated.cluster import SimulatedCluster
+    from checker.judgement import Judgement
     from systems_under_test.paxos.node import Node
     from systems_under_test.paxos.replica import PaxosReplica
     from systems_under_test.replica import Effect, Input, OnDamage, Place, Storage, Turn
@@ -75,6 +82,8 @@ def _after(state: dict[str, Any], steps: Sequence[tuple[str, str, bytes]]) -> di
             state[key] = value
         elif verb == "append":
             state[key] = [*(held or []), value]
+        elif verb == "concat":
+            state[key] = (held or "") + value
         elif verb == "cas" and held == value[0]:
             state[key] = value[1]
     return state
@@ -271,3 +280,29 @@ def make_replica(place: Place, options: Mapping[str, Any], bug: str | None) -> O
     """An observed life of a node."""
     assert Observer.current is not None
     return Observed(place, make_plain(place, options, bug), Observer.current)
+
+
+class ObservedPaxos(Paxos):
+    """The store, with an observer in every replica."""
+
+    replica_path = f"{__name__}:make_replica"  # type: ignore[misc]
+
+
+@contextmanager
+def watching() -> Iterator[Observer]:
+    """An observer of the cluster that comes up meanwhile."""
+    observer, plain = Observer(), SimulatedCluster.up
+
+    def up(cluster: SimulatedCluster) -> None:
+        observer.cluster = cluster
+        plain(cluster)
+
+    with patch.object(Observer, "current", observer), patch.object(SimulatedCluster, "up", up):
+        yield observer
+
+
+def observe(seed: int, runs: Path, **given: Any) -> tuple[Judgement, Observer]:
+    """One simulated run of the default length, judged, with an observer in every replica."""
+    with watching() as observer:
+        test = Test(system=ObservedPaxos(), environment="simulated", seed=seed, **given)
+        return run(test, runs=runs, report=False).judgement, observer
