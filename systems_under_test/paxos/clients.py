@@ -119,7 +119,7 @@ class Clients:
             session = f"{self._node.name}~{self._node.incarnation}~{self._own % LANES}"
             sequence = self._own // LANES
             self._own += 1
-        known = self._node.learner.time
+        known = self._node.learner.age
         return commands.Command(session, sequence, known, asked.digest, asked.steps)
 
     def _arm(self, step: Step) -> None:

@@ -2,7 +2,7 @@
 
 A payload is a byte that names the kind, and the content. Every command is a transaction: a list of
 steps (verb, key, value), the value in canonical JSON. It has a request id (session, sequence), and
-`known`, the log's own time as far as the replica knew it that took the request in.
+`known`, the log's age as far as the replica knew it that took the request in.
 
 Verbs: `r` reads (with a value: a condition, the transaction is refused unless it is read), `w`
 writes (null deletes), `append` makes a list longer, `concat` a string, `cas` [old, new] swaps.

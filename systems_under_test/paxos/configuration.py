@@ -80,7 +80,7 @@ class Configuration:
     )
     request_window: int = _option(16, "Results that are remembered for each session.", "requests")
     session_ttl_ms: int = _option(
-        600_000, "An idle session is forgotten after so long on the log's own time.", "ms"
+        600_000, "An idle session is forgotten when the log has aged by so much.", "ms"
     )
     sessions_max: int = _option(100_000, "Sessions that are remembered.", "sessions")
     repair: bool = _option(
@@ -115,8 +115,13 @@ class Configuration:
         return self.session_ttl_ms * MS
 
     @property
+    def aging_max(self) -> int:
+        """By how much the log ages at most from one slot to the next, in nanoseconds."""
+        return self.session_ttl // 16
+
+    @property
     def command_age(self) -> int:
-        """How old a command may be when it is carried out, in nanoseconds of the log's own time.
+        """How old a command may be when it is carried out, in nanoseconds of the log's age.
 
         Half of a session's life: a repetition that is taken in during the first half of it is
         carried out, if late, while the session is still known.

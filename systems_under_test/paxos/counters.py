@@ -78,7 +78,7 @@ SENTENCES: Final = {
     "requests_below_window": "commands below the window of their session",
     "requests_of_another_body": "commands whose id had been used with another body",
     "transactions_refused": "commands refused as a whole by their own conditions",
-    "sessions_expired": "sessions forgotten by the log's own time",
+    "sessions_expired": "sessions forgotten when the log had aged by their life",
     "reads_under_lease": "strong reads answered under the lease",
     "reads_confirmed": "strong reads answered after a quorum round",
     "reads_eventual": "reads answered from its own state",

@@ -280,10 +280,10 @@ class Leadership:
     def _move_time(self, step: Step) -> None:
         """Let the log's own time go on where nobody writes.
 
-        Else the first command after a long rest would be taken for one that is too old: it carries
-        the log's time as it was when the request came in.
+        Else sessions would live on through a long rest: the log ages by a bounded amount with each
+        slot (`state_machine.aged`).
         """
         node = self._node
         at_rest = self.ready and node.log.last == node.learner.applied
-        if at_rest and step.wall - node.learner.time > node.configuration.session_ttl // 4:
+        if at_rest and step.wall - node.learner.time > node.configuration.aging_max:
             self.propose(step, NOOP)

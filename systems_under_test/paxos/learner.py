@@ -15,6 +15,7 @@ import msgspec
 from systems_under_test.paxos import commands
 from systems_under_test.paxos.commands import COMMAND, MARK, REGROUP
 from systems_under_test.paxos.log import group_in
+from systems_under_test.paxos.state_machine import aged
 
 if TYPE_CHECKING:
     from systems_under_test.paxos.messages import Entry
@@ -33,6 +34,8 @@ class Learner:
         self.applied = node.head.applied
         self.time = node.head.time
         """The log's own time: the greatest stamp so far."""
+        self.age = node.head.age
+        """By what sessions expire: the time that has passed, without what a clock has jumped."""
         self.digest = node.head.digest
         self.chosen = max(node.head.applied, node.log.start)
         node.groups.settle(self.chosen)
@@ -54,9 +57,9 @@ class Learner:
         self._store_head(step)
         node.snapshots.after_applying(step)
 
-    def put_in_place(self, applied: int, time: int, digest: bytes) -> None:
+    def put_in_place(self, applied: int, time: int, age: int, digest: bytes) -> None:
         """A snapshot is the state now."""
-        self.applied, self.time, self.digest = applied, time, digest
+        self.applied, self.time, self.age, self.digest = applied, time, age, digest
         self.chosen = max(self.chosen, applied)
 
     def _apply(self, step: Step, slot: int) -> None:
@@ -68,6 +71,7 @@ class Learner:
             assert node.bug is not None, f"slot {slot} is chosen and not held"
             return
         node.counters.slots_applied += 1
+        self.age = aged(self.age, entry.time - self.time, node.configuration)
         self.time = max(self.time, entry.time)
         self.digest = digest_after(self.digest, entry)
         if slot % node.configuration.checkpoint_slots == 0:
@@ -75,7 +79,7 @@ class Learner:
         kind = entry.payload[:1]
         if kind == COMMAND:
             command = commands.decode(entry.payload)
-            result = node.state.apply(step, command, slot, self.time)
+            result = node.state.apply(step, command, slot, self.age)
             node.clients.applied(step, command, result)
             if node.leadership is not None:
                 node.leadership.applied(step, slot, result)
@@ -94,6 +98,7 @@ class Learner:
             node.head,
             applied=self.applied,
             time=self.time,
+            age=self.age,
             group_slot=node.groups.base_slot,
             group=node.groups.base,
             digest=self.digest,

@@ -35,8 +35,9 @@ HEAD: Final = b"head"
 class Head(msgspec.Struct, frozen=True, array_like=True):
     """What the state in the tables stands for; changed together with them, in one input.
 
-    `start`: slots up to it are not in the log any longer. `time` is the log's own. `digest` is
-    of all that was applied, in order: if it differs at one slot, a slot has had two values.
+    `start`: slots up to it are not in the log any longer. `time` and `age` are the log's own.
+    `digest` is of all that was applied, in order: if it differs at one slot, a slot has had two
+    values.
     """
 
     generation: int
@@ -46,6 +47,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     group_slot: int
     group: Group
     digest: bytes = b""
+    age: int = 0
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -18,7 +18,7 @@ from systems_under_test.paxos.archive import (
 )
 from systems_under_test.paxos.commands import COMMAND
 from systems_under_test.paxos.counters import Counters
-from systems_under_test.paxos.state_machine import SESSIONS, TABLES, StateMachine
+from systems_under_test.paxos.state_machine import SESSIONS, TABLES, StateMachine, aged
 from systems_under_test.paxos.step import Step
 from systems_under_test.replica import Now, Turn
 
@@ -62,9 +62,10 @@ class Replay:
     def __init__(
         self, configuration: Configuration, rng: Rng, slot: int | None, time: int | None
     ) -> None:
-        self.slot, self.time = 0, 0
+        self.slot, self.time, self._age = 0, 0, 0
         self.done = False
         self._until_slot, self._until_time = slot, time
+        self._configuration = configuration
         self._memory = Memory()
         self._step = Step(Turn(Now(0, 0), rng, self._memory))
         self._state = StateMachine(configuration, Counters(), False, 0, {})
@@ -76,6 +77,7 @@ class Replay:
             self._memory.tables.setdefault(self._state.table(table), {})[key] = value
         self._state.take_sessions([picture.rows])
         self.slot, self.time = picture.head.applied, picture.head.time
+        self._age = picture.head.age
 
     def take_values(self, segment: Segment, content: bytes) -> None:
         """Apply the slots of a segment that follow on what is applied."""
@@ -87,9 +89,10 @@ class Replay:
             if late or self.slot == self._until_slot:
                 self.done = True
                 return
+            self._age = aged(self._age, time - self.time, self._configuration)
             self.slot, self.time = slot, time
             if payload[:1] == COMMAND:
-                self._state.apply(self._step, commands.decode(payload), slot, time)
+                self._state.apply(self._step, commands.decode(payload), slot, self._age)
         self._step.effects.clear()
 
     def rows(self) -> dict[str, dict[bytes, bytes]]:

@@ -246,7 +246,8 @@ class Snapshots:
                 step.write(node.state.table(table), key, value, durable=False)
         applied = max(slot, node.learner.applied)
         digest = head.digest if node.stores else b""
-        node.learner.put_in_place(applied, max(head.time, node.learner.time), digest)
+        time = max(head.time, node.learner.time)
+        node.learner.put_in_place(applied, time, head.age, digest)
         self._install_log(step, message.ballot, head, [v for part in parts for v in part.values])
         node.groups.rebase(head.group_slot, head.group, node.log.groups_after(slot))
         head = msgspec.structs.replace(
@@ -255,6 +256,7 @@ class Snapshots:
             applied=applied,
             start=node.log.start,
             time=node.learner.time,
+            age=node.learner.age,
             digest=digest,
         )
         node.store_head(step, head, durable=True)

@@ -63,6 +63,15 @@ def _used(pair: tuple[str, Session]) -> int:
     return pair[1].used
 
 
+def aged(age: int, passed: int, configuration: Configuration) -> int:
+    """The age of a log after one more slot, whose stamp is later by `passed`; in nanoseconds.
+
+    Of a longer time only so much counts, that of a rest or of a wall clock that jumped: else one
+    jump would end every session, and a request that is repeated behind it be carried out again.
+    """
+    return age + min(max(0, passed), configuration.aging_max)
+
+
 class Conflict(Exception):
     """A step cannot be carried out: the whole transaction is refused and changes nothing."""
 
@@ -107,27 +116,27 @@ class StateMachine:
         """The value of a key in canonical JSON, null if it is absent."""
         return step.get(self.table(VALUES), key.encode()) or NULL
 
-    def apply(self, step: Step, command: Command, slot: int, time: int) -> Result:
+    def apply(self, step: Step, command: Command, slot: int, age: int) -> Result:
         """Carry out a command once, whatever how often the log holds it."""
-        self._expire(step, time)
+        self._expire(step, age)
         session = self.sessions.get(command.session)
-        refused = self._refusal(command, session, time)
+        refused = self._refusal(command, session, age)
         if refused is not None:
             if session is not None:
-                self._use(step, command.session, session, time)
+                self._use(step, command.session, session, age)
             return refused
         result = self._execute(step, command.steps, slot)
         if session is None:
-            session = Session(time, -1, {})
+            session = Session(age, -1, {})
         session.results[command.sequence] = (command.digest, result)
         if len(session.results) > self.configuration.request_window:
             oldest = min(session.results)
             del session.results[oldest]
             session.floor = max(session.floor, oldest)
-        self._use(step, command.session, session, time)
+        self._use(step, command.session, session, age)
         return result
 
-    def _use(self, step: Step, name: str, session: Session, time: int) -> None:
+    def _use(self, step: Step, name: str, session: Session, age: int) -> None:
         """A session was used, also by a repetition: from now on it lives its whole life.
 
         Else a repetition could be answered at the end of that life, and its own duplicate, later in
@@ -135,15 +144,15 @@ class StateMachine:
         """
         self.sessions.pop(name, None)
         self.sessions[name] = session
-        session.used = time
+        session.used = age
         content = _session_encode(session)
         step.write(self.table(SESSIONS), name.encode(), content, durable=False)
 
-    def _refusal(self, command: Command, session: Session | None, time: int) -> Result | None:
+    def _refusal(self, command: Command, session: Session | None, age: int) -> Result | None:
         """The answer to a request that is not to be executed, None for one that is."""
         if self.forgets_requests:
             return None
-        if time - command.known >= self.configuration.command_age:
+        if age - command.known >= self.configuration.command_age:
             return Result(410, canonical("the request took too long to be carried out"), 0)
         if session is None:
             if len(self.sessions) >= self.configuration.sessions_max:
@@ -161,9 +170,9 @@ class StateMachine:
             return Result(410, canonical("the request id is below the window of its session"), 0)
         return None
 
-    def _expire(self, step: Step, time: int) -> None:
-        """Forget sessions by the log's own time; what they asked is too old to be taken again."""
-        limit = time - self.configuration.session_ttl
+    def _expire(self, step: Step, age: int) -> None:
+        """Forget sessions by the log's age; what they asked is too old to be taken again."""
+        limit = age - self.configuration.session_ttl
         while self.sessions:
             name, session = next(iter(self.sessions.items()))
             if session.used >= limit:
