@@ -6,6 +6,7 @@ Each speaks to one running node, by the address at which it serves clients.
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,8 @@ import msgspec
 from lineal.cli import exit_status, values
 from lineal.cli.admin_command import address, answered, await_that, call, get
 from lineal.registry import UsageProblem
+from systems_under_test.host.storage import CommitFailed, open_engine
+from systems_under_test.paxos.founding import founding
 from workloads.client import Request
 
 if TYPE_CHECKING:
@@ -25,6 +28,9 @@ examples:
   lineal backup 127.0.0.1:8001                          archive all that is chosen by now
   lineal restore 127.0.0.1:8001 2026-11-29T10:15:00Z    the keys as they were then, as JSON
   lineal restore 127.0.0.1:8001 1767225600000 --output then.json
+  lineal restore 127.0.0.1:8001 1767225600000 --into new --nodes n1,n2,n3
+                                                        data directories new/n1, new/n2, new/n3, on
+                                                        which a new group can be started
   lineal scrub 127.0.0.1:8001                           compare replicas and archive; the leader's
 
 exit status: 0 done and nothing found, 1 the scrubber found a difference or damage, 3 no answer or
@@ -57,6 +63,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
                 "moment", metavar="MOMENT", type=milliseconds, help="ISO 8601, or ms since 1970"
             )
             parser.add_argument("--output", metavar="FILE", type=Path, help="write it there")
+            parser.add_argument(
+                "--into", metavar="DIRECTORY", type=Path, help="make data of a new group there"
+            )
+            parser.add_argument(
+                "--nodes", metavar="NAMES", default="n1,n2,n3", help="its nodes (n1,n2,n3)"
+            )
+            parser.add_argument(
+                "--engine", choices=("sqlite", "lmdb"), default="sqlite", help="what keeps its data"
+            )
         else:
             parser.add_argument(
                 "--wait",
@@ -98,9 +113,13 @@ def backup(args: argparse.Namespace) -> int:
 
 
 def restore(args: argparse.Namespace) -> int:
-    """Print the state as it was, or write it to a file."""
+    """Print the state as it was, write it to a file, or make the data of a new group of it."""
     request = Request("POST", f"/admin/restore?to={args.moment}")
-    text = _shown(answered(call(args.address, request)))
+    content = answered(call(args.address, request))
+    if args.into is not None:
+        _found(args.into, tuple(args.nodes.split(",")), args.engine, content)
+        return exit_status.VALID
+    text = _shown(content)
     if args.output is None:
         print(text)
         return exit_status.VALID
@@ -109,6 +128,25 @@ def restore(args: argparse.Namespace) -> int:
     except OSError as error:
         raise UsageProblem([f"{args.output} cannot be written: {error.strerror}"]) from error
     return exit_status.VALID
+
+
+def _found(into: Path, nodes: tuple[str, ...], engine: str, content: Any) -> None:
+    """Make the data directories of a new group that begins with a restored state."""
+    taken = [str(into / node) for node in nodes if (into / node).exists()]
+    if taken:
+        raise UsageProblem([f"{', '.join(taken)} exists: a new group begins with new directories"])
+    slot, time, keys = content["slot"], content["time"] * 1_000_000, content["keys"]
+    try:
+        disks = founding(nodes, slot, time, keys)
+        for node, changes in disks.items():
+            with closing(open_engine(engine, into / node)) as storage:
+                storage.stage(changes)
+                storage.commit()
+    except (ValueError, OSError, CommitFailed) as error:
+        raise UsageProblem([str(error)]) from error
+    print(f"{len(keys)} keys as of slot {slot}: start {', '.join(nodes)}, all of them new, with")
+    for node in nodes:
+        print(f"  --node {node} --nodes {','.join(nodes)} --directory {into / node}")
 
 
 def scrub(args: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from lineal.cli.main import main
 from tests.systems_under_test.paxos.driving import THREE, put
 from tests.systems_under_test.paxos.test_local import Live
 from tests.systems_under_test.paxos.test_local import live as local
+from workloads.client import Request
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +40,11 @@ def test_backup_restore_and_scrub(tmp_path: Path, capsys: pytest.CaptureFixture[
         words = ["restore", at(cluster, other), str(moment), "--output", str(output)]
         assert main(words) == exit_status.VALID
         assert json.loads(output.read_text())["keys"]["k"] == "before"
+        into = ["--into", str(tmp_path / "new"), "--nodes", ",".join(THREE)]
+        assert main([*words[:3], *into]) == exit_status.VALID
+        assert "start n1, n2, n3" in capsys.readouterr().out
+        assert main([*words[:3], *into]) == exit_status.USAGE
+        assert "exists: a new group begins" in capsys.readouterr().err
         assert main(["restore", at(cluster, leader), "2001-01-01"]) == exit_status.VALID
         assert json.loads(capsys.readouterr().out)["keys"] == {}
         assert main(["restore", at(cluster, leader), "2999-01-01"]) == exit_status.USAGE
@@ -53,6 +59,14 @@ def test_backup_restore_and_scrub(tmp_path: Path, capsys: pytest.CaptureFixture[
         segment.write_bytes(spoilt)
         assert main(["scrub", at(cluster, leader)]) == exit_status.INVALID
         assert segment.name in capsys.readouterr().out
+    for node in THREE:
+        (tmp_path / "group" / node).mkdir(parents=True)
+        (tmp_path / "new" / node).rename(tmp_path / "group" / node / "data")
+    with local(tmp_path / "group", {"archive": "on"}) as restored:
+        for node in THREE:
+            reply = restored.ask(node, Request("GET", "/kv/k"))
+            assert reply is not None
+            assert json.loads(reply.body)["value"] == "before"
 
 
 @pytest.mark.live

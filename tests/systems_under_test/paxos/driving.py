@@ -15,8 +15,9 @@ from tests.systems_under_test.paxos.invariants import Observer
 from workloads.client import Reply, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from systems_under_test.replica import Write
     from workloads.client import Failure
 
 SECOND: Final = 1_000_000_000
@@ -37,6 +38,7 @@ class Drive:
         nodes: tuple[str, ...] = THREE,
         led: bool = True,
         observer: Observer | None = None,
+        disks: Mapping[str, Sequence[Write]] | None = None,
     ) -> None:
         options = options or {}
         module = "systems_under_test.paxos.replica"
@@ -52,6 +54,8 @@ class Drive:
             seed=seed,
         )
         self.cluster = SimulatedCluster(spec)
+        for name, changes in (disks or {}).items():
+            self.cluster.nodes[name].disk.apply(changes)
         if observer is not None:
             observer.cluster = self.cluster
         self.nodes = nodes

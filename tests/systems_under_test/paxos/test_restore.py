@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from checker.invariants.restored import DatedWrite, judge_restore
-from tests.systems_under_test.paxos.driving import MILLISECOND, THREE, Drive, put
+from systems_under_test.paxos.founding import founding
+from tests.systems_under_test.paxos.driving import FIVE, MILLISECOND, THREE, Drive, put
 from tests.systems_under_test.paxos.invariants import Observer
 from workloads.client import Reply, Request
 
@@ -152,6 +153,35 @@ def test_a_restore_holds_what_was_before_and_nothing_that_came_after(seed: int) 
     assert wrong == []
     assert len(storm.acknowledged) > WRITES // 4
     assert max(storm.observer.truncated.values()) > 0
+
+
+@pytest.mark.parametrize("nodes", [THREE, FIVE])
+def test_a_group_that_begins_with_a_restored_state_holds_it_and_goes_on(
+    nodes: tuple[str, ...],
+) -> None:
+    storm = Storm(4)
+    writes = storm.run()
+    leader = storm.drive.await_leader()
+    ms = writes[len(writes) // 2].invoked // MILLISECOND
+    status, then = storm.drive.answer(leader, Request("POST", f"/admin/restore?to={ms}"))
+    assert status == 200, then
+    disks = founding(nodes, then["slot"], then["time"] * MILLISECOND, then["keys"])
+    new = Drive(OPTIONS, nodes=nodes, disks=disks)
+    keys = {write.element for write in writes if new.get(nodes[0], write.element)["value"] == 1}
+    bound = BOUND + MILLISECOND
+    assert judge_restore(writes, keys, moment=ms * MILLISECOND, bound=bound) == []
+    assert len(keys) > 20
+    for n in range(60):  # So many that the log is archived, truncated, and sent to who lost it.
+        assert new.put(nodes[n % 3], f"new{n}", n) > then["slot"]
+    lost = next(node for node in nodes if node != new.await_leader())
+    new.cluster.nodes[lost].kill()
+    new.cluster.nodes[lost].damage_disk("lost")
+    new.cluster.nodes[lost].start()
+    new.wait(5_000)
+    new.await_ready()
+    dumps = [new.dump(node)["keys"] for node in nodes]
+    assert dumps == [dumps[0]] * len(nodes)
+    assert {*dumps[0]} == keys | {f"new{n}" for n in range(60)}
 
 
 @pytest.mark.parametrize("seed", range(3))
