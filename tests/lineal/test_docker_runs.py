@@ -9,8 +9,7 @@ import pytest
 
 from lineal.cli.main import main
 from systems_under_test.environments.docker import options
-from systems_under_test.environments.docker.disks import cannot
-from tests.systems_under_test.docker.containers import left_of, require_docker, require_for_docker
+from tests.systems_under_test.docker.containers import left_of, require_docker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,17 +59,6 @@ def test_a_correct_store_is_not_accused_where_the_kernel_spoils_its_links(tmp_pa
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("nemesis", ["pause", "clock", "link", "power@all"])
-def test_a_correct_store_is_not_accused_under(tmp_path: Path, nemesis: str) -> None:
-    require_for_docker(cannot() if nemesis.startswith("power") else None)
-    status, verdict, events = run(tmp_path, "dynamo", "--nemesis", nemesis, seconds=15)
-    assert (status, verdict["verdict"]) == (0, "valid")
-    # A store that syncs before it answers may have nothing to lose: then its power loss is a kill.
-    wanted = {"applied", "partly"} if nemesis.startswith("power") else {"applied"}
-    assert set(effects(events, nemesis.partition("@")[0])) & wanted
-
-
-@pytest.mark.soak
 @pytest.mark.parametrize("system", ["dynamo", "paxos"])
 @pytest.mark.parametrize(
     ("nemesis", "injected"),
@@ -104,50 +92,6 @@ def test_a_leader_is_cut_off_alone(tmp_path: Path) -> None:
     cut = [e["input"]["targets"] for e in events if e["f"] == "partition" and e["type"] == "invoke"]
     assert cut
     assert all([*look["leader"]] in cut for look in looks if look)
-
-
-SCRIPT = """\
-nemesis: wait 1
-nemesis: partition {"n1": ["n2"]}
-n3: clock jump
-nemesis: wait 1
-nemesis: heal partition
-nemesis: link lossy target=one
-nemesis: kill target=one
-nemesis: wait 1.5
-nemesis: heal
-nemesis: pause target=one
-nemesis: wait 1.5
-nemesis: heal
-"""
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("system", ["dynamo", "paxos"])
-def test_a_script_is_carried_out_in_containers(tmp_path: Path, system: str) -> None:
-    script = tmp_path / "faults.txt"
-    script.write_text(SCRIPT, encoding="utf-8")
-    words = (system, "--nodes", "5", "--nemesis", f"script:{script}")
-    status, verdict, events = run(tmp_path, *words, seconds=12)
-    assert (status, verdict["verdict"]) == (0, "valid")
-    asked = [event["f"] for event in events if event["type"] == "invoke"]
-    assert [f for f in asked if f != "heal"] == ["partition", "clock", "link", "kill", "pause"]
-    for f in set(asked) - {"heal"}:
-        assert effects(events, f) == {"applied"}, f
-    assert effects(events, "heal") <= {"healed", "ineffective"}
-    (recovery,) = [check for check in verdict["checkers"] if check["name"] == "recovery"]
-    assert recovery["observed"]["answered_again"]["healings"] >= 2
-
-
-@pytest.mark.soak
-def test_an_acknowledgement_before_durability_is_found_by_power_losses(tmp_path: Path) -> None:
-    require_for_docker(cannot())
-    words = ("dynamo", "--nemesis", "power@all", "--bug", "ack-before-durable")
-    status, verdict, events = run(tmp_path, *words, seconds=15)
-    assert (status, verdict["verdict"]) == (1, "invalid")
-    found = {f["kind"] for checker in verdict["checkers"] for f in checker["findings"]}
-    assert "lost-update" in found
-    assert "applied" in effects(events, "power")
 
 
 @pytest.mark.soak

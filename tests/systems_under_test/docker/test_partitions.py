@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nemesis.grudges import VARIANTS
+from nemesis.grudges import VARIANTS, complete
+from nemesis.zones import thirds
 from systems_under_test.environments.cluster import links_of
 from systems_under_test.environments.docker.options import DockerOptions
 from systems_under_test.environments.docker.partitions import host_can
@@ -77,9 +78,10 @@ def dead_links(cluster: DockerCluster) -> set[Link]:
     return {link for link, passed in cluster.probe(LINKS).items() if not passed}
 
 
-@pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "any"])
+@pytest.mark.parametrize("variant", [*(name for name in VARIANTS if name != "any"), "zones"])
 def test_a_grudge_cuts_its_links_and_no_other(cluster: DockerCluster, variant: str) -> None:
-    cut = links_of(VARIANTS[variant].make(FIVE, Rng(f"7/{variant}")))
+    made = VARIANTS[variant].make(FIVE, Rng(f"7/{variant}")) if variant in VARIANTS else None
+    cut = links_of(complete(thirds(FIVE)) if made is None else made)
     before = cluster.link_counters()
     cluster.set_cut(cut)
     assert dead_links(cluster) == cut
