@@ -42,13 +42,19 @@ class Giving:
     accepted: bool = False
     said: str = ""
     members: tuple[str, ...] | None = None
+    watched: bool = False
+    """Once it is accepted, the members are looked at until they show it."""
+    through: str | None = None
+    """The node that was asked last."""
     stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
     def is_open(self) -> bool:
         """Whether it is tried on."""
         tired = self.attempts >= ATTEMPTS_MAX or self.looks >= LOOKS_MAX
-        return not (self.accepted or self.stopped.is_set() or tired)
+        shown = self.members is not None and self.order.shown_by(self.members)
+        done = self.accepted and (shown or not self.watched)
+        return not (done or self.stopped.is_set() or tired)
 
     def heard(self, reply: Reply | Failure) -> bool:
         """Note what a node has said to the order; whether it took it."""
@@ -67,7 +73,7 @@ class Orders:
     ) -> None:
         self._cluster = cluster
         self._administration = cast("Administration", administration)
-        named = hasattr(administration, "members_request")
+        named = hasattr(administration, "step")
         self._stepwise = cast("StepwiseAdministration", administration) if named else None
         self._given: dict[Hashable, Giving] = {}
         self._turn = 0
@@ -83,7 +89,11 @@ class Orders:
     def under_way(self) -> list[str]:
         """The orders that are still tried."""
         given = self._given.values()
-        return [f"the order `{giving.order}` is not accepted" for giving in given if giving.is_open]
+        return [
+            f"the order `{giving.order}` is not accepted"
+            for giving in given
+            if giving.is_open and not giving.accepted
+        ]
 
     def close(self) -> None:
         """Try none any more."""
@@ -99,15 +109,15 @@ class Orders:
         giving = self._given[number] = Giving(order, request)
         # A system that mends itself has nothing to be told.
         giving.accepted = stepwise is not None and order.change == REPAIR
+        tells = hasattr(self._administration, "members_request")
+        giving.watched = stepwise is None and tells and order.change != REPAIR
         return giving
 
     def _request(self, giving: Giving) -> Request:
         """What to ask now, which is counted."""
-        stepwise = self._stepwise
-        if giving.request is None and stepwise is not None:
+        if giving.request is None:
             giving.looks += 1
-            return stepwise.members_request
-        assert giving.request is not None
+            return (self._stepwise or self._administration).members_request
         giving.attempts += 1
         return giving.request
 
@@ -115,7 +125,7 @@ class Orders:
         """Take in an answer; how many nanoseconds to wait before the next."""
         stepwise = self._stepwise
         if stepwise is None:
-            giving.accepted = giving.heard(reply)
+            self._take_plain(giving, reply)
             return PAUSE_NS
         if giving.request is not None:
             giving.heard(reply)
@@ -128,13 +138,30 @@ class Orders:
             giving.accepted = giving.request is None
         return LOOK_PAUSE_NS
 
-    def _next_node(self, order: Order) -> str | None:
-        """Through whom to try now: the running nodes in turn; a repair is the node's own affair."""
+    def _take_plain(self, giving: Giving, reply: Reply | Failure) -> None:
+        """The same of a system that carries out an order by itself, once it is accepted."""
+        if giving.request is not None:
+            giving.accepted = giving.heard(reply)
+            if giving.accepted and giving.watched:
+                giving.request = None
+        elif isinstance(reply, Reply):
+            seen = self._administration.members(reply)
+            giving.members = giving.members if seen is None else seen
+
+    def _next_node(self, giving: Giving) -> str | None:
+        """Through whom to try now: the running nodes in turn; a repair is the node's own affair.
+
+        Whoever has accepted an order is asked for the members: others may not have heard of it.
+        """
+        order, cluster_nodes = giving.order, self._cluster.nodes
+        nodes = [name for name, node in cluster_nodes.items() if node.state() == "running"]
         if order.change == REPAIR:
-            return order.node if self._cluster.nodes[order.node].state() == "running" else None
-        nodes = [n for n, node in self._cluster.nodes.items() if node.state() == "running"]
+            return order.node if order.node in nodes else None
+        if giving.request is None and giving.watched and giving.through in nodes:
+            return giving.through
         self._turn += 1
-        return nodes[self._turn % len(nodes)] if nodes else None
+        giving.through = nodes[self._turn % len(nodes)] if nodes else None
+        return giving.through
 
 
 class SimulatedOrders(Orders):
@@ -153,7 +180,7 @@ class SimulatedOrders(Orders):
     def _try(self, giving: Giving) -> None:
         if not giving.is_open:
             return
-        simulation, node = self._simulation, self._next_node(giving.order)
+        simulation, node = self._simulation, self._next_node(giving)
         request = self._request(giving)
 
         def done(reply: Reply | Failure) -> None:
@@ -197,7 +224,7 @@ class LiveOrders(Orders):
 
     def _give(self, giving: Giving) -> None:
         while giving.is_open:
-            node, request, wait_ns = self._next_node(giving.order), self._request(giving), PAUSE_NS
+            node, request, wait_ns = self._next_node(giving), self._request(giving), PAUSE_NS
             if node is not None:
                 wait_ns = self._take(giving, self._ask(node, request, TIMEOUT_NS / 1e9))
             if giving.is_open:

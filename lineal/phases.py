@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from checker.convergence.siblings import differences_to_read_again
 from checker.history.columns import History
+from lineal.health import STATUS_TIMEOUT_NS
 from lineal.live_check import WhileFine
 from nemesis.administration import administrator
+from nemesis.membership import CHANGES
 from nemesis.schedule import QuietTail
 from systems_under_test.environments.cluster import EnvironmentFailed
+from workloads.client import Reply
 from workloads.generators import (
     first_of,
     on_clients,
@@ -65,6 +68,7 @@ class Phases:
         self.drive()
         self.heal()
         if self.await_recovered() and self.await_quiescent():
+            self.note_members()
             self.read_everything()
         self.note_deaths()
 
@@ -136,6 +140,19 @@ class Phases:
                 self._note("not-quiescent", {"reasons": reasons})
                 return False
             self.world.wait(POLL_NS)
+
+    def note_members(self) -> None:
+        """Where faults changed members: record who they are now by each node, and who they were."""
+        test, administration = self.test, self.test.administration
+        request = getattr(administration, "members_request", None)
+        if request is None or not self.world.desk.injected & CHANGES.keys():
+            return
+        assert administration is not None
+        replies = self.world.ask(dict.fromkeys(test.nodes, request), STATUS_TIMEOUT_NS)
+        told = {n: administration.members(r) for n, r in replies.items() if isinstance(r, Reply)}
+        members = {node: list(said) for node, said in told.items() if said is not None}
+        first = [node for node in test.nodes if node not in test.spares]
+        self._note("members", {"at_first": first, "at_the_end": members})
 
     def read_everything(self) -> None:
         """Dump every replica and read every key; again while only unsettled writes differ.

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Final, Protocol
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Collection, Hashable
 
     from systems_under_test.environments.cluster import Cluster
 
 
+JOIN: Final = "join"
+LEAVE: Final = "leave"
+REPLACE: Final = "replace"
 REPAIR: Final = "repair"
 
 
@@ -28,6 +31,12 @@ class Order:
     change: str
     node: str
     by: str = ""
+
+    def shown_by(self, members: Collection[str]) -> bool:
+        """Whether these members are as ordered."""
+        comes = {JOIN: self.node, REPLACE: self.by}.get(self.change)
+        goes = self.node if self.change in (LEAVE, REPLACE) else None
+        return (comes is None or comes in members) and (goes is None or goes not in members)
 
     def __str__(self) -> str:
         return f"{self.change} {self.node}" + (f" by {self.by}" if self.by else "")

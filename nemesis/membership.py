@@ -1,8 +1,9 @@
 """Changes of the members under load: a spare joins, a member leaves, a dead one is replaced.
 
 The healing orders the opposite, so that a run ends with the members that it began with. Whether the
-system had accepted an order is known only when it is healed: an injection is `partly`, and a
-healing `ineffective` where nothing had come of it.
+system had accepted an order, and who its members were then, is known only when it is healed: an
+injection is `partly`, and a healing `ineffective` where nothing had come of it. One that was
+accepted and is still under way has changed something, whatever the members are.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from nemesis.administration import Order, administrator
+from nemesis.administration import JOIN, LEAVE, REPLACE, Order, administrator
 from nemesis.ledger import ledger, targets_of
 from nemesis.plan import Effect
 from nemesis.processes import crash, uncrash
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from workloads.generators.protocol import Context
 
 MEMBERSHIP: Final = "membership"
-JOIN: Final = "join"
-LEAVE: Final = "leave"
-REPLACE: Final = "replace"
 CHANGES: Final[dict[str, str]] = {
     JOIN: "a spare node joins, and leaves again",
     LEAVE: "a member leaves, and joins again",
@@ -75,6 +73,7 @@ class Membership:
             evidence["said"] = outcome.said
             if outcome.members is not None:
                 evidence["members"] = list(outcome.members)
+                evidence["seen"] = _order(fault).shown_by(outcome.members)
         effect = Effect("healed", "order", evidence)
         if fault.f == REPLACE:
             started = uncrash(cluster, fault, "order")
@@ -82,7 +81,7 @@ class Membership:
         else:
             ledger(cluster).leave(fault)
         orders.begin(-fault.fault, opposite)
-        took = outcome is None or outcome.accepted
+        took = outcome is None or (outcome.accepted and evidence.get("seen", True))
         return effect if took or effect.effect == "leaked" else _idle(effect)
 
 

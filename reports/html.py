@@ -20,11 +20,13 @@ from checker.findings import KINDS
 from reports import faults, numbers, over_time, timeline
 from reports.terminal import (
     LOST_NOTHING,
+    OTHER_MEMBERS,
     headline,
     ineffective,
     live_check,
     lost_nothing,
     never_injected,
+    other_members,
 )
 from reports.words import answered, asked, count, cut, grouped, moment, span, struck, whole
 
@@ -162,6 +164,10 @@ def _warnings(history: History, judgement: Judgement) -> list[str]:
     warnings += [
         f"{name} was asked for and injected nothing: this run says nothing about it."
         for name in never_injected(judgement)
+    ]
+    warnings += [
+        f"{OTHER_MEMBERS.format(node, ', '.join(members))}."
+        for node, members in other_members(judgement).items()
     ]
     said = live_check(judgement)
     if said is not None:

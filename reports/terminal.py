@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 LINES_MAX: Final = 5
 """So many findings of a kind have a line; the report has the others."""
+OTHER_MEMBERS: Final = (
+    "{} says that the members are now {}, other than at first: a change was not undone"
+)
 LOST_NOTHING: Final = (
     "power was taken {} and never took effect beyond a kill: every write was durable already"
 )
@@ -38,6 +41,8 @@ def _lines(judgement: Judgement, meta: Mapping[str, Any], path: Path) -> Iterato
         yield f"warning: {LOST_NOTHING.format(count(times, 'time'))}"
     for name in never_injected(judgement):
         yield f"warning: {name} was asked for and injected nothing; did the run end too soon?"
+    for node, members in other_members(judgement).items():
+        yield f"warning: {OTHER_MEMBERS.format(node, ', '.join(members))}"
     said = live_check(judgement)
     if said is not None:
         yield f"live check: {said}"
@@ -101,6 +106,15 @@ def lost_nothing(judgement: Judgement) -> int:
     """How often power was taken, if no node ever lost a write by it; else 0."""
     seen = (verdict.observed.get("power_lost_nothing") for _, verdict in judgement.checks)
     return next((times for times in seen if type(times) is int), 0)
+
+
+def other_members(judgement: Judgement) -> dict[str, list[str]]:
+    """Nodes by whose word the members at the end were not those at first."""
+    for _, verdict in judgement.checks:
+        seen = verdict.observed.get("other_members")
+        if isinstance(seen, dict):
+            return seen
+    return {}
 
 
 def never_injected(judgement: Judgement) -> list[str]:

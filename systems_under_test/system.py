@@ -77,6 +77,15 @@ class Administration(Protocol):
         """The request for `join`, `leave` or `replace`; 200 once accepted, and again then."""
         ...
 
+    @property
+    def members_request(self) -> Request:
+        """What a node is asked for the members, once it has accepted an order."""
+        ...
+
+    def members(self, reply: Reply) -> tuple[str, ...] | None:
+        """The members, in order, as this node knows them; None while they change."""
+        ...
+
 
 class StepwiseAdministration(Protocol):
     """One whose orders are carried out step by step, and proved by the members that it names."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from checker.history.events import EventType
 
 NOTES: Final = (
-    *("recovered", "quiescent", "not-quiescent", "not-injected", "asked", "node-died"),
+    *("recovered", "quiescent", "not-quiescent", "not-injected", "asked", "node-died", "members"),
     *("stopped", "live-check-gave-up"),
 )
 """What a run notes in the nemesis's name: one line, a completion without an invocation."""

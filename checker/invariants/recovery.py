@@ -60,6 +60,8 @@ class Recovery:
             observed["power_lost_nothing"] = times
         if missed := never_injected(history):
             observed["never_injected"] = missed
+        if other := other_members(history):
+            observed["other_members"] = other
         if (answered := answered_again(history)) is not None:
             observed["answered_again"] = answered
         if said := live_check(history):
@@ -119,6 +121,21 @@ def _lost(window: FaultWindow) -> int | None:
     noted = [node.get("lost") if isinstance(node, dict) else None for node in nodes]
     counts = [lost for lost in noted if type(lost) is int]
     return sum(counts) if noted and len(counts) == len(noted) else None
+
+
+def other_members(history: History) -> dict[str, list[str]]:
+    """Nodes by whose word the run ended with other members than it began with, and that word.
+
+    For every change of the members orders its opposite when it is healed.
+    """
+    found: dict[str, list[str]] = {}
+    for event in history.nemesis("members"):
+        said = _output(event)
+        first, end = said.get("at_first"), said.get("at_the_end")
+        if isinstance(first, list) and isinstance(end, dict):
+            differing = {str(node): members for node, members in end.items()}
+            found = {n: m for n, m in differing.items() if set(m) != set(first)}
+    return found
 
 
 def never_injected(history: History) -> list[str]:

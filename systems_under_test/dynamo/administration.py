@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
+
+import msgspec
 
 from systems_under_test.dynamo.configuration import configure
 from workloads.client import Request
@@ -11,9 +13,13 @@ from workloads.client import Request
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from workloads.client import Reply
+
 
 class DynamoAdministration:
     """Orders to a Dynamo store; an `Administration`."""
+
+    members_request: Final = Request("GET", "/status")
 
     def spares(self, options: Mapping[str, Any], nodes: tuple[str, ...]) -> tuple[str, ...]:
         """The nodes that are no members at first."""
@@ -27,3 +33,10 @@ class DynamoAdministration:
             whom = {}
         query = f"?{urlencode(whom)}" if whom else ""
         return Request("POST", f"/admin/{change}{query}")
+
+    def members(self, reply: Reply) -> tuple[str, ...] | None:
+        """Those of the node's view, unless a change of it is under way."""
+        if reply.status not in (200, 503):
+            return None
+        view = msgspec.json.decode(reply.body)["view"]
+        return None if view["coming"] else tuple(view["members"])

@@ -97,6 +97,24 @@ def test_an_order_that_nobody_accepted_is_ineffective_and_still_undone() -> None
     assert [str(order) for order in orders.given] == ["leave n2", "join n2"]
 
 
+@pytest.mark.parametrize(
+    ("members", "effect"), [(("n1", "n3"), "healed"), (("n1", "n2"), "ineffective")]
+)
+def test_an_order_that_was_accepted_is_proved_by_the_members(
+    members: tuple[str, ...], effect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = MemoryCluster()
+    orders = Ledger({"n1", "n2", "n3"})
+    administer(cluster, orders)
+    monkeypatch.setattr(orders, "end", lambda number: Outcome(True, 1, "200", members))
+    fault = Fault(1, "leave", {"targets": ["n2"]})
+    Membership().inject(cluster, fault)
+    healing = Membership().heal(cluster, fault)
+    assert healing.effect == effect
+    assert healing.evidence["members"] == list(members)
+    assert healing.evidence["seen"] == (effect == "healed")
+
+
 def test_nothing_is_ordered_where_nobody_gives_orders() -> None:
     cluster = MemoryCluster()
     assert administrator(cluster) is None

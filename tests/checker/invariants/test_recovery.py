@@ -110,3 +110,9 @@ def test_an_empty_history_says_nothing_about_deaths() -> None:
     verdict = judged(Recovery(), "", claims=["node-died"])
     assert verdict.cause == "too little observed: nobody asked the cluster anything"
     assert judged(Recovery(), "nemesis: quiescent", claims=["node-died"]).status == "valid"
+
+
+def test_a_run_that_ended_with_other_members_says_by_whose_word() -> None:
+    note = '{"at_first": ["n1", "n2"], "at_the_end": {"n1": ["n2", "n1"], "n2": ["n1"]}}'
+    observed = judged(Recovery(), f"nemesis: quiescent\nnemesis: members {note}").observed
+    assert observed["other_members"] == {"n2": ["n1"]}
