@@ -24,6 +24,7 @@ from systems_under_test.replica import (
     Append,
     CancelTimer,
     Diagnostic,
+    Leave,
     Now,
     PeerMessage,
     Place,
@@ -31,6 +32,7 @@ from systems_under_test.replica import (
     Send,
     SetTimer,
     Started,
+    Stopping,
     TimerFired,
     Turn,
     Write,
@@ -153,6 +155,8 @@ class Stage:
             case "crashes":
                 self._actors[name].replica = None
                 self._actors[name].timers.clear()
+            case "ends":
+                self._handle(name, Stopping())
             case "starts":
                 self._start(name)
             case "shows":
@@ -259,6 +263,10 @@ class Stage:
             case Diagnostic(event, fields):
                 if event not in UNTOLD:
                     self._say(name, "notes", event, always=True, **fields)
+            case Leave():
+                self._say(name, "leaves", "in-order", always=True)
+                actor.replica = None
+                actor.timers.clear()
             case Write() | WriteLater() | Append():
                 actor.disk.apply([effect])
                 if isinstance(effect, Write):
