@@ -45,6 +45,10 @@ class Rng:
             if drawn < n:
                 return drawn
 
+    def bits(self, width: int) -> int:
+        """An integer of so many random bits: what `below` of that power of two draws."""
+        return self._bits(width)
+
     def between(self, low: int, high: int) -> int:
         """An integer in [low, high]."""
         return low + self.below(high - low + 1)

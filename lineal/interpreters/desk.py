@@ -73,7 +73,9 @@ class Desk:
         self._pure = pure
         self._processes: dict[Thread, int | str] = {i: i for i in range(clients)}
         self._processes[NEMESIS] = NEMESIS
+        self._of_clients = {i: p for i, p in self._processes.items() if i != NEMESIS}
         self._free: tuple[Thread, ...] | None = None
+        self._free_clients: tuple[Thread, ...] = ()
         self._faults_begun = 0
         self._now = 0
         self._generator: Generator | None = None
@@ -150,6 +152,7 @@ class Desk:
             # Replaced, never changed: contexts that were handed out show what was then.
             retired = {begun.thread: begun.process + self._clients}
             self._processes = {**self._processes, **retired}
+            self._of_clients = {**self._of_clients, **retired}
         return event
 
     def note(self, f: str, now: int, output: Any = None) -> None:
@@ -166,10 +169,14 @@ class Desk:
     def _context(self, now: int) -> Context:
         self._now = max(self._now, now)  # A worker's stamp may lie behind the loop's own.
         if self._free is None:
-            self._free = tuple([t for t in self._processes if t not in self.busy])
+            busy = self.busy
+            self._free_clients = tuple([t for t in self._of_clients if t not in busy])
+            nemesis = () if NEMESIS in busy else (NEMESIS,)
+            self._free = self._free_clients + nemesis
         free, processes = self._free, self._processes
+        clients = self._free_clients, self._of_clients
         return Context(
-            self._now, free, processes, self.nodes, self._rng, self.zones, {}, self.spares
+            self._now, free, processes, self.nodes, self._rng, self.zones, {}, self.spares, clients
         )
 
     def _tell(self, event: Event, now: int) -> None:
@@ -177,6 +184,9 @@ class Desk:
             self._generator = self._generator.update(self._context(now), event)
 
     def _thread_of(self, proposal: Invocation) -> Thread:
+        named = proposal.process
+        if named is not None and self._processes.get(named) == named and named not in self.busy:
+            return named  # So it is until a thread's first `info`.
         for thread, process in self._processes.items():
             if process == proposal.process and thread not in self.busy:
                 return thread

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 CONTEXT_HEADER: Final = "x-lineal-context"
 REQUEST_HEADER: Final = "x-request-id"
+SHOWN_MAX: Final = 10_000
+"""Keys whose percent-encoding is remembered: each request is logged with one."""
 _HALF_ENCODED: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 PAGES: Final = ("/status", "/ring", "/dump", "/")
 ORDERS: Final[dict[str, tuple[str, ...]]] = {
@@ -256,6 +259,7 @@ def html(text: str) -> Response:
     return Response(200, None, text.encode(), "text/html; charset=utf-8")
 
 
+@lru_cache(SHOWN_MAX)
 def shown_key(name: bytes) -> str:
     """A key as it stands in a path, percent-encoded: no two keys are shown alike."""
     return quote_from_bytes(name, safe="")

@@ -78,6 +78,9 @@ class Context(msgspec.Struct, frozen=True):
     zones: tuple[tuple[str, ...], ...] = ()
     roles: dict[str, tuple[str, ...]] = {}
     spares: tuple[str, ...] = ()
+    clients: tuple[tuple[int | str, ...], dict[int | str, int | str]] | None = None
+    """`free` and `processes` less the nemesis, where whoever made the context has them at hand: it
+    is asked for them several times in each operation."""
 
     @property
     def threads(self) -> tuple[int | str, ...]:
@@ -105,11 +108,14 @@ class Context(msgspec.Struct, frozen=True):
         """The same context, seen by a generator that has all other threads."""
         if thread not in self.processes:
             return self
-        processes = self.processes.copy()
-        del processes[thread]
-        free = self.free
-        if thread in free:
-            free = tuple([t for t in free if t != thread])
+        if thread == NEMESIS and self.clients is not None:
+            free, processes = self.clients
+        else:
+            processes = self.processes.copy()
+            del processes[thread]
+            free = self.free
+            if thread in free:
+                free = tuple([t for t in free if t != thread])
         nodes, rng, zones, roles = self.nodes, self.rng, self.zones, self.roles
         return Context(self.time, free, processes, nodes, rng, zones, roles, self.spares)
 

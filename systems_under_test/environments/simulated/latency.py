@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from systems_under_test.rng import Rng
 
 _BITS: Final = 32
-_RANGE: Final = 1 << _BITS
 
 
 class Latency(Protocol):
@@ -40,7 +39,7 @@ class Uniform:
 
     def draw(self, rng: Rng) -> int:
         """One duration."""
-        return self.low_ns + ((self.high_ns - self.low_ns) * rng.below(_RANGE) >> _BITS)
+        return self.low_ns + ((self.high_ns - self.low_ns) * rng.bits(_BITS) >> _BITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Exponential:
 
     def draw(self, rng: Rng) -> int:
         """One duration."""
-        word = rng.below(1 << 64)
+        word = rng.bits(64)
         octave = 32 - (word >> 32).bit_length()
         return self.least_ns + (
             2 * self.mean_ns * ((octave << 32) | (word & 0xFFFFFFFF)) // 3 >> 32

@@ -192,14 +192,16 @@ class Life:
         changes: list[Change] = []
         timers: list[SetTimer | CancelTimer] = []
         before, durable = 0, False
+        channels = self.node.channels
         for effect in effects:
             if isinstance(effect, Send):
-                leaving.append((self._channel(effect.to), _encode(effect.body)))
+                channel = channels.get(effect.to) or self._channel(effect.to)
+                leaving.append((channel, _encode(effect.body)))
+            elif isinstance(effect, Respond):
+                leaving.append(self._reply(effect))
             elif isinstance(effect, _TIMERS):
                 check_timer(effect)
                 timers.append(effect)
-            elif isinstance(effect, Respond):
-                leaving.append(self._reply(effect))
             elif isinstance(effect, Diagnostic):
                 leaving.append(packed(now, self.incarnation, effect.event, effect.fields))
             elif isinstance(effect, _CHANGES):

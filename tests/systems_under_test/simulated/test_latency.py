@@ -45,3 +45,9 @@ def test_an_exponential_has_its_mean_and_a_tail() -> None:
 )
 def test_draws_the_same_on_every_machine(latency: Latency, first: list[int]) -> None:
     assert drawn(latency, 4) == first
+
+
+@pytest.mark.parametrize("width", [1, 32, 64])
+def test_bits_are_what_below_of_that_power_of_two_draws(width: int) -> None:
+    one, other = Rng("bits"), Rng("bits")
+    assert [one.bits(width) for _ in range(50)] == [other.below(1 << width) for _ in range(50)]

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
+import msgspec
 import pytest
 
-from checker.history.events import Event
+from checker.history.events import NEMESIS, Event
 from systems_under_test.rng import Rng
 from tests.workloads.generators.schedules import asked, played
 from workloads.generators import (
@@ -134,3 +135,15 @@ def test_each_process_takes_free_threads_evenly() -> None:
 def test_each_process_waits_for_operations_in_flight_before_it_ends() -> None:
     """A crash makes a new process, which has a copy to do: ending earlier would be no end."""
     assert asked(phases(each_process(a), b), clients=1) == ["0 0: a", "10 0: b"]
+
+
+@pytest.mark.parametrize("free", [(0, 1, NEMESIS), (1,), (NEMESIS,), ()])
+def test_the_clients_at_hand_are_those_that_are_left_without_the_nemesis(
+    free: tuple[int | str, ...],
+) -> None:
+    processes: dict[int | str, int | str] = {0: 20, 1: 1, NEMESIS: NEMESIS}
+    plain = Context(5, free, processes, ("n1",), Rng("clients"))
+    clients = tuple(t for t in free if t != NEMESIS), {0: 20, 1: 1}
+    at_hand = msgspec.structs.replace(plain, clients=clients)
+    assert at_hand.without(NEMESIS) == plain.without(NEMESIS)
+    assert at_hand.without(1) == plain.without(1)
