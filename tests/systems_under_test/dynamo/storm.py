@@ -8,6 +8,7 @@ at the end, when every id that anybody read is known.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.dynamo.codec import SiblingsCodec
@@ -174,9 +175,11 @@ class Storm:
         for read in reads:
             self._learn(read, None)
         finals = [read.output["versions"] for read in reads]
-        # Tombstones may be collected between two of the reads.
+        # Tombstones may be collected between two of the reads: then they are gone for good.
         values = [[v for v in versions if "value" in v] for versions in finals]
-        if any(shown != values[0] for shown in values):
+        tombs = [{v["id"] for v in versions if "value" not in v} for versions in finals]
+        come = any(not later <= earlier for earlier, later in pairwise(tombs))
+        if come or any(shown != values[0] for shown in values):
             self.problems.append(f"{key}: nodes read differently at the end: {finals}")
         return list(finals[-1])
 
