@@ -32,7 +32,8 @@ replaced is told from a new one by a marker kept elsewhere).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -60,6 +61,8 @@ ALWAYS: Final = frozenset({INTRODUCE, WAITED})
 INTERVAL: Final = 100 * MS
 LATER: Final = 1_000 * MS
 """The interval where nothing waits for the answers."""
+WAITING_BYTES_MAX: Final = 16 << 20
+"""The values and messages that wait may come to so many bytes; what is more is refused or lost."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _mark: msgspec.msgpack.Decoder[Mark] = msgspec.msgpack.Decoder(tuple[int, int])
@@ -77,7 +80,8 @@ class Introduction:
         self._others = tuple(peer for peer in node.nodes if peer != node.name)
         self._heard: set[str] = set()
         self._established: set[str] = set()
-        self._waiting: list[tuple[int, ClientRequest | PeerMessage]] = []
+        self._waiting: deque[tuple[int, ClientRequest | PeerMessage]] = deque()
+        self._waiting_bytes = 0
 
     def start(self, step: Step, *, is_old: bool) -> None:
         """See whether the store is new; one that `is_old` and has no mark yet is only given one."""
@@ -166,24 +170,41 @@ class Introduction:
     # --- what waits for it ---
 
     def hold(self, step: Step, event: ClientRequest | PeerMessage) -> bool:
-        """Keep an input until it is known what this store is; False if too many wait."""
-        if len(self._waiting) >= self._node.configuration.requests_max:
+        """Keep an input until it is known what this store is; False if too much waits."""
+        size = _size_of(event)
+        full = len(self._waiting) >= self._node.configuration.requests_max
+        if full or self._waiting_bytes + size > WAITING_BYTES_MAX:
             return False
         self._waiting.append((step.mono, event))
+        self._waiting_bytes += size
         return True
 
     def next(self, step: Step) -> ClientRequest | PeerMessage | None:
         """What has waited longest, once it need wait no longer: one in each input."""
         if not self._waiting:
             return None
-        (_, event), *self._waiting = self._waiting
+        event = self._oldest()
         if self._waiting:
             step.set_timer(WAITED, 0)
+        return event
+
+    def _oldest(self) -> ClientRequest | PeerMessage:
+        _, event = self._waiting.popleft()
+        self._waiting_bytes -= _size_of(event)
         return event
 
     def overdue(self, step: Step) -> list[ClientRequest]:
         """The requests of clients that have waited too long; messages as old are dropped."""
         until = step.mono - self._node.configuration.request_timeout
-        gone = [event for asked_at, event in self._waiting if asked_at <= until]
-        self._waiting = self._waiting[len(gone) :]
+        gone: list[ClientRequest | PeerMessage] = []
+        while self._waiting and self._waiting[0][0] <= until:
+            gone.append(self._oldest())
         return [event for event in gone if isinstance(event, ClientRequest)]
+
+
+def _size_of(event: ClientRequest | PeerMessage) -> int:
+    """The bytes of a request's value, or of what a message carries (`envelope.py`)."""
+    body: Any = event.body
+    if isinstance(event, ClientRequest):
+        return len(body)
+    return sum(len(part) for part in body if isinstance(part, bytes))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from systems_under_test.dynamo.introduction import INTRODUCE, WAITED
+from systems_under_test.dynamo.introduction import INTRODUCE, WAITED, WAITING_BYTES_MAX
 from systems_under_test.dynamo.messages import (
     Fetch,
     Fetched,
@@ -291,3 +291,17 @@ def test_a_node_that_is_lost_in_a_change_which_waits_for_it_goes_on_after_an_abo
     assert state(drive, "n6") == "whole"
     assert drive.members("n6") == list(NODES_HELD)
     assert_kept(drive, values)
+
+
+def test_what_waits_is_bounded_in_bytes_too() -> None:
+    node = Alone(introduced=False)
+    many = WAITING_BYTES_MAX // (1 << 20)
+    for _ in range(many):
+        assert not responses(node.request("PUT", "/kv/k", b"v" * (1 << 20)))
+    (reply,) = responses(node.request("PUT", "/kv/k", b"v"))
+    assert reply.status == 503
+    assert b'"definite":true' in reply.body
+    assert not responses(node.request("GET", "/kv/k"))
+    overdue = responses(node.fire(INTRODUCE, after_ms=1000))
+    assert len(overdue) == many + 1
+    assert not responses(node.request("PUT", "/kv/k", b"v"))
