@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -99,6 +100,10 @@ class LocalNode:
             return "dead"
         seen = look(process.pid)
         if seen is None or seen.letter == "Z":
+            # Its first thread has ended and another is ending: a moment later it can be fetched,
+            # and who asks then why it died shall be told.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(SIGNAL_S_MAX)
             return "dead"
         return "paused" if seen.letter == "T" else "running"
 
