@@ -23,7 +23,13 @@ from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
 
 import msgspec
 
-from systems_under_test.dynamo.causal_context import BadContext, CausalContext, from_token, to_token
+from systems_under_test.dynamo.causal_context import (
+    TOKEN_CHARACTERS_MAX,
+    BadContext,
+    CausalContext,
+    from_token,
+    to_token,
+)
 from systems_under_test.dynamo.versions import NOTHING, context_of
 
 if TYPE_CHECKING:
@@ -207,9 +213,21 @@ def _context(request: ClientRequest, key: Key) -> CausalContext | None:
 
 def versions_read(key: Key, versions: Versions, fastest: str = "") -> Response:
     """The answer to a read: the versions in order of their ids, and the context of all of them."""
-    context = to_token(key, context_of(versions), fastest) if versions else None
+    context = _fitting(key, versions, fastest) if versions else None
     shown = in_order_of_ids(versions)
     return Response(200, context, _body({"versions": shown, "context": context}))
+
+
+def _fitting(key: Key, versions: Versions, fastest: str) -> str:
+    """The context of the versions; of as many of them as fit, where that of all is too long.
+
+    A write that has seen fewer replaces fewer, and the next read says the rest.
+    """
+    for seen in range(len(versions), 0, -1):
+        token = to_token(key, context_of(versions[:seen]), fastest)
+        if len(token) <= TOKEN_CHARACTERS_MAX:
+            return token
+    return to_token(key, NOTHING, fastest)
 
 
 def in_order_of_ids(versions: Versions) -> list[dict[str, Any]]:

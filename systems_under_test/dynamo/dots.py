@@ -1,8 +1,19 @@
-"""Where dots come from: the node's counter, and the last dot of each key in this life."""
+"""Where dots come from: the number of the store, its counter, and the last dot of each key.
+
+The number is drawn when the store is first opened, from both clocks of the node, so no store that
+was lost, nor any other that the node had, has it: nobody need remember what was lost for dots to be
+new. It stays over restarts, and with it the counter and the last dot of each key, which are durable
+in the input that stores the version: so the intervals of a key go on where they ended, and its
+history does not grow with the lives of its coordinators. Counters are set aside a thousand at a
+time; what a crash leaves of them is skipped.
+
+Where versions wait in memory, or are not durable at all, each life begins with a number of its own.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from hashlib import md5
 from typing import TYPE_CHECKING, Final
 
 from systems_under_test.dynamo.bugs import (
@@ -28,8 +39,12 @@ if TYPE_CHECKING:
 
 META: Final = "meta"
 COUNTER: Final = b"counter"
+STORE_NUMBER: Final = b"store-number"
+NUMBER_BYTES: Final = 5
+LAST: Final = "last-dots"
+SET_ASIDE: Final = 1_000
 REMEMBERED_MAX: Final = 100_000
-"""Keys whose last dot is remembered. A forgotten one costs a longer history, nothing else."""
+"""Keys whose last dot is remembered in memory. A forgotten one is looked up."""
 
 
 class DotSource:
@@ -51,8 +66,12 @@ class DotSource:
         self.by_key = bug == REUSE_DOT_AFTER_HANDOFF
         stored = step.get(META, COUNTER)
         # The bug: a life that knows neither its number nor how far the last one counted.
-        self.incarnation = 1 if reuse else incarnation
         self._counter = 0 if stored is None or reuse else int.from_bytes(stored, "big")
+        self._set_aside = self._counter
+        self._stays = durable and not reuse
+        """Whether a later life goes on where this one ends."""
+        self.number = 1 if reuse else self._store_number(step, node, incarnation)
+        """The number of this store, in all its dots."""
         self._node = node
         self._vector = vector
         self._stamped = stamped
@@ -81,9 +100,8 @@ class DotSource:
             counter = next_counter(self._counter, step.wall + self._ahead)
         else:
             counter = self._counter + 1
-        self._counter = counter
-        step.write(META, COUNTER, counter.to_bytes(8, "big"), durable=self._durable)
-        dot = Dot(self._node, self.incarnation, counter)
+        self._count(step, counter)
+        dot = Dot(self._node, self.number, counter)
         if self._vector:
             clock = advanced(history, *dot)
             lines = {(node, life) for node, life, _ in history} | {dot[:2]}
@@ -94,11 +112,44 @@ class DotSource:
         if self._cuts:
             self.cut += len(history) > len(cut(history, 2))
             history = cut(history, 2)
-        prev = self._last.pop(key.stored, counter - 1)
+        prev = self._last_of(step, key, counter - 1)
         self._last[key.stored] = counter
+        if self._stays:
+            step.write(LAST, key.stored, counter.to_bytes(8, "big"))
         if len(self._last) > REMEMBERED_MAX:
             self._last.popitem(last=False)
         return Version(dot, prev, history, value)
+
+    def forget(self, step: Step, key: Key) -> None:
+        """Nobody holds anything of the key any more: its next history begins anew."""
+        self._last.pop(key.stored, None)
+        if self._stays:
+            step.write(LAST, key.stored, None, durable=False)
+
+    def _store_number(self, step: Step, node: str, incarnation: int) -> int:
+        stored = step.get(META, STORE_NUMBER) if self._stays else None
+        if stored is None:
+            drawn = f"{node} {step.wall} {step.mono} {incarnation}".encode()
+            stored = md5(drawn, usedforsecurity=False).digest()[:NUMBER_BYTES]
+            if self._stays:
+                step.write(META, STORE_NUMBER, stored)
+        return int.from_bytes(stored, "big")
+
+    def _count(self, step: Step, counter: int) -> None:
+        """Go on to this counter, of which no later life of the store gives any up to it."""
+        self._counter = counter
+        if counter > self._set_aside:
+            by_time = self._vector or self._stamped
+            self._set_aside = counter if by_time else counter + SET_ASIDE
+            step.write(META, COUNTER, self._set_aside.to_bytes(8, "big"), durable=self._durable)
+
+    def _last_of(self, step: Step, key: Key, otherwise: int) -> int:
+        """The counter of the last dot of a key, or of no dot of it at all."""
+        known = self._last.pop(key.stored, None)
+        if known is not None:
+            return known
+        stored = step.get(LAST, key.stored) if self._stays else None
+        return otherwise if stored is None else int.from_bytes(stored, "big")
 
     def _counted_by_key(
         self, history: History, value: bytes | None, held: tuple[Version, ...]

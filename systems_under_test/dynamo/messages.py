@@ -20,7 +20,7 @@ Graves = tuple[tuple[bytes, bytes], ...]
 """Tombstones: (key as stored, fingerprint of what is held of it, tombstones alone)."""
 
 Ballot = tuple[int, str, int]
-"""(round, proposer, its incarnation): no two proposals share one."""
+"""(round, proposer, its store and incarnation): no two proposals share one."""
 
 Lives = tuple[tuple[str, int, int], ...]
 """(node, latest incarnation, tokens) of each node, in order of names."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from systems_under_test.replica import Place
 
 LIFE_BITS: Final = 40
+LIVES_BITS: Final = 63 - LIFE_BITS
 PAST_LIVES: Final = b"past-lives"
 LIVES_SKIPPED: Final = 1_000
 """More than the lives that a node may have had of which no other has heard."""
@@ -116,8 +117,13 @@ class Node:
         skipped = life + LIVES_SKIPPED
         step.write(META, PAST_LIVES, skipped.to_bytes(8, "big"))
         self.incarnation += skipped
-        step.life = self.dots.incarnation = self.incarnation
+        step.life = self.incarnation
         self._requests = self.incarnation << LIFE_BITS
+
+    @property
+    def ballots(self) -> int:
+        """What no ballot of another life of this node has, whatever is lost."""
+        return (self.dots.number << LIVES_BITS) + self.incarnation
 
     def new_request(self) -> int:
         """A number for a request to peers that no request of any life of this node has had.

@@ -268,6 +268,7 @@ class TombstoneCollection:
             held = node.versions.read(step, key)
             if held is not None and fingerprint(stored, held) == tombstone:
                 node.versions.forget(step, key)
+                node.dots.forget(step, key)
                 node.counters.tombstones_collected += 1
 
 

@@ -11,7 +11,7 @@ The paper keeps beside each entry the time of its last update, and drops the old
 ten. Here the counter is that time: it runs with the node's wall clock in microseconds, and never
 back. What was dropped is no longer covered, so what had been replaced may be read beside it again.
 
-An entry belongs to a server's life: an engine in memory loses the counter.
+An entry belongs to a server's store: one that was lost has lost the counter.
 
 Source: DeCandia et al., SOSP 2007, 4.4.
 """
@@ -29,9 +29,13 @@ ENTRIES_MAX: Final = 10
 
 
 def advanced(context: History, node: str, incarnation: int, counter: int) -> History:
-    """The clock of a write with this counter, less the write itself."""
+    """The clock of a write with this counter, less the write itself.
+
+    Its own entry, which is updated now, stays whatever its clock says.
+    """
+    others = tuple(line for line in context if line[:2] != (node, incarnation))
     earlier = ((node, incarnation, (CLOCKED, counter - 1)),)
-    return cut(join((context, earlier)), ENTRIES_MAX)
+    return join((cut(others, ENTRIES_MAX - 1), earlier))
 
 
 def cut(history: History, entries: int) -> History:

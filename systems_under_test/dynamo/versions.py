@@ -1,8 +1,9 @@
 """Dotted versions: what a key holds, exact to the single write.
 
-A *dot* (node, incarnation, counter) names one write. The counter is the node's own, over all keys,
-and durable; the incarnation is there because an engine in memory loses the counter. No dot is ever
-used twice, also not when a key was handed off, forgotten and written again.
+A *dot* (node, store, counter) names one write. The counter is the node's own, over all keys, and
+durable; the number of the store is there because a store that is lost takes its counter along, and
+one in memory is lost at each start (`dots.py`). No dot is ever used twice, also not when a key was
+handed off, forgotten and written again.
 
 Why not a version vector, one number for each node? Fallback D coordinates a put of k (dot D.5),
 hands it off and forgets k. In a second partition it coordinates another put of k (dot D.9) that a
@@ -11,8 +12,8 @@ holds D.5 drops it: an acknowledged write is lost, and nobody had seen it.
 
 So a version carries exactly what its writer had seen. Written dot by dot that would grow with each
 update of a key. Here a dot stands for the half-open interval (prev, counter] on the line of its
-(node, incarnation), where `prev` is the counter of the write *of this key* that the coordinator
-made last in this life; if it cannot know (first write of the key in this life, or forgotten),
+(node, store), where `prev` is the counter of the write *of this key* that the coordinator
+made last from this store; if it cannot know (first write of the key, or forgotten),
 `prev` is counter - 1. Within (prev, counter] that coordinator made one write of this key, so the
 interval covers this dot and no other. A causal history is a union of such intervals: exact like a
 set of dots, and short, because intervals of updates that build on one another join.
@@ -37,10 +38,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Line = tuple[str, int, tuple[int, ...]]
-"""(node, incarnation, bounds): half-open intervals (b0, b1], (b2, b3], ...; bounds ascend."""
+"""(node, store, bounds): half-open intervals (b0, b1], (b2, b3], ...; bounds ascend."""
 
 History = tuple[Line, ...]
-"""Which writes of one key have been seen: lines in order of (node, incarnation)."""
+"""Which writes of one key have been seen: lines in order of (node, store)."""
 
 NOTHING: History = ()
 
@@ -49,11 +50,11 @@ class Dot(NamedTuple):
     """The name of one write."""
 
     node: str
-    incarnation: int
+    store: int
     counter: int
 
     def __str__(self) -> str:
-        return f"{self.node}.{self.incarnation}.{self.counter}"
+        return f"{self.node}.{self.store}.{self.counter}"
 
 
 class Version(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -79,15 +80,18 @@ CLOCKED: Final = -1
 STAMPED: Final = -2
 """The `prev` of a version whose counter is its time: of two such versions the later one wins."""
 
+BYTES_MAX: Final = 6_000
+"""What the lines of a new version's history may take at most, two thirds of a context."""
+
 FEW: Final = 4
 """Up to so many histories are searched one by one; of more the union is made first."""
 
 
 def covers(history: History, dot: Dot) -> bool:
     """Whether the history has seen the dot."""
-    node, incarnation, counter = dot
+    node, store, counter = dot
     for line in history:
-        if line[0] == node and line[1] == incarnation:
+        if line[0] == node and line[1] == store:
             # a < counter <= b holds iff an odd number of bounds lie below the counter.
             return bisect_left(line[2], counter) & 1 == 1
     return False
@@ -97,11 +101,16 @@ def join(histories: Iterable[History]) -> History:
     """Everything that at least one of the histories has seen."""
     lines: dict[tuple[str, int], tuple[int, ...]] = {}
     for history in histories:
-        for node, incarnation, bounds in history:
-            line = (node, incarnation)
+        for node, store, bounds in history:
+            line = (node, store)
             known = lines.get(line)
             lines[line] = bounds if known is None else _join_bounds(known, bounds)
     return tuple((*line, lines[line]) for line in sorted(lines))
+
+
+def is_long(history: History) -> bool:
+    """Whether it leaves no room in a causal context for what others may have seen besides."""
+    return sum(len(line[0]) + 10 + 9 * len(line[2]) for line in history) > BYTES_MAX
 
 
 def _join_bounds(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
@@ -123,9 +132,9 @@ def _join_bounds(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...
 
 
 def _itself(version: Version) -> History:
-    node, incarnation, counter = version.dot
+    node, store, counter = version.dot
     prev = counter - 1 if version.prev == STAMPED else version.prev
-    return ((node, incarnation, (prev, counter)),)
+    return ((node, store, (prev, counter)),)
 
 
 def seen_with(version: Version) -> History:

@@ -7,8 +7,8 @@ of that number ever is: so two changes that begin at once on both sides of a par
 happen. Promises and acceptances are durable before they are sent.
 
 A node that has gone beyond the number answers with its view; one that has not come to the view
-before asks for it, and says nothing else. Ballots carry the proposer's incarnation, so that no two
-proposals share one.
+before asks for it, and says nothing else. Ballots carry the number of the proposer's store and
+its incarnation, so that no two proposals share one.
 
 Source: Lamport, "Paxos made simple", 2001, section 2.
 """
@@ -84,7 +84,7 @@ class ViewAgreement:
         node = self._node
         assert view.number == node.view.number + 1
         self._highest += 1
-        self._proposal = Proposal(view, (self._highest, node.name, node.incarnation))
+        self._proposal = Proposal(view, (self._highest, node.name, node.ballots))
         for peer in node.view.electorate:
             self._tell(step, peer, Prepare(view.number, self._proposal.ballot))
 

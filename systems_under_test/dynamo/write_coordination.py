@@ -22,7 +22,14 @@ from systems_under_test.dynamo.api import Response, error, shown_key, written
 from systems_under_test.dynamo.bugs import CONTEXT_COLLAPSE, INCARNATION_BLIND
 from systems_under_test.dynamo.deadlines import Deadlines
 from systems_under_test.dynamo.messages import Store
-from systems_under_test.dynamo.versions import context_of, covers, decode, encode, seen_with
+from systems_under_test.dynamo.versions import (
+    context_of,
+    covers,
+    decode,
+    encode,
+    is_long,
+    seen_with,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +94,14 @@ class WriteCoordination:
         if self._is_full(step, put):
             node.counters.refused += 1
             sentence = "the key holds too many siblings: read them, and put with that context"
+            answer(step, error(409, sentence, definite=True))
+            return
+        if put.value is not None and is_long(put.history):
+            node.counters.refused += 1
+            sentence = (
+                "the history of this key is longer than a context may be: delete the key, "
+                "and put it again once a read of it shows nothing, not even a tombstone"
+            )
             answer(step, error(409, sentence, definite=True))
             return
         version = node.dots.new_version(

@@ -48,6 +48,7 @@ class Server:
         self.dots = DotSource(
             step, self.name, self.incarnation, vector=False, bug=None, durable=True
         )
+        self.tables.apply(step.effects)
 
     def make(self, key: Key, history: object) -> Version:
         step = step_on(self.tables)
@@ -140,14 +141,14 @@ def test_updates_that_build_on_one_another_stay_one_interval() -> None:
         server.make(OTHER, NOTHING)
         version = server.make(KEY, history)
         history = seen_with(version)
-    assert history == (("n1", 1, (1, 100)),)
+    assert history == (("n1", server.dots.number, (1, 100)),)
 
 
 def test_blind_writes_of_others_leave_holes_that_nothing_covers() -> None:
     server = Server("n1")
     a, b, c = (server.make(KEY, NOTHING) for _ in range(3))
     history = context_of((a, c))
-    assert history == (("n1", 1, (0, 1, 2, 3)),)
+    assert history == (("n1", server.dots.number, (0, 1, 2, 3)),)
     assert not covers(history, b.dot)
 
 
@@ -156,11 +157,12 @@ def test_no_dot_is_used_twice_across_lives() -> None:
     first = server.make(KEY, NOTHING)
     server.restart()
     second = server.make(KEY, NOTHING)
-    assert second.dot.incarnation == 2
-    assert second.dot.counter == first.dot.counter + 1  # The counter is durable.
-    server.tables.tables.clear()  # An engine in memory: the counter is gone, the life is not.
+    assert second.dot.store == first.dot.store
+    assert second.dot.counter > first.dot.counter  # What was set aside is skipped.
+    assert second.prev == first.dot.counter  # Which dot of the key was the last is durable.
+    server.tables.tables.clear()  # The store is lost, and its counter.
     server.restart()
-    assert server.make(KEY, NOTHING).dot not in (first.dot, second.dot)
+    assert server.make(KEY, NOTHING).dot.store != first.dot.store
 
 
 def test_the_bug_reuse_dot_after_crash_uses_a_dot_twice() -> None:
