@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from systems_under_test.dynamo.causal_context import TOKEN_CHARACTERS_MAX, from_token, to_token
-from systems_under_test.dynamo.versions import NOTHING, History, covers, join, seen_with
+from systems_under_test.dynamo.versions import NOTHING, History, Version, covers, join, seen_with
 from systems_under_test.rng import Rng
 from tests.systems_under_test.dynamo.alone import Alone, responses
 from tests.systems_under_test.dynamo.driving import CONTEXT, NODES, Drive, put
@@ -52,7 +52,7 @@ def test_intervals_go_on_over_restarts_also_of_keys_that_are_forgotten_in_memory
 
 def test_what_was_not_seen_stays_uncovered_over_restarts() -> None:
     rng, server = Rng("unseen"), Server("n1")
-    made = []
+    made: list[Version] = []
     for _ in range(60):
         seen = [it for it in made if rng.below(2)]
         version = server.make(KEY, join(map(seen_with, seen)))
