@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -289,19 +289,4 @@ def test_a_clock_that_is_ahead_is_found_where_the_last_write_wins(tmp_path: Path
     require_docker()
     options = {"reconciliation": "last-write-wins"}
     found = found_by(tmp_path, "dynamo", parse("none"), "lww", options, rate=80.0, seconds=9)
-    assert "lost-update" in found
-
-
-ALL: Final = f'"{"+".join(FIVE)}"'
-
-
-@pytest.mark.docker
-@pytest.mark.soak
-def test_acknowledgements_before_durability_are_found_by_power_losses(tmp_path: Path) -> None:
-    """All disks are slow when all power goes, so that acknowledged writes are surely on none."""
-    require_docker()
-    require_for_docker(disks.cannot())
-    slow = f"nemesis: disk slow target={ALL}\nnemesis: wait 1.5\nnemesis: power target={ALL} 0.5"
-    plan = parse(script(tmp_path, slow, slow))
-    found = found_by(tmp_path, "dynamo", plan, "ack-before-durable", {}, rate=80.0, seconds=14)
     assert "lost-update" in found

@@ -55,6 +55,13 @@ def test_an_unknown_run_says_why_and_an_inline_one_has_no_command() -> None:
     assert "again:" not in text
 
 
+def test_members_that_are_others_than_at_first_are_told() -> None:
+    verdict = Verdict("valid", observed={"other_members": {"n2": ["n1", "n3"]}})
+    judgement = Judgement("valid", None, (("recovery", verdict),), Promises(frozenset()))
+    text = summary(judgement, {}, RUN)
+    assert "warning: n2 says that the members are now n1, n3, other than at first" in text
+
+
 def test_many_findings_have_some_lines_and_a_count_and_a_sentence_never_breaks_a_line() -> None:
     found = tuple(Finding("lost-update", f"first\nsecond {i}") for i in range(20))
     verdict = Verdict("invalid", findings=found, observed={"left_out": {"lost-update": 100}})
