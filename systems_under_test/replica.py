@@ -79,9 +79,19 @@ class Storage(Protocol):
         ...
 
     def scan(
-        self, table: str, start: bytes = b"", stop: bytes | None = None
+        self,
+        table: str,
+        start: bytes = b"",
+        stop: bytes | None = None,
+        *,
+        size_max: int | None = None,
     ) -> Iterator[tuple[bytes, bytes]]:
-        """The entries with start <= key < stop, in order of key. Raises StorageDamaged."""
+        """The entries with start <= key < stop, in order of key. Raises StorageDamaged.
+
+        With `size_max` some of the first of them, at least one if there is one, and not more than
+        it takes until their keys and values have so many bytes (but for an engine that cannot tell
+        long keys apart by their beginnings).
+        """
         ...
 
     def records(self, file: str) -> Iterator[bytes]:

@@ -91,11 +91,16 @@ class SpoiltDisk:
         return self._engine.get(table, key)
 
     def scan(
-        self, table: str, start: bytes = b"", stop: bytes | None = None
+        self,
+        table: str,
+        start: bytes = b"",
+        stop: bytes | None = None,
+        *,
+        size_max: int | None = None,
     ) -> Iterator[tuple[bytes, bytes]]:
         """As the engine, or OSError."""
         self._read()
-        return self._engine.scan(table, start, stop)
+        return self._engine.scan(table, start, stop, size_max=size_max)
 
     def records(self, file: str) -> Iterator[bytes]:
         """As the engine, or OSError."""

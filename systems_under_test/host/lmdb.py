@@ -94,7 +94,12 @@ class LmdbEngine:
         return None if sealed is None else self._opened(table, key, sealed)
 
     def scan(
-        self, table: str, start: bytes = b"", stop: bytes | None = None
+        self,
+        table: str,
+        start: bytes = b"",
+        stop: bytes | None = None,
+        *,
+        size_max: int | None = None,
     ) -> Iterator[tuple[bytes, bytes]]:
         """The entries with start <= key < stop, in order of key. Raises StorageDamaged."""
         prefix = _prefix(table)
@@ -103,10 +108,17 @@ class LmdbEngine:
         with self._reading(), self._view().cursor() as cursor:
             # All at once: a write would move the ground under a cursor left half-way.
             more = cursor.set_range(prefix + start[:KEY_BYTES_IN_ROW])
+            size, begins = 0, b""
             while more and (row := cursor.key()).startswith(prefix):
+                # Rows that begin alike are in order only together.
+                alike = row[: len(prefix) + KEY_BYTES_IN_ROW] == begins
+                if size_max is not None and size >= size_max and not alike:
+                    break
+                begins = row[: len(prefix) + KEY_BYTES_IN_ROW]
                 if last is not None and row[: len(prefix) + KEY_BYTES_IN_ROW] > last:
                     break
                 rows.append((row[len(prefix) :], cursor.value()))
+                size += len(row) + len(rows[-1][1])
                 more = cursor.next()
         return self._in_order(table, rows, start, stop)
 

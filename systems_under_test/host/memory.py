@@ -30,10 +30,22 @@ class _Table:
             insort(self.keys, key)
         self.values[key] = value
 
-    def between(self, start: bytes, stop: bytes | None) -> list[tuple[bytes, bytes]]:
+    def between(
+        self, start: bytes, stop: bytes | None, size_max: int | None
+    ) -> Iterator[tuple[bytes, bytes]]:
         first = bisect_left(self.keys, start)
         last = len(self.keys) if stop is None else bisect_left(self.keys, stop)
-        return [(key, self.values[key]) for key in self.keys[first:last]]
+        if size_max is not None:
+            last = self._until(first, last, size_max)
+        return iter([(key, self.values[key]) for key in self.keys[first:last]])
+
+    def _until(self, first: int, last: int, size_max: int) -> int:
+        size = 0
+        for at in range(first, last):
+            size += len(self.keys[at]) + len(self.values[self.keys[at]])
+            if size >= size_max:
+                return at + 1
+        return last
 
 
 class MemoryEngine:
@@ -55,11 +67,16 @@ class MemoryEngine:
         return None if found is None else found.values.get(key)
 
     def scan(
-        self, table: str, start: bytes = b"", stop: bytes | None = None
+        self,
+        table: str,
+        start: bytes = b"",
+        stop: bytes | None = None,
+        *,
+        size_max: int | None = None,
     ) -> Iterator[tuple[bytes, bytes]]:
         """The entries with start <= key < stop, in order of key."""
         found = self._tables.get(table)
-        return iter(()) if found is None else iter(found.between(start, stop))
+        return iter(()) if found is None else found.between(start, stop, size_max)
 
     def records(self, file: str) -> Iterator[bytes]:
         """The records of a file, oldest first."""

@@ -61,6 +61,7 @@ class Link:
             "dropped_unmet": 0,
             "dropped_overflow": 0,
             "dropped_outlived": 0,
+            "dropped_too_long": 0,
             "connections": 0,
         }
 
@@ -73,7 +74,13 @@ class Link:
         if not self._receiver:
             self.counters["dropped_unmet"] += 1
             return
-        frame = pack(Kind.MESSAGE, [self._receiver, body])
+        try:
+            frame = pack(Kind.MESSAGE, [self._receiver, body])
+        except ValueError as error:
+            # Lost like any message that the network loses: of that no node dies.
+            self.counters["dropped_too_long"] += 1
+            self._log.say("message dropped", to=self.to, reason=str(error))
+            return
         if not self._queue and self._connection is not None and self._connection.writable:
             self._connection.write(frame)
             self.counters["sent"] += 1

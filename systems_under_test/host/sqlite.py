@@ -90,7 +90,12 @@ class SqliteEngine:
         return None if row is None else self._seals.opened(table, key, row[0])
 
     def scan(
-        self, table: str, start: bytes = b"", stop: bytes | None = None
+        self,
+        table: str,
+        start: bytes = b"",
+        stop: bytes | None = None,
+        *,
+        size_max: int | None = None,
     ) -> Iterator[tuple[bytes, bytes]]:
         """The entries with start <= key < stop, in order of key. Raises StorageDamaged."""
         query: str = _SCAN
@@ -99,7 +104,9 @@ class SqliteEngine:
             query, bounds = f"{_SCAN} AND key < ?", (table, start, stop)
         with self._reading():
             # All at once: a cursor left open half-way would keep the next commit from beginning.
-            rows = self._db.execute(f"{query} ORDER BY key", bounds).fetchall()
+            cursor = self._db.execute(f"{query} ORDER BY key", bounds)
+            rows = cursor.fetchall() if size_max is None else _until(cursor, size_max)
+            cursor.close()
         return ((key, self._seals.opened(table, key, value)) for key, value in rows)
 
     def records(self, file: str) -> Iterator[bytes]:
@@ -230,6 +237,16 @@ class SqliteEngine:
             yield
         except (sqlite3.Error, OSError) as error:
             raise CommitFailed(f"{self._path}: {error}") from error
+
+
+def _until(cursor: sqlite3.Cursor, size_max: int) -> list[tuple[bytes, bytes]]:
+    """The first rows (key, value), until they have so many bytes."""
+    rows: list[tuple[bytes, bytes]] = []
+    size = 0
+    while size < size_max and (row := cursor.fetchone()) is not None:
+        rows.append(row)
+        size += len(row[0]) + len(row[1])
+    return rows
 
 
 def _connect(path: Path) -> sqlite3.Connection:

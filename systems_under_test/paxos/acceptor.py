@@ -109,14 +109,21 @@ class Acceptor:
         if message.first <= node.log.start or not self.free_for(sender, step.mono):
             return
         self.promise(step, message.ballot)
+        # In parts: nothing of it changes between them, for what this ballot's owner has not
+        # proposed is rejected, and log and promise survive a restart.
+        accepted, more = node.log.part_from(message.first, node.configuration.batch_bytes)
+        if more:
+            node.election.favour(sender, step.mono)
         step.send(
             sender,
             Promise(
                 message.ballot,
                 self.replica,
-                node.log.accepted_from(message.first),
+                accepted,
                 node.groups.base_slot,
                 groups.encode(node.groups.base),
+                message.first,
+                more,
             ),
         )
 

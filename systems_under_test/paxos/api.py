@@ -25,8 +25,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from systems_under_test.paxos.commands import NULL, VERBS
-from systems_under_test.paxos.state_machine import canonical
+from systems_under_test.paxos.commands import NULL, VERBS, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +50,9 @@ held a command of which every replica died, at each start anew."""
 TOO_DEEP: Final = f"the body is nested more than {DEPTH_MAX} levels deep"
 SEQUENCE_MAX: Final = 2**62
 _HALF_ENCODED: Final = re.compile("%(?![0-9A-Fa-f]{2})")
+
+READ_INTO: Final = ("r", "cas")
+"""Verbs whose result is not what was given."""
 
 _decode = msgspec.json.Decoder().decode
 _json = msgspec.json.Encoder().encode
@@ -132,7 +134,7 @@ def parse(
                 return _read(_key(key, configuration), query, configuration)
             _asked(path, query)
             value = NULL if request.method == "DELETE" else _value(request.body, configuration)
-            return _write(request, (("w", _key(key, configuration), value),), "put")
+            return _write(request, configuration, (("w", _key(key, configuration), value),), "put")
         case ["", "kv", key, "cas"]:
             _only(request, "POST")
             _asked(path, query)
@@ -140,11 +142,11 @@ def parse(
             if not isinstance(pair, list) or len(pair) != 2:
                 raise Refused(400, "the body of a compare-and-set is a JSON list: [old, new]")
             step = ("cas", _key(key, configuration), canonical(pair))
-            return _write(request, (step,), "cas")
+            return _write(request, configuration, (step,), "cas")
         case ["", "txn"]:
             _only(request, "POST")
             _asked(path, query)
-            return _write(request, _transaction(request.body, configuration), "txn")
+            return _write(request, configuration, _transaction(request.body, configuration), "txn")
         case ["", "admin", "restore"]:
             _only(request, "POST")
             return _restore(query)
@@ -240,7 +242,10 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= DIGITS_MAX
 
 
-def _write(request: ClientRequest, steps: Steps, shape: str) -> Write:
+def _write(request: ClientRequest, configuration: Configuration, steps: Steps, shape: str) -> Write:
+    size, limit = sum(len(value) for _, _, value in steps), configuration.value_bytes_max
+    if size > limit:  # 1e15 is written with more digits than it was sent with.
+        raise Refused(413, f"the body has {size} bytes as it is kept; at most {limit} fit")
     whole = msgspec.msgpack.encode((request.method, shape, steps))
     digest = blake2b(whole, digest_size=8).digest()
     return Write(steps, shape, request_id(request.headers.get(REQUEST_HEADER)), digest)
@@ -326,6 +331,7 @@ def shown(shape: str, steps: Steps, results: bytes, slot: int) -> bytes:
     if shape == "cas":
         return b'{"swapped":%b,"slot":%d}' % (results[1:-1], slot)
     filled = [
-        [verb, key, result] for (verb, key, _), result in zip(steps, _decode(results), strict=True)
+        [verb, key, result if verb in READ_INTO else _decode(given)]
+        for (verb, key, given), result in zip(steps, _decode(results), strict=True)
     ]
     return _json({"txn": filled, "slot": slot})

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from systems_under_test.paxos import api, commands, handover, names
 from systems_under_test.paxos.api import LEADER_HEADER, Order, Read, Write
+from systems_under_test.paxos.commands import canonical
 from systems_under_test.paxos.configuration import MS
-from systems_under_test.paxos.leadership import UNCHOSEN_MAX
 from systems_under_test.paxos.messages import (
     NO_BALLOT,
     Administer,
@@ -22,20 +22,23 @@ from systems_under_test.paxos.messages import (
     Forward,
     NotLeading,
 )
-from systems_under_test.paxos.state_machine import canonical, step_on
+from systems_under_test.paxos.own_ids import OwnIds
+from systems_under_test.paxos.state_machine import step_on
 
 if TYPE_CHECKING:
     from systems_under_test.paxos.commands import Command
     from systems_under_test.paxos.node import Node
-    from systems_under_test.paxos.state_machine import Result
+    from systems_under_test.paxos.request_table import Result
     from systems_under_test.paxos.step import Step
 
 DEADLINES: Final = "deadlines"
 LOOK_EVERY: Final = 100 * MS
-LANES: Final = 64
-"""Requests without an id get one of this node's, in so many sessions by turns: in any one of them
-few are under way at a time, so that none falls below the window."""
+DEFINITE: Final = (409, 413, 422)
+"""Of a command in the log: refused as a whole, and no copy of it will ever be carried out."""
+TOO_MUCH_OPEN: Final = "too much waits for a quorum at the leader: try later"
 NUMBER_BITS: Final = 40
+SENT_AGAIN_AFTER: Final = 3
+"""A request without an answer is sent once more after this part of its time."""
 
 
 @dataclass(slots=True)
@@ -51,7 +54,9 @@ class Open:
     """An eventual read waits for this slot."""
     order: Order | None = None
     sent_to: str | None = None
+    sent_at: int = 0
     ever_sent: bool = False
+    sent_again: bool = False
 
     @property
     def eventual(self) -> bool:
@@ -67,7 +72,8 @@ class Clients:
         self.open: dict[int, Open] = {}
         self._by_id: dict[tuple[str, int], list[int]] = {}
         self._last = node.incarnation << NUMBER_BITS
-        self._own = 0
+        prefix = f"{node.name}~{node.incarnation}~"
+        self._own_ids = OwnIds(prefix, node.configuration.request_window)
         self._armed = False
 
     # --- taking in ---
@@ -113,12 +119,7 @@ class Clients:
         self.answer(step, number, 200, value, slot)
 
     def _command(self, asked: Write) -> Command:
-        if asked.id is not None:
-            session, sequence = asked.id
-        else:
-            session = f"{self._node.name}~{self._node.incarnation}~{self._own % LANES}"
-            sequence = self._own // LANES
-            self._own += 1
+        session, sequence = self._own_ids.take() if asked.id is None else asked.id
         known = self._node.learner.age
         return commands.Command(session, sequence, known, asked.digest, asked.steps)
 
@@ -133,15 +134,18 @@ class Clients:
         """Carry it out if this node leads, else send it to the leader, if one is known."""
         node = self._node
         if node.leadership is not None:
-            taken.ever_sent = True
             self._carry_out(step, node.name, number, taken)
             return
         leader = node.leader.node
         if node.leader == NO_BALLOT or leader == taken.sent_to or leader == node.name:
             return
-        node.counters.forwards_sent += 1
-        node.counters.forwards_repeated += taken.ever_sent
-        taken.sent_to, taken.ever_sent = leader, True
+        self._send_on(step, number, taken, leader)
+
+    def _send_on(self, step: Step, number: int, taken: Open, leader: str) -> None:
+        counters = self._node.counters
+        counters.forwards_sent += 1
+        counters.forwards_repeated += taken.ever_sent
+        taken.sent_to, taken.sent_at, taken.ever_sent = leader, step.mono, True
         if taken.order is not None:
             step.send(leader, Administer(number, taken.order.order, taken.order.node, ""))
             return
@@ -152,11 +156,17 @@ class Clients:
         node = self._node
         leadership = node.leadership
         assert leadership is not None
+        if taken.command is not None and leadership.is_full:
+            # Of one that another leader was asked for as well, nobody knows.
+            body = api.error(TOO_MUCH_OPEN, definite=not taken.ever_sent)
+            self._finish(step, number, 503, body)
+            return
+        taken.ever_sent = True
         if taken.order is not None:
             self._obey(step, origin, number, taken.order)
         elif taken.command is None:
             leadership.reads.add(step, origin, number, taken.key)
-        elif node.log.last - node.learner.chosen < UNCHOSEN_MAX:
+        else:
             leadership.propose(step, commands.encode(taken.command))
 
     def leader_changed(self, step: Step) -> None:
@@ -176,8 +186,21 @@ class Clients:
                 self._give_up(step, number, taken)
             elif taken.sent_to is None and self._node.leadership is None and not taken.eventual:
                 self._route(step, number, taken)
+            elif self._seems_lost(step, taken):
+                taken.sent_again = True
+                self._send_on(step, number, taken, self._node.leader.node)
         if self.open:
             self._arm(step)
+
+    def _seems_lost(self, step: Step, taken: Open) -> bool:
+        """Whether the leader that was asked leads still and has not answered for long: what was
+        sent to it may be lost. It is sent once more; an operator's order is not, for a second one
+        could mean another thing."""
+        if taken.sent_again or taken.order is not None or self._node.leadership is not None:
+            return False
+        wait = self._node.configuration.request_timeout_ms * MS // SENT_AGAIN_AFTER
+        asked = taken.sent_to is not None and taken.sent_to == self._node.leader.node
+        return asked and step.mono - taken.sent_at >= wait
 
     def _give_up(self, step: Step, number: int, taken: Open) -> None:
         self._node.counters.requests_timed_out += 1
@@ -202,7 +225,10 @@ class Clients:
             step.send(sender, NotLeading(message.number))
         elif message.command is None:
             leadership.reads.add(step, sender, message.number, message.key)
-        elif node.log.last - node.learner.chosen < UNCHOSEN_MAX:
+        elif leadership.is_full:
+            # Not definite: a second copy of this message may be on its way.
+            step.send(sender, Answered(message.number, 503, canonical(TOO_MUCH_OPEN), 0))
+        else:
             leadership.propose(step, message.command, (sender, message.number))
 
     def on_administer(self, step: Step, sender: str, message: Administer) -> None:
@@ -274,7 +300,7 @@ class Clients:
             return
         if status != 200:
             sentence = api.sentence_in(results)
-            body = api.error(sentence, definite=status in (409, 422))
+            body = api.error(sentence, definite=status in DEFINITE)
         elif taken.shape == "order":
             body = b'{"accepted":true}'
         else:
@@ -288,6 +314,7 @@ class Clients:
             name = (taken.command.session, taken.command.sequence)
             numbers = self._by_id[name]
             numbers.remove(number)
+            self._own_ids.done(*name)
             if not numbers:
                 del self._by_id[name]
         headers = dict(api.JSON_TYPE)

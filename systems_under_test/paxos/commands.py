@@ -36,6 +36,9 @@ class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
     steps: Steps
 
 
+canonical = msgspec.json.Encoder(order="sorted").encode
+"""The one way to write a JSON value: equal values are equal bytes."""
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Command).decode
 

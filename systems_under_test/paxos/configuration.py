@@ -15,6 +15,15 @@ CHOICES: Final = {"engine": ("memory", "sqlite", "lmdb"), "reads": ("lease", "qu
 SWITCHES: Final = ("archive", "redirect", "repair", "step_down")
 MAYBE_ZERO: Final = ("log_replicas", "handover_every_ms", "drift_ppm")
 MILLISECONDS_MAX: Final = 3_600_000
+AT_MOST: Final = {
+    "value_bytes_max": 8 << 20,
+    "transaction_bytes_max": 16 << 20,
+    "batch_bytes": 8 << 20,
+    "key_bytes_max": 16 << 10,
+    "transaction_steps_max": 1_000,
+    "request_window": 1_000,
+}
+"""So that no message is longer than a host carries, whatever the state (`message_bytes_max`)."""
 MILLION: Final = 1_000_000
 MS: Final = 1_000_000
 """Nanoseconds in a millisecond."""
@@ -83,6 +92,9 @@ class Configuration:
         600_000, "An idle session is forgotten when the log has aged by so much.", "ms"
     )
     sessions_max: int = _option(100_000, "Sessions that are remembered.", "sessions")
+    results_bytes_max: int = _option(
+        1 << 24, "Longer results that are remembered, of all sessions together.", "bytes"
+    )
     repair: bool = _option(
         True, "Whether the leader replaces members that lost their disk or do not answer."
     )
@@ -92,9 +104,20 @@ class Configuration:
     handover_every_ms: int = _option(
         0, "How often a leader hands over on its own, as if for a deployment; 0 is never.", "ms"
     )
-    value_bytes_max: int = _option(1 << 20, "The longest body that is accepted.", "bytes")
+    value_bytes_max: int = _option(
+        1 << 20, "The longest body that is accepted, and the longest value.", "bytes"
+    )
+    transaction_bytes_max: int = _option(
+        1 << 22, "The most that one transaction reads and makes longer.", "bytes"
+    )
     key_bytes_max: int = _option(1_024, "The longest key that is accepted.", "bytes")
     transaction_steps_max: int = _option(100, "The most steps of one transaction.", "steps")
+    unchosen_max: int = _option(
+        10_000, "Slots that wait for a quorum, beyond which a leader refuses more.", "slots"
+    )
+    unchosen_bytes_max: int = _option(
+        1 << 24, "Bytes that wait for a quorum, beyond which a leader refuses more.", "bytes"
+    )
     requests_max: int = _option(
         10_000, "Open requests of a node, beyond which it refuses more.", "requests"
     )
@@ -118,6 +141,18 @@ class Configuration:
     def aging_max(self) -> int:
         """By how much the log ages at most from one slot to the next, in nanoseconds."""
         return self.session_ttl // 16
+
+    @property
+    def message_bytes_max(self) -> int:
+        """No message between replicas is longer, whatever the state.
+
+        The longest are parts of a snapshot: half a batch of rows and one row beyond it, which is a
+        value or a transaction's results, and as much of the log. Whatever is added to these, a
+        sentence with a key or the head with its configuration, is far less than a MiB.
+        """
+        row = self.transaction_bytes_max + self.key_bytes_max
+        command = 2 * self.value_bytes_max
+        return self.batch_bytes + row + command + (1 << 20)
 
     @property
     def command_age(self) -> int:
@@ -207,8 +242,13 @@ def problems_of(options: Mapping[str, Any], nodes: tuple[str, ...]) -> list[str]
         low = 0 if name in MAYBE_ZERO else 1
         if option.type == "int" and getattr(c, name) < low:
             problems.append(f"{name} must be at least {low}, not {getattr(c, name)}")
-        if name.endswith("_ms") and getattr(c, name) > MILLISECONDS_MAX:
-            problems.append(f"{name} must be at most {MILLISECONDS_MAX}, not {getattr(c, name)}")
+        most = MILLISECONDS_MAX if name.endswith("_ms") else AT_MOST.get(name)
+        if most is not None and getattr(c, name) > most:
+            problems.append(f"{name} must be at most {most}, not {getattr(c, name)}")
+    if c.transaction_bytes_max < c.value_bytes_max:
+        problems.append("transaction_bytes_max must be at least value_bytes_max: one value is read")
+    if c.results_bytes_max < c.transaction_bytes_max:
+        problems.append("results_bytes_max must be at least transaction_bytes_max: one is kept")
     if c.drift_ppm >= MILLION // 2:
         problems.append(f"drift_ppm={c.drift_ppm} leaves a leader no lease worth the name")
     if len(nodes) - c.log_replicas not in (3, 5):

@@ -26,6 +26,7 @@ class Counters(msgspec.Struct):
     slots_accepted: int = 0
     slots_applied: int = 0
     duplicates_answered: int = 0
+    results_forgotten: int = 0
     requests_refused: int = 0
     requests_below_window: int = 0
     requests_of_another_body: int = 0
@@ -74,6 +75,7 @@ SENTENCES: Final = {
     "slots_accepted": "values of another leader that it accepted",
     "slots_applied": "slots that it applied to its state",
     "duplicates_answered": "commands that were carried out before, and were answered from memory",
+    "results_forgotten": "of these, the ones whose result was kept no longer",
     "requests_refused": "requests refused for certain: malformed, too long, not for this node",
     "requests_below_window": "commands below the window of their session",
     "requests_of_another_body": "commands whose id had been used with another body",
@@ -84,7 +86,7 @@ SENTENCES: Final = {
     "reads_eventual": "reads answered from its own state",
     "forwards_sent": "requests passed on to the leader",
     "forwards_received": "requests carried out in another node's place",
-    "forwards_repeated": "of those sent, the ones that had been sent to another leader before",
+    "forwards_repeated": "of those sent, the ones that had been sent before",
     "requests_timed_out": "requests given up without an answer",
     "gaps_seen": "messages of values that did not connect to what it held",
     "checkpoints": "times that it made its state durable",

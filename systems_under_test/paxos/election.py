@@ -16,6 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from systems_under_test.paxos import group as groups
 from systems_under_test.paxos import names
 from systems_under_test.paxos.configuration import MS
@@ -59,6 +61,14 @@ class Candidacy:
     released: Ballot
     deadline: int
     promises: dict[str, Promise] = field(default_factory=dict)
+    """The whole ones."""
+    parts: dict[str, Promise] = field(default_factory=dict)
+    """What has come so far of those of which there is more."""
+
+    def next_from(self, peer: str) -> int:
+        """The first slot that this peer is still to tell of."""
+        part = self.parts.get(peer)
+        return self.first if part is None else part.accepted[-1][0] + 1
 
 
 class Election:
@@ -131,8 +141,12 @@ class Election:
         """Whether this replica encourages no other candidate just now; then it favours this one."""
         if now < self._favoured_until and self._favoured != candidate:
             return False
-        self._favoured, self._favoured_until = candidate, now + FAVOUR
+        self.favour(candidate, now)
         return True
+
+    def favour(self, candidate: str, now: int) -> None:
+        """Encourage nobody else for a while."""
+        self._favoured, self._favoured_until = candidate, now + FAVOUR
 
     def on_silent(self, step: Step, sender: str, message: Silent) -> None:
         """One more who hears no leader."""
@@ -202,17 +216,36 @@ class Election:
 
     def _prepare(self, step: Step, candidacy: Candidacy) -> None:
         """Ask whoever has not promised yet."""
-        message = Prepare(candidacy.ballot, candidacy.first, candidacy.released)
         for peer in self._node.peers:
             if peer not in candidacy.promises:
-                step.send(peer, message)
+                self._ask(step, candidacy, peer)
+
+    def _ask(self, step: Step, candidacy: Candidacy, peer: str) -> None:
+        first = candidacy.next_from(peer)
+        step.send(peer, Prepare(candidacy.ballot, first, candidacy.released))
 
     def on_promise(self, step: Step, sender: str, message: Promise) -> None:
-        """One more promise."""
+        """One more promise, or a part of one."""
         candidacy = self.candidacy
-        if candidacy is not None and candidacy.ballot == message.ballot:
+        if candidacy is None or candidacy.ballot != message.ballot:
+            return
+        part = candidacy.parts.get(sender)
+        if part is not None and part.replica != message.replica:
+            del candidacy.parts[sender]  # Its disk was lost between two parts: from the beginning.
+            part = None
+        if sender in candidacy.promises or message.first != candidacy.next_from(sender):
+            return
+        if part is not None:
+            accepted = part.accepted + message.accepted
+            message = msgspec.structs.replace(message, accepted=accepted)
+        if not message.more:
             candidacy.promises[sender] = message
             self._conclude(step)
+            return
+        candidacy.parts[sender] = message
+        candidacy.deadline = step.mono + self._node.configuration.prepare_ms * MS
+        self.favour(self._node.name, step.mono)
+        self._ask(step, candidacy, sender)
 
     def _conclude(self, step: Step) -> None:
         """Lead, if every configuration that matters has promised with a quorum."""

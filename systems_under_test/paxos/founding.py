@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from systems_under_test.paxos.acceptor import VOTE, VOTE_TABLE, Vote
+from systems_under_test.paxos.commands import canonical
 from systems_under_test.paxos.group import first_group
 from systems_under_test.paxos.messages import NO_BALLOT
 from systems_under_test.paxos.node import HEAD, META, Head
-from systems_under_test.paxos.state_machine import VALUES, canonical
+from systems_under_test.paxos.state_machine import VALUES
 from systems_under_test.replica import Write
 
 if TYPE_CHECKING:

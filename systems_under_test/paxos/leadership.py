@@ -27,12 +27,10 @@ if TYPE_CHECKING:
     from systems_under_test.paxos.group import Member
     from systems_under_test.paxos.messages import Ballot
     from systems_under_test.paxos.node import Node
-    from systems_under_test.paxos.state_machine import Result
+    from systems_under_test.paxos.request_table import Result
     from systems_under_test.paxos.step import Step
 
 HEARTBEAT: Final = "heartbeat"
-UNCHOSEN_MAX: Final = 10_000
-"""So many proposed slots wait for a quorum; further commands are refused."""
 
 
 @dataclass(slots=True)
@@ -65,6 +63,9 @@ class Leadership:
         self.handed_over = False
         self.reads = StrongReads(node, self)
         self.reconfiguration = Reconfiguration(node, self)
+        self._unchosen: dict[int, int] = {}
+        """The bytes of each slot that waits for a quorum."""
+        self._unchosen_bytes = 0
         self._origins: dict[int, tuple[str, int]] = {}
         """Slot -> who forwarded the command, and under which number."""
 
@@ -86,7 +87,7 @@ class Leadership:
                 node.counters.holes_filled += 1
                 entry = Entry(self.ballot, self._time_before(slot), NOOP)
             node.counters.slots_recovered += 1
-            node.log.put(step, slot, Entry(self.ballot, entry.time, entry.payload))
+            self._put(step, slot, entry.time, entry.payload)
         node.log.last = max(recovered, default=first - 1)
         node.learner.learn(step, min(settled, node.log.last))
         self.noop = node.log.last + 1
@@ -103,13 +104,28 @@ class Leadership:
         slot = node.log.last + 1
         time = max(self._time_before(slot), step.wall)
         node.counters.slots_proposed += 1
-        node.log.put(step, slot, Entry(self.ballot, time, payload))
+        self._put(step, slot, time, payload)
         node.acceptor.hold_as_leader(step, self.ballot)
         if origin is not None:
             self._origins[slot] = origin
         self._send_values(step)
         self.advance(step)
         return slot
+
+    def _put(self, step: Step, slot: int, time: int, payload: bytes) -> None:
+        self._node.log.put(step, slot, Entry(self.ballot, time, payload))
+        self._unchosen[slot] = len(payload)
+        self._unchosen_bytes += len(payload)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits for a quorum that commands are to be refused."""
+        node = self._node
+        unchosen = node.log.last - node.learner.chosen
+        return (
+            unchosen >= node.configuration.unchosen_max
+            or self._unchosen_bytes >= node.configuration.unchosen_bytes_max
+        )
 
     def _time_before(self, slot: int) -> int:
         """The latest stamp below a slot: stamps never go back, whatever a leader's clock does, so
@@ -200,6 +216,8 @@ class Leadership:
                 break
             chosen = upto
         if chosen > node.learner.chosen:
+            for slot in range(node.learner.chosen + 1, chosen + 1):
+                self._unchosen_bytes -= self._unchosen.pop(slot, 0)
             node.learner.learn(step, chosen)
             self.reads.serve(step)
             self.reconfiguration.on_chosen(step)

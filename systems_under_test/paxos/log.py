@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LOG_TABLE: Final = "log"
 SLOT_BYTES: Final = 8
+ENTRY_BYTES: Final = 64
+"""About what an entry has besides its payload."""
 TRUNCATED_AT_ONCE_MAX: Final = 1_000
 """So many slots are deleted with one input, so that no input takes long."""
 
@@ -65,6 +67,20 @@ class Log:
         """The entries from a slot on, in order."""
         entries = self.entries
         return tuple((s, entries[s]) for s in range(slot, self.last + 1) if s in entries)
+
+    def part_from(self, slot: int, size_max: int) -> tuple[tuple[tuple[int, Entry], ...], bool]:
+        """The entries from a slot on until they have so many bytes; whether there are more."""
+        found: list[tuple[int, Entry]] = []
+        size = 0
+        for at in range(slot, self.last + 1):
+            entry = self.entries.get(at)
+            if entry is None:
+                continue
+            if size >= size_max:
+                return tuple(found), True
+            found.append((at, entry))
+            size += len(entry.payload) + ENTRY_BYTES
+        return tuple(found), False
 
     def groups_after(self, slot: int) -> list[tuple[int, Group]]:
         """The configurations in slots above this one."""

@@ -73,13 +73,19 @@ class Prepare(Message, frozen=True, tag="prepare"):
 
 
 class Promise(Message, frozen=True, tag="promise"):
-    """1b: promised. What was accepted, by slot; the group in force before the first of them."""
+    """1b: promised. What was accepted, by slot; the group in force before the first of them.
+
+    As much as one message may carry, from `first` on, as it was asked for. With `more` the
+    candidate asks for what follows: until it has that, this is no vote.
+    """
 
     ballot: Ballot
     replica: int
     accepted: tuple[tuple[int, Entry], ...]
     group_slot: int
     group: bytes
+    first: int = 0
+    more: bool = False
 
 
 class Rejected(Message, frozen=True, tag="rejected"):
@@ -125,7 +131,10 @@ class Superseded(Message, frozen=True, tag="superseded"):
 
 
 class SnapshotPart(Message, frozen=True, tag="snapshot-part"):
-    """A part of the state at `slot`. Part 0 carries the head; a log replica gets that alone."""
+    """A part of the state at `slot`. Part 0 carries the head; a log replica gets that alone.
+
+    `parts` is 0 until the last one: they are made one after the other.
+    """
 
     ballot: Ballot
     slot: int
@@ -135,7 +144,10 @@ class SnapshotPart(Message, frozen=True, tag="snapshot-part"):
 
 
 class SnapshotTaken(Message, frozen=True, tag="snapshot-taken"):
-    """That part has arrived; after the last one the state is in place."""
+    """That part has arrived; after the last one the state is in place.
+
+    -1: the receiver is as new itself. -2: it has lost the parts before.
+    """
 
     slot: int
     part: int

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from systems_under_test.paxos.configuration import Configuration
     from systems_under_test.paxos.election import Election
     from systems_under_test.paxos.handover import Departure
+    from systems_under_test.paxos.installation import Installation
     from systems_under_test.paxos.leadership import Leadership
     from systems_under_test.paxos.learner import Learner
     from systems_under_test.paxos.messages import AnyMessage
     from systems_under_test.paxos.scrub import Scrubber
     from systems_under_test.paxos.snapshots import Snapshots
     from systems_under_test.paxos.step import Step
+    from systems_under_test.paxos.view import View
     from systems_under_test.replica import Place
 
 META: Final = "meta"
@@ -61,6 +63,7 @@ class Node:
     election: Election
     learner: Learner
     snapshots: Snapshots
+    installation: Installation
     clients: Clients
     archiver: Archiver
     scrubber: Scrubber
@@ -77,6 +80,8 @@ class Node:
         self.bug = bug
         self.incarnation = life
         self.counters = Counters()
+        self.views: list[View] = []
+        """Of the state, that are being read."""
         self.damage = ""
         """What was found damaged before this life, and set aside."""
         self.leadership: Leadership | None = None
@@ -95,9 +100,8 @@ class Node:
         self.state = StateMachine(
             configuration,
             self.counters,
-            bug == names.DUPLICATE_APPLIED_TWICE,
-            self.head.generation,
-            {},
+            forgets_requests=bug == names.DUPLICATE_APPLIED_TWICE,
+            generation=self.head.generation,
         )
         self.state.load(step)
         durable = bug != names.PROMISE_NOT_DURABLE
@@ -149,6 +153,7 @@ class Node:
             self.leader = NO_BALLOT
             self.heard_at = None
         leadership.reads.send_away(step)
+        self.snapshots.stop_sending()
 
     def role_of(self, node: str) -> str:
         """Storage or log, by its place in the cluster."""

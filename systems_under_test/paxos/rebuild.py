@@ -18,7 +18,8 @@ from systems_under_test.paxos.archive import (
 )
 from systems_under_test.paxos.commands import COMMAND
 from systems_under_test.paxos.counters import Counters
-from systems_under_test.paxos.state_machine import SESSIONS, TABLES, StateMachine, aged
+from systems_under_test.paxos.request_table import Gathered
+from systems_under_test.paxos.state_machine import TABLES, VALUES, StateMachine, aged
 from systems_under_test.paxos.step import Step
 from systems_under_test.replica import Now, Turn
 
@@ -44,12 +45,21 @@ class Memory:
         return self.tables.get(table, {}).get(key)
 
     def scan(
-        self, table: str, start: bytes = b"", stop: bytes | None = None
+        self,
+        table: str,
+        start: bytes = b"",
+        stop: bytes | None = None,
+        *,
+        size_max: int | None = None,
     ) -> Iterator[tuple[bytes, bytes]]:
         """The entries with start <= key < stop, in order of key."""
+        size = 0
         for key, value in sorted(self.tables.get(table, {}).items()):
             if start <= key and (stop is None or key < stop):
                 yield key, value
+                size += len(key) + len(value)
+                if size_max is not None and size >= size_max:
+                    return
 
     def records(self, file: str) -> Iterator[bytes]:
         """None: a replica keeps no files."""
@@ -68,14 +78,16 @@ class Replay:
         self._configuration = configuration
         self._memory = Memory()
         self._step = Step(Turn(Now(0, 0), rng, self._memory))
-        self._state = StateMachine(configuration, Counters(), False, 0, {})
+        self._state = StateMachine(configuration, Counters())
 
     def take_picture(self, content: bytes) -> None:
         """Begin with a snapshot."""
         picture = decode_picture(content)
         for table, key, value in picture.rows:
             self._memory.tables.setdefault(self._state.table(table), {})[key] = value
-        self._state.take_sessions([picture.rows])
+        gathered = Gathered()
+        gathered.add(picture.rows)
+        self._state.requests.load(gathered)
         self.slot, self.time = picture.head.applied, picture.head.time
         self._age = picture.head.age
 
@@ -166,9 +178,4 @@ class Rebuilding:
 
 def keys_of(rows: dict[str, dict[bytes, bytes]]) -> dict[bytes, bytes]:
     """The clients' keys with their values, canonical JSON, without the request table."""
-    return {
-        key: value
-        for table, found in rows.items()
-        if table != SESSIONS
-        for key, value in found.items()
-    }
+    return rows[VALUES]

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from systems_under_test.paxos import api, archiver, clients, election, leadership, names, status
+from systems_under_test.paxos import (
+    api,
+    archiver,
+    clients,
+    election,
+    installation,
+    leadership,
+    names,
+    status,
+)
 from systems_under_test.paxos import messages as m
 from systems_under_test.paxos.acceptor import Acceptor
 from systems_under_test.paxos.api import (
@@ -23,6 +32,7 @@ from systems_under_test.paxos.configuration import MS, configure
 from systems_under_test.paxos.election import Election
 from systems_under_test.paxos.group import decode, encode
 from systems_under_test.paxos.handover import Departure
+from systems_under_test.paxos.installation import Installation
 from systems_under_test.paxos.learner import Learner
 from systems_under_test.paxos.messages import NO_BALLOT
 from systems_under_test.paxos.node import Node
@@ -84,6 +94,7 @@ class PaxosReplica:
         node = self.node
         assert node is not None, "the first input of a life is Started"
         step = Step(turn, node.groups)
+        step.views = node.views
         if isinstance(event, PeerMessage):
             _on_message(node, step, event)
         elif isinstance(event, ClientRequest):
@@ -104,6 +115,7 @@ class PaxosReplica:
         incarnation = started.incarnation
         node = Node(step, self._place, self._configuration, self._bug, incarnation)
         node.snapshots = Snapshots(node)
+        node.installation = Installation(step, node)
         node.learner = Learner(node)
         node.acceptor = Acceptor(step, node)
         node.election = Election(node, step.mono)
@@ -180,6 +192,8 @@ def _on_timer(node: Node, step: Step, event: TimerFired) -> None:
         node.archiver.on_timer(step)
     elif event.name == clients.DEADLINES:
         node.clients.on_timer(step)
+    elif event.name == installation.SWEEP:
+        node.installation.sweep(step)
     elif event.name == HAND_OVER:
         step.set_timer(HAND_OVER, node.configuration.handover_every_ms * MS)
         if node.leadership is not None and node.leadership.ready:
@@ -249,7 +263,7 @@ _RECEIVE: dict[type, Callable[[Node, Step, str, Any], None]] = {
     m.Superseded: _superseded,
     m.Accept: lambda node, step, sender, it: node.acceptor.on_accept(step, sender, it),
     m.Accepted: _accepted,
-    m.SnapshotPart: lambda node, step, sender, it: node.snapshots.on_part(step, sender, it),
+    m.SnapshotPart: lambda node, step, sender, it: node.installation.on_part(step, sender, it),
     m.SnapshotTaken: lambda node, step, sender, it: node.snapshots.on_taken(step, sender, it),
     m.Release: _released,
     m.TakeOver: _take_over,

@@ -7,60 +7,27 @@ place by writing the other generation and then the head, in one input.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from systems_under_test.paxos.commands import NULL
+from systems_under_test.paxos.commands import NULL, canonical
+from systems_under_test.paxos.request_table import RESULTS, SESSIONS, Gathered, RequestTable, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from systems_under_test.paxos.commands import Command, Steps
     from systems_under_test.paxos.configuration import Configuration
     from systems_under_test.paxos.counters import Counters
     from systems_under_test.paxos.step import Step
 
 VALUES: Final = "values"
-SESSIONS: Final = "sessions"
-TABLES: Final = (VALUES, SESSIONS)
+TABLES: Final = (VALUES, SESSIONS, RESULTS)
+GROWS: Final = ("append", "concat")
 
 Rows = tuple[tuple[str, bytes, bytes], ...]
 """(table, key, value): a part of the state on its way."""
 
 _json_decode = msgspec.json.Decoder().decode
-canonical = msgspec.json.Encoder(order="sorted").encode
-
-
-class Result(msgspec.Struct, frozen=True, array_like=True):
-    """How a command ended: an HTTP status, and a JSON list with a result for each step.
-
-    Of one that was refused the results are a JSON string with the reason.
-    """
-
-    status: int
-    results: bytes
-    slot: int
-
-
-class Session(msgspec.Struct, array_like=True):
-    """The requests of a session that are remembered.
-
-    `floor` is the highest sequence that was forgotten: nothing at or below it is executed.
-    """
-
-    used: int
-    floor: int
-    results: dict[int, tuple[bytes, Result]]
-
-
-_session_encode = msgspec.msgpack.Encoder().encode
-_session_decode = msgspec.msgpack.Decoder(Session).decode
-
-
-def _used(pair: tuple[str, Session]) -> int:
-    return pair[1].used
 
 
 def aged(age: int, passed: int, configuration: Configuration) -> int:
@@ -75,18 +42,40 @@ def aged(age: int, passed: int, configuration: Configuration) -> int:
 class Conflict(Exception):
     """A step cannot be carried out: the whole transaction is refused and changes nothing."""
 
+    status = 409
 
-@dataclass(slots=True)
+
+class TooLarge(Conflict):
+    """It would make a value too long, or read and write too much at once."""
+
+    status = 413
+
+
 class StateMachine:
-    """Applies commands in order of slots."""
+    """Applies commands in order of slots. `forgets_requests` is bug `duplicate-applied-twice`."""
 
-    configuration: Configuration
-    counters: Counters
-    forgets_requests: bool
-    """Bug `duplicate-applied-twice`."""
-    generation: int
-    sessions: dict[str, Session]
-    """In order of their last use."""
+    def __init__(
+        self,
+        configuration: Configuration,
+        counters: Counters,
+        *,
+        forgets_requests: bool = False,
+        generation: int = 0,
+    ) -> None:
+        self._configuration = configuration
+        self._counters = counters
+        self._forgets_requests = forgets_requests
+        self.requests = RequestTable(configuration, counters)
+        self.generation = generation
+
+    @property
+    def generation(self) -> int:
+        """The generation of the tables that counts."""
+        return self.requests.generation
+
+    @generation.setter
+    def generation(self, generation: int) -> None:
+        self.requests.generation = generation
 
     def table(self, name: str) -> str:
         """The name of a table in the generation that counts."""
@@ -94,23 +83,11 @@ class StateMachine:
 
     def load(self, step: Step) -> None:
         """Read the request table."""
-        found = [
-            (key.decode(), _session_decode(content))
-            for key, content in step.storage.scan(self.table(SESSIONS))
-        ]
-        found.sort(key=_used)
-        self.sessions = dict(found)
-
-    def take_sessions(self, parts: Iterable[Rows]) -> None:
-        """Take the request table from a snapshot's rows of (table, key, value)."""
-        found = [
-            (key.decode(), _session_decode(content))
-            for rows in parts
-            for table, key, content in rows
-            if table == SESSIONS
-        ]
-        found.sort(key=_used)
-        self.sessions = dict(found)
+        gathered = Gathered()
+        for table in (SESSIONS, RESULTS):
+            rows = step.storage.scan(self.table(table))
+            gathered.add((table, key, content) for key, content in rows)
+        self.requests.load(gathered)
 
     def read(self, step: Step, key: str) -> bytes:
         """The value of a key in canonical JSON, null if it is absent."""
@@ -118,73 +95,21 @@ class StateMachine:
 
     def apply(self, step: Step, command: Command, slot: int, age: int) -> Result:
         """Carry out a command once, whatever how often the log holds it."""
-        self._expire(step, age)
-        session = self.sessions.get(command.session)
-        refused = self._refusal(command, session, age)
-        if refused is not None:
-            if session is not None:
-                self._use(step, command.session, session, age)
-            return refused
+        self.requests.expire(step, age, command.session)
+        if not self._forgets_requests:
+            refused = self.requests.refusal(step, command, age)
+            if refused is not None:
+                self.requests.touch(step, command, age, slot)
+                return refused
         result = self._execute(step, command.steps, slot)
-        if session is None:
-            session = Session(age, -1, {})
-        session.results[command.sequence] = (command.digest, result)
-        if len(session.results) > self.configuration.request_window:
-            oldest = min(session.results)
-            del session.results[oldest]
-            session.floor = max(session.floor, oldest)
-        self._use(step, command.session, session, age)
+        self.requests.remember(step, command, result, age, slot)
         return result
-
-    def _use(self, step: Step, name: str, session: Session, age: int) -> None:
-        """A session was used, also by a repetition: from now on it lives its whole life.
-
-        Else a repetition could be answered at the end of that life, and its own duplicate, later in
-        the log and not yet too old, be carried out.
-        """
-        self.sessions.pop(name, None)
-        self.sessions[name] = session
-        session.used = age
-        content = _session_encode(session)
-        step.write(self.table(SESSIONS), name.encode(), content, durable=False)
-
-    def _refusal(self, command: Command, session: Session | None, age: int) -> Result | None:
-        """The answer to a request that is not to be executed, None for one that is."""
-        if self.forgets_requests:
-            return None
-        if age - command.known >= self.configuration.command_age:
-            return Result(410, canonical("the request took too long to be carried out"), 0)
-        if session is None:
-            if len(self.sessions) >= self.configuration.sessions_max:
-                return Result(503, canonical("there are too many sessions: try later"), 0)
-            return None
-        known = session.results.get(command.sequence)
-        if known is not None:
-            if known[0] != command.digest:
-                self.counters.requests_of_another_body += 1
-                return Result(422, canonical("this request id was used with another body"), 0)
-            self.counters.duplicates_answered += 1
-            return known[1]
-        if command.sequence <= session.floor:
-            self.counters.requests_below_window += 1
-            return Result(410, canonical("the request id is below the window of its session"), 0)
-        return None
-
-    def _expire(self, step: Step, age: int) -> None:
-        """Forget sessions by the log's age; what they asked is too old to be taken again."""
-        limit = age - self.configuration.session_ttl
-        while self.sessions:
-            name, session = next(iter(self.sessions.items()))
-            if session.used >= limit:
-                return
-            del self.sessions[name]
-            self.counters.sessions_expired += 1
-            step.write(self.table(SESSIONS), name.encode(), None, durable=False)
 
     def _execute(self, step: Step, steps: Steps, slot: int) -> Result:
         """Carry out the steps in order, all of them or none."""
         changed: dict[str, bytes] = {}
-        results: list[Any] = []
+        results: list[msgspec.Raw] = []
+        work = 0
         try:
             for verb, key, value in steps:
                 held = changed.get(key)
@@ -192,29 +117,43 @@ class StateMachine:
                     held = self.read(step, key)
                 after, result = step_on(verb, key, held, value)
                 if after is not None:
+                    self._check_length(key, after)
                     changed[key] = after
                 results.append(msgspec.Raw(result))
+                work += len(result) + (len(after) if after is not None and verb in GROWS else 0)
+                self._check_work(work)
         except Conflict as conflict:
-            self.counters.transactions_refused += 1
-            return Result(409, canonical(str(conflict)), slot)
+            self._counters.transactions_refused += 1
+            return Result(conflict.status, canonical(str(conflict)), slot)
         table = self.table(VALUES)
         for key, value in changed.items():
             step.write(table, key.encode(), None if value == NULL else value, durable=False)
         return Result(200, canonical(results), slot)
 
+    def _check_length(self, key: str, value: bytes) -> None:
+        limit = self._configuration.value_bytes_max
+        if len(value) > limit:
+            raise TooLarge(f"{key} would have {len(value)} bytes; at most {limit} fit")
+
+    def _check_work(self, work: int) -> None:
+        limit = self._configuration.transaction_bytes_max
+        if work > limit:
+            raise TooLarge(f"the transaction reads and makes longer more than {limit} bytes")
+
 
 def step_on(verb: str, key: str, held: bytes, value: bytes) -> tuple[bytes | None, bytes]:
-    """The value of the key afterwards (None: unchanged), and the result. Raises Conflict."""
+    """The value of the key afterwards (None: unchanged), and the result; null for a step whose
+    result is what it was given. Raises Conflict."""
     if verb == "r":
         if value not in (NULL, held):
             raise Conflict(f"{key} does not hold what was expected")
         return None, held
     if verb == "w":
-        return value, value
+        return value, NULL
     if verb == "cas":
         old, new = (canonical(part) for part in _json_decode(value))
         return (new, b"true") if held == old else (None, b"false")
-    return _longer(verb, key, held, value), value
+    return _longer(verb, key, held, value), NULL
 
 
 def _longer(verb: str, key: str, held: bytes, value: bytes) -> bytes:

@@ -59,7 +59,7 @@ def status(node: Node, step: Step) -> dict[str, Any]:
         "log_start": node.log.start,
         "checkpoint": node.snapshots.checkpoint,
         "log_time": node.learner.time,
-        "sessions": len(node.state.sessions),
+        "sessions": len(node.state.requests.sessions),
         "open_requests": len(node.clients.open),
         "counters": msgspec.to_builtins(node.counters),
     }

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from systems_under_test.paxos.group import Groups
+    from systems_under_test.paxos.view import View
     from systems_under_test.replica import Effect, ObjectVerb, Turn, Wire
 
 
 class Step:
     """Reads through its own writes: the storage does not see what this input is about to write."""
 
-    __slots__ = ("_groups", "_written", "effects", "mono", "rng", "storage", "wall")
+    __slots__ = ("_groups", "effects", "mono", "rng", "storage", "views", "wall", "written")
 
     def __init__(self, turn: Turn, groups: Groups | None = None) -> None:
         self._groups = groups
@@ -36,12 +37,14 @@ class Step:
         self.rng = turn.rng
         self.storage = turn.storage
         self.effects: list[Effect] = []
-        self._written: dict[tuple[str, bytes], bytes | None] = {}
+        self.written: dict[tuple[str, bytes], bytes | None] = {}
+        self.views: list[View] = []
+        """Who still has to read what is about to be written."""
 
     def get(self, table: str, key: bytes) -> bytes | None:
         """The value under a key as it will be after this input."""
-        if self._written and (table, key) in self._written:
-            return self._written[table, key]
+        if self.written and (table, key) in self.written:
+            return self.written[table, key]
         return self.storage.get(table, key)
 
     def scan(self, table: str) -> Iterator[tuple[bytes, bytes]]:
@@ -49,16 +52,18 @@ class Step:
         if not self.wrote(table):
             return self.storage.scan(table)
         rows: dict[bytes, bytes | None] = dict(self.storage.scan(table))
-        rows |= {key: value for (name, key), value in self._written.items() if name == table}
+        rows |= {key: value for (name, key), value in self.written.items() if name == table}
         return ((key, value) for key, value in sorted(rows.items()) if value is not None)
 
     def wrote(self, table: str) -> bool:
         """Whether this input has written to a table."""
-        return any(written == table for written, _ in self._written)
+        return any(written == table for written, _ in self.written)
 
     def write(self, table: str, key: bytes, value: bytes | None, *, durable: bool = True) -> None:
         """Put a value, None deletes. Durable before any later effect leaves, unless told not."""
-        self._written[table, key] = value
+        for view in self.views:
+            view.keep(self, table, key)
+        self.written[table, key] = value
         self.effects.append((Write if durable else WriteLater)(table, key, value))
 
     def send(self, to: str, message: AnyMessage) -> None:

@@ -128,7 +128,12 @@ class Disk:
         return None if at is None or frame is None else at.open(key, frame, checked=self.checked)
 
     def scan(
-        self, table: str, start: bytes = b"", stop: bytes | None = None
+        self,
+        table: str,
+        start: bytes = b"",
+        stop: bytes | None = None,
+        *,
+        size_max: int | None = None,
     ) -> Iterator[tuple[bytes, bytes]]:
         """The entries with start <= key < stop, in order."""
         self._read()
@@ -137,8 +142,13 @@ class Disk:
             return
         first = bisect_left(at.keys, start)
         last = len(at.keys) if stop is None else bisect_left(at.keys, stop)
+        size = 0
         for key in at.keys[first:last]:
-            yield key, at.open(key, at.frames[key], checked=self.checked)
+            value = at.open(key, at.frames[key], checked=self.checked)
+            yield key, value
+            size += len(key) + len(value)
+            if size_max is not None and size >= size_max:
+                return
 
     def records(self, file: str) -> Iterator[bytes]:
         """The whole records of a file, oldest first."""

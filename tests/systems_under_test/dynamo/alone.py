@@ -45,9 +45,15 @@ class Tables:
         return self.tables.get(table, {}).get(key)
 
     def scan(
-        self, table: str, start: bytes = b"", stop: bytes | None = None
+        self,
+        table: str,
+        start: bytes = b"",
+        stop: bytes | None = None,
+        *,
+        size_max: int | None = None,
     ) -> Iterator[tuple[bytes, bytes]]:
         """The entries with start <= key < stop."""
+        assert size_max is None
         rows = sorted(self.tables.get(table, {}).items())
         return ((k, v) for k, v in rows if start <= k and (stop is None or k < stop))
 

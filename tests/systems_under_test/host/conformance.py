@@ -53,6 +53,12 @@ def keeps_tables_apart_and_keys_in_order(subject: Subject) -> None:
         assert [k for k, _ in engine.scan("t", b"a", b"b")] == [b"a", b"a\x00", b"a\xff"]
         assert [k for k, _ in engine.scan("t", b"a\x00")] == [b"a\x00", b"a\xff", b"b", b"\xff"]
         assert list(engine.scan("t", b"b", b"a")) == []
+        sizes = {k: len(k) + len(v) for k, v in engine.scan("t")}
+        for size_max in range(1, sum(sizes.values()) + 2):
+            found = [k for k, _ in engine.scan("t", b"a\x00", size_max=size_max)]
+            assert found == [k for k in sorted(keys) if k >= b"a\x00"][: len(found)]
+            assert found
+            assert sum(sizes[k] for k in found[:-1]) < size_max
 
 
 def lets_a_scan_be_left_half_way(subject: Subject) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from systems_under_test.host import peers
+from systems_under_test.host import frames, peers
 from systems_under_test.host.clock import NodeClock
 from systems_under_test.host.frames import PROTOCOL_VERSION, FrameSplitter, Kind, pack
 from systems_under_test.host.log import NodeLog
@@ -99,6 +99,20 @@ def test_a_message_before_the_first_greeting_is_lost_and_counted() -> None:
             made.send("in time")
             assert await inbox.wait_for(1) == ["in time"]
             assert made.counters["dropped_unmet"] == 1
+
+    asyncio.run(scene())
+
+
+def test_a_message_that_is_too_long_is_lost_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "PAYLOAD_BYTES_MAX", 1_000)
+
+    async def scene() -> None:
+        async with receiver(1) as (_, inbox, address), link(address) as made:
+            assert await made.probe(5)
+            made.send(b"x" * 1_001)
+            made.send("short")
+            assert await inbox.wait_for(1) == ["short"]
+            assert made.counters["dropped_too_long"] == 1
 
     asyncio.run(scene())
 

@@ -16,6 +16,7 @@ from systems_under_test.paxos.archive import (
 from systems_under_test.paxos.scrub import differences
 from systems_under_test.replica import Write
 from tests.systems_under_test.paxos.driving import THREE, Drive
+from tests.systems_under_test.paxos.invariants import archived_without_gap
 from workloads.client import Request
 
 if TYPE_CHECKING:
@@ -163,6 +164,44 @@ def test_an_archive_out_of_reach_for_too_long_gets_a_gap_and_begins_anew() -> No
     drive.wait(10)
     archived(drive, drive.put(leader, "later", 1))
     assert restored(drive, leader, moment)[1]["keys"]["k299"] == 299
+
+
+def test_a_new_leader_truncates_nothing_before_it_knows_what_is_archived() -> None:
+    drive = Drive(OFTEN)
+    leader = drive.await_leader()
+    drive.wait(1_000)
+    drive.cluster.objects.down = True
+    drive.order(leader, "handover")
+    drive.wait(300)
+    second = drive.await_leader()
+    assert second != leader
+    reach = archived_without_gap(Inventory(drive.cluster.objects.contents))
+    for n in range(150):
+        drive.put(second, f"k{n}", n)
+        drive.wait(5)
+    assert all(drive.status(node)["log_start"] <= reach for node in THREE)
+    assert "is down" in drive.status(second)["archive"]["trouble"]
+    drive.cluster.objects.down = False
+    archived(drive, drive.put(second, "k", 1), limit_ms=10_000)
+    assert drive.status(second)["archive"]["trouble"] == ""
+    there = Inventory(drive.cluster.objects.contents)
+    assert archived_without_gap(there) == there.segments[-1].last
+
+
+def test_a_store_that_is_silent_is_told_as_trouble_and_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drive = Drive(OFTEN)
+    leader = drive.await_leader()
+    drive.wait(1_000)
+    with monkeypatch.context() as silent:
+        silent.setattr(type(drive.cluster.objects), "ask", lambda *asked: None)
+        slot = drive.put(leader, "k", 1)
+        drive.wait(6_000)
+        assert "has not answered" in drive.status(leader)["archive"]["trouble"]
+        assert drive.status(leader)["archive"]["slot"] < slot
+    archived(drive, slot, limit_ms=10_000)
+    assert drive.status(leader)["archive"]["trouble"] == ""
 
 
 def test_what_is_older_than_the_window_leaves_the_archive() -> None:

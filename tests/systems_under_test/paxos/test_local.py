@@ -16,6 +16,7 @@ from systems_under_test.environments.cluster import ClusterSpec
 from systems_under_test.environments.http_client import HttpClient
 from systems_under_test.environments.local.cluster import LocalCluster
 from systems_under_test.host.node import STOPPING_S_MAX
+from systems_under_test.paxos.api import REQUEST_HEADER
 from tests.systems_under_test.paxos.diagnostics import (
     Watch,
     applied_lines,
@@ -250,6 +251,33 @@ def test_who_does_not_lead_ends_at_once_and_a_leader_alone_after_a_while(tmp_pat
         assert ended(cluster, one) < STOPPING_S_MAX
         cluster.cluster.nodes[other].kill()
         assert ended(cluster, leader) < 3 * STOPPING_S_MAX
+
+
+def test_no_life_ends_of_what_is_large(tmp_path: Path) -> None:
+    """Values of a MiB, lists that grow, and transactions that read many of them."""
+    with live(tmp_path) as cluster:
+        leader = cluster.leader()
+        one, other = (node for node in THREE if node != leader)
+        large = "x" * 1_000_000
+        grown, wrote = [], []
+        for n in range(9):
+            steps = msgspec.json.encode([["append", "list", large]])
+            reply = cluster.ask(one, Request("POST", "/txn", {}, steps))
+            grown.append(reply.status if reply is not None else None)
+            reply = cluster.ask(leader, put(f"k{n}", large))
+            wrote.append(reply.status if reply is not None else None)
+        assert grown == [200] + 8 * [413]
+        assert wrote == 9 * [200]
+        read = [["r", f"k{n}", None] for n in range(9)]
+        for count, status in ((4, 200), (9, 413)):
+            for attempt in range(2):  # The second time from memory.
+                headers = {REQUEST_HEADER: f"{count}/1"}
+                steps = msgspec.json.encode(read[:count])
+                reply = cluster.ask((one, other)[attempt], Request("POST", "/txn", headers, steps))
+                assert reply is not None
+                assert reply.status == status
+        assert [cluster.cluster.nodes[node].incarnation() for node in THREE] == [1, 1, 1]
+        assert {cluster.cluster.nodes[node].state() for node in THREE} == {"running"}
 
 
 @pytest.mark.parametrize(

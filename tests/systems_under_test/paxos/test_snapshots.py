@@ -6,6 +6,7 @@ import pytest
 
 from tests.systems_under_test.paxos.driving import THREE, Drive
 from tests.systems_under_test.paxos.invariants import Observer
+from workloads.client import Request
 
 SMALL = {"checkpoint_slots": 10}
 
@@ -107,3 +108,55 @@ def test_a_member_under_a_new_id_does_not_keep_the_checkpoint_of_its_old_one() -
     assert ids == {old, 0, 4}
     assert peer.checkpoint >= had
     assert observer.violations == []
+
+
+def test_a_large_state_is_brought_in_parts_while_writes_go_on() -> None:
+    """And what it replaces is swept away, a slice with each input."""
+    observer = Observer()
+    drive = Drive({**SMALL, "batch_bytes": 400}, observer=observer)
+    leader = drive.await_leader()
+    other = next(node for node in THREE if node != leader)
+    drive.put(leader, "before", 1)
+    drive.wait(300)
+    drive.isolate(other)
+    for n in range(120):
+        drive.put(leader, f"k{n}", "x" * 60)
+    drive.wait(600)
+    sent = drive.status(leader)["counters"]["snapshots_sent"]
+    drive.cut([])
+    for n in range(200):
+        drive.put(leader, f"k{n % 140}", n)
+        if n % 3 == 0:
+            drive.answer(leader, Request("DELETE", f"/kv/k{(n * 7) % 140}"))
+    drive.wait(1_500)
+    # One that was begun before the silence was noticed goes on.
+    assert drive.status(leader)["counters"]["snapshots_sent"] <= sent + 1
+    assert drive.status(other)["counters"]["snapshots_installed"] == 1
+    assert drive.dump(other)["keys"] == drive.dump(leader)["keys"]
+    assert observer.violations == []
+    node = observer.lives[other].node
+    assert node is not None
+    left = drive.cluster.nodes[other].disk.scan(f"values-{1 - node.head.generation}")
+    assert list(left) == []
+    leading = observer.lives[leader].node
+    assert leading is not None
+    assert leading.views == []
+
+
+def test_a_transfer_that_its_receiver_forgot_begins_anew() -> None:
+    drive = Drive({**SMALL, "batch_bytes": 400})
+    leader = drive.await_leader()
+    other = next(node for node in THREE if node != leader)
+    drive.isolate(other)
+    for n in range(120):
+        drive.put(leader, f"k{n}", "x" * 60)
+    drive.wait(300)
+    drive.cut([])
+    while len(list(drive.cluster.nodes[other].disk.scan("values-1"))) < 10:
+        drive.wait(1)
+    drive.cluster.nodes[other].kill()
+    drive.cluster.nodes[other].start()
+    drive.wait(3_000)
+    assert drive.status(leader)["counters"]["snapshots_sent"] >= 2
+    assert drive.status(other)["counters"]["snapshots_installed"] == 1
+    assert drive.dump(other)["keys"] == drive.dump(leader)["keys"]

@@ -21,9 +21,7 @@ class Applied:
     def __init__(self) -> None:
         disk = Disk(SimulationOptions(), Rng("disk"))
         self._step = Step(Turn(Now(0, 0), Rng("replica"), disk))
-        self._state = StateMachine(
-            Configuration(session_ttl_ms=TTL), Counters(), False, generation=0, sessions={}
-        )
+        self._state = StateMachine(Configuration(session_ttl_ms=TTL), Counters())
         self._slot = 0
 
     def append(self, sequence: int, *, taken_in: int, applied: int) -> int:

@@ -1,0 +1,186 @@
+"""Receiving a snapshot: its parts are staged, and put in place in one input.
+
+A part is written into the generation of the tables that does not count, when it arrives; with the
+last one the log and the head follow, which has that generation count from then on, and only if the
+snapshot is newer than what is applied (`snapshot-over-newer`). What the other generation held is
+swept away, a slice with each input, before another snapshot is staged there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from systems_under_test.paxos import names
+from systems_under_test.paxos.configuration import MS
+from systems_under_test.paxos.messages import Entry, SnapshotTaken, Values
+from systems_under_test.paxos.node import Head  # noqa: TC001 - msgspec reads the annotation
+from systems_under_test.paxos.request_table import Gathered
+from systems_under_test.paxos.state_machine import TABLES, Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from systems_under_test.paxos.messages import Ballot, SnapshotPart
+    from systems_under_test.paxos.node import Node
+    from systems_under_test.paxos.step import Step
+
+NEWER: Final = -1
+LOST: Final = -2
+"""Answers to a part that was not taken."""
+SWEEP: Final = "sweep"
+SWEEP_EVERY: Final = 2 * MS
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True):
+    """What a part carries: the head (in part 0 only), rows of (table, key, value), and of the log.
+
+    The values of the log, (time, payload), are of consecutive slots over all parts in order, from
+    the one behind the head's `start` up to the one that is applied.
+    """
+
+    head: Head | None
+    rows: Rows = ()
+    values: Values = ()
+
+
+_decode = msgspec.msgpack.Decoder(Part).decode
+
+
+@dataclass(slots=True)
+class Staging:
+    """A snapshot that is arriving, in the generation of the tables that does not count."""
+
+    name: tuple[Ballot, int]
+    head: Head | None = None
+    next: int = 0
+    values: list[tuple[int, bytes]] = field(default_factory=list)
+    requests: Gathered = field(default_factory=Gathered)
+
+
+class Installation:
+    """What one replica does about snapshots that arrive."""
+
+    def __init__(self, step: Step, node: Node) -> None:
+        self._node = node
+        self._staging: Staging | None = None
+        self._clean = True
+        """Whether the generation that does not count is empty."""
+        if any(True for table in TABLES for _ in self._left_over(step, table, 1)):
+            self._begin_sweep(step)
+
+    def on_part(self, step: Step, sender: str, message: SnapshotPart) -> None:
+        """Stage a part; with the last one put the snapshot in place."""
+        node = self._node
+        careless = node.bug == names.SNAPSHOT_OVER_NEWER
+        if not careless:
+            if message.ballot < node.acceptor.promised:
+                return
+            node.acceptor.obey(step, message.ballot)
+        if message.slot <= node.learner.chosen and not careless:
+            node.counters.snapshots_refused += 1
+            part = message.parts - 1 if message.parts else NEWER
+            step.send(sender, SnapshotTaken(message.slot, part))
+            return
+        staging = self._staging
+        if staging is None or staging.name != (message.ballot, message.slot):
+            if message.part:
+                step.send(sender, SnapshotTaken(message.slot, LOST))
+                return
+            staging = self._staging = self._begin_staging(step, message)
+        if staging is None or message.part > staging.next:
+            return  # It is sent again.
+        if message.part == staging.next:
+            self._stage(step, staging, message)
+        step.send(sender, SnapshotTaken(message.slot, message.part))
+
+    def _begin_staging(self, step: Step, message: SnapshotPart) -> Staging | None:
+        """A place for another snapshot, once what an earlier one has left is swept away."""
+        if self._clean:
+            return Staging((message.ballot, message.slot))
+        self._begin_sweep(step)
+        return None
+
+    def _stage(self, step: Step, staging: Staging, message: SnapshotPart) -> None:
+        part = _decode(message.content)
+        if part.head is not None:
+            staging.head = part.head
+        staging.next += 1
+        staging.values += part.values
+        staging.requests.add(part.rows)
+        if part.rows:
+            self._clean = False
+        for table, key, value in part.rows:
+            step.write(self._other(table), key, value, durable=False)
+        if message.parts:
+            self._install(step, staging)
+            self._staging = None
+
+    def _other(self, table: str) -> str:
+        return f"{table}-{1 - self._node.head.generation}"
+
+    def _install(self, step: Step, staging: Staging) -> None:
+        """Write the log, then the head that has the other generation count: all in this input."""
+        node, (ballot, slot), head = self._node, staging.name, staging.head
+        assert head is not None
+        for view in list(node.views):
+            view.close()
+        generation = 1 - node.head.generation
+        node.state.generation = generation
+        applied = max(slot, node.learner.applied)
+        digest = head.digest if node.stores else b""
+        time = max(head.time, node.learner.time)
+        node.learner.put_in_place(applied, time, head.age, digest)
+        self._install_log(step, ballot, head, staging.values)
+        node.groups.rebase(head.group_slot, head.group, node.log.groups_after(slot))
+        head = msgspec.structs.replace(
+            head,
+            generation=generation,
+            applied=applied,
+            start=node.log.start,
+            time=node.learner.time,
+            age=node.learner.age,
+            digest=digest,
+        )
+        node.store_head(step, head, durable=True)
+        node.state.requests.load(staging.requests)
+        node.acceptor.adopt(step, slot)
+        node.snapshots.checkpoint = applied if node.stores else 0
+        node.counters.snapshots_installed += 1
+        step.log("snapshot-installed", slot=slot)
+        self._begin_sweep(step)
+
+    # --- the generation that does not count ---
+
+    def _begin_sweep(self, step: Step) -> None:
+        self._clean = False
+        step.set_timer(SWEEP, SWEEP_EVERY)
+
+    def sweep(self, step: Step) -> None:
+        """Delete some of what lies there, unless a snapshot is arriving."""
+        if self._staging is not None or self._clean:
+            return
+        for table in TABLES:
+            rows = list(self._left_over(step, table, self._node.configuration.batch_bytes))
+            for key, _ in rows:
+                step.write(self._other(table), key, None, durable=False)
+            if rows:
+                step.set_timer(SWEEP, SWEEP_EVERY)
+                return
+        self._clean = True
+
+    def _left_over(self, step: Step, table: str, size_max: int) -> Iterator[tuple[bytes, bytes]]:
+        return step.storage.scan(self._other(table), size_max=size_max)
+
+    def _install_log(
+        self, step: Step, ballot: Ballot, head: Head, values: list[tuple[int, bytes]]
+    ) -> None:
+        """The log begins where the sender's did; what came with the snapshot is chosen, so it is
+        what this ballot has in these slots."""
+        log = self._node.log
+        log.begin_at(step, max(head.start, log.start))
+        for slot, (time, payload) in enumerate(values, head.start + 1):
+            if slot > log.start:
+                log.put(step, slot, Entry(ballot, time, payload))
