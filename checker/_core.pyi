@@ -197,11 +197,11 @@ def judge_by_rules(
     info: int,
     has_cas: bool,
 ) -> tuple[bytes, list[tuple[int, list[int]]], tuple[int, str] | None, bool]:
-    """Objects judged by "zones" or "queue": call, ret, process; f, input, output, outcome.
+    """Objects judged by rules of a name: call, ret, process; f, input, output, outcome.
 
     A code for each group of rows (0 the rules do not apply, 1 legal, 2 illegal), rows of illegal
     ones that are so alone, the first to which the rules do not apply and why, and whether any other
-    was read. `initial` and `has_cas` are of registers.
+    was read. `initial` is the value of a register, which `has_cas`, or a list of what is inside.
     """
 
 def keep_rows(

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ALGORITHMS: Final[dict[str, str]] = {
     "zones": "registers in which no value is written twice, by first returns and last calls",
     "queue": "queues in which no value is put in twice, by four rules",
+    "stack": "stacks in which no value is put in twice, from the outermost value to the innermost",
+    "unordered-queue": "bags in which no value is put in twice, by three rules",
     "elements": "sets that nobody reads whole, each element by itself",
     "replay": "any model, where no operation overlaps another or crashed, in the one order",
     "frontier": "any model, by a search over all that may be so after each return",

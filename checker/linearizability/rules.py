@@ -1,7 +1,7 @@
-"""Objects judged by rules, without a search: registers by zones, queues by four rules.
+"""Objects judged by rules, without a search: registers by zones, containers by what lies in them.
 
-`zones.rs` and `queues.rs` say how, and why that is enough. Rules ask that no value is given twice;
-what they find illegal they show in a few operations that are so alone.
+`zones.rs`, `items.rs` and `stacks.rs` say how, and why that is enough. Rules ask that no value is
+given twice; what they find illegal they show in a few operations that are so alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from checker import _core
 from checker.history.layout import FAIL, INFO
-from checker.models.queues import Queue
+from checker.models.queues import Queue, Stack, UnorderedQueue
 from checker.models.register import CasRegister, Register
 
 if TYPE_CHECKING:
@@ -23,8 +23,15 @@ if TYPE_CHECKING:
 
 UNDECIDED, LEGAL, ILLEGAL = range(3)
 
-RULES: Final = ("zones", "queue")
 REGISTERS: Final = (Register, CasRegister)
+CONTAINERS: Final = (Queue, Stack, UnorderedQueue)
+RULES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
+    "zones": (REGISTERS, "the model is no register"),
+    "queue": ((Queue,), "the model is no queue, first in first out"),
+    "stack": ((Stack,), "the model is no stack"),
+    "unordered-queue": ((UnorderedQueue,), "the model is no unordered queue"),
+}
+"""For each set of rules the models that it judges, and what is said of any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +54,8 @@ def misfit(name: str, model: Specification) -> str | None:
 
     A model that is derived from one of these may do anything else.
     """
-    if name == "zones":
-        return None if type(model) in REGISTERS else "the model is no register"
-    if type(model) is not Queue:
-        return "the model is no queue, first in first out"
-    return "the queue does not start empty" if model != Queue() else None
+    models, why = RULES[name]
+    return None if type(model) in models else why
 
 
 def judge(name: str, history: History, objects: Objects, model: Specification) -> Ruled:
@@ -65,9 +69,17 @@ def judge(name: str, history: History, objects: Objects, model: Specification) -
         values.ends,
         objects.rows,
         objects.ends,
-        model.value.encode() if isinstance(model, REGISTERS) else b"null",
+        _initial(model).encode(),
         FAIL,
         INFO,
         isinstance(model, CasRegister),
     )
     return Ruled(codes, dict(illegal), inapplicable, observed)
+
+
+def _initial(model: Specification) -> str:
+    """What the object holds at the beginning, as canonical JSON text."""
+    if isinstance(model, REGISTERS):
+        return model.value
+    assert isinstance(model, CONTAINERS)
+    return f"[{','.join(model.items)}]"

@@ -208,9 +208,17 @@ impl<'a> Reader<'a> {
 
 /// The two elements of a canonical JSON array of two.
 pub fn pair(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    match elements(text)?[..] {
+        [first, second] => Some((first, second)),
+        _ => None,
+    }
+}
+
+/// The elements of a canonical JSON array; None if it is none.
+pub fn elements(text: &[u8]) -> Option<Vec<&[u8]>> {
     let inner = text.strip_prefix(b"[")?.strip_suffix(b"]")?;
-    let (mut depth, mut quoted, mut escaped) = (0usize, false, false);
-    let mut commas = Vec::new();
+    let mut elements = Vec::new();
+    let (mut depth, mut quoted, mut escaped, mut from) = (0usize, false, false, 0);
     for (place, &byte) in inner.iter().enumerate() {
         if quoted {
             quoted = byte != b'"' || escaped;
@@ -221,12 +229,15 @@ pub fn pair(text: &[u8]) -> Option<(&[u8], &[u8])> {
             b'"' => quoted = true,
             b'[' | b'{' => depth += 1,
             b']' | b'}' => depth = depth.checked_sub(1)?,
-            b',' if depth == 0 => commas.push(place),
+            b',' if depth == 0 => {
+                elements.push(&inner[from..place]);
+                from = place + 1;
+            }
             _ => {}
         }
     }
-    match commas[..] {
-        [comma] => Some((&inner[..comma], &inner[comma + 1..])),
-        _ => None,
+    if !inner.is_empty() {
+        elements.push(&inner[from..]);
     }
+    Some(elements)
 }

@@ -5,7 +5,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::queues::Queues;
+use super::items::{Containers, Kind};
 use super::registers::{Columns, Reader, Values};
 use super::{columns, zones};
 
@@ -66,10 +66,11 @@ type Told<'py> = (
     bool,
 );
 
-/// Judges objects, each the rows of a group, by the rules of this name, "zones" or "queue": a code
+/// Judges objects, each the rows of a group, by the rules of this name: a code
 /// for each (0 the rules do not apply, 1 legal, 2 illegal), for the illegal ones rows that alone
 /// are illegal, to which first the rules do not apply and why, and whether anybody saw a value in
-/// those to which they do. `initial` is the value of a register, which may have compare-and-set.
+/// those to which they do. `initial` is the value of a register, which may have
+/// compare-and-set, or a list of what is inside a container.
 #[pyfunction]
 #[allow(clippy::too_many_arguments)]
 pub fn judge_by_rules<'py>(
@@ -114,14 +115,12 @@ pub fn judge_by_rules<'py>(
             let (initial, mut zones) = (reader.initial(initial), zones::Zones::default());
             judge_all(&rows, &ends, |rows| reader.judge(&mut zones, rows, initial))
         }),
-        "queue" => py.detach(|| {
-            let mut queues = Queues::new(columns, values, (fail, info));
-            judge_all(&rows, &ends, |rows| queues.judge(rows))
-        }),
         _ => {
-            return Err(PyValueError::new_err(format!(
-                "there are no rules {name:?}"
-            )))
+            let kind = Kind::of(name).ok_or_else(|| unknown(name))?;
+            py.detach(|| {
+                let mut containers = Containers::new(kind, columns, values, (fail, info), initial);
+                judge_all(&rows, &ends, |rows| containers.judge(rows))
+            })
         }
     };
     Ok((
@@ -130,4 +129,8 @@ pub fn judge_by_rules<'py>(
         judged.inapplicable,
         judged.observed,
     ))
+}
+
+fn unknown(name: &str) -> PyErr {
+    PyValueError::new_err(format!("there are no rules {name:?}"))
 }
