@@ -94,7 +94,8 @@ class TransitionTable:
 
     `step(state, action)` answers the number of the state that follows, a tuple of several, -1 for
     a refusal, None if the model failed. `flags` has a byte for each action: 1 pure, 2 blind,
-    4 settles. A list of `rows` that is searched is in order of invocation.
+    4 settles. A list of `rows` that is searched is in order of invocation. `held` answers how many
+    bytes the states of the model take, which count for a budget of memory.
     """
 
     misses: int
@@ -105,6 +106,7 @@ class TransitionTable:
         *,
         deterministic: bool,
         known: tuple[str, bytes] | None = None,
+        held: Callable[[], int] | None = None,
     ) -> None: ...
     def number(
         self,
@@ -196,12 +198,14 @@ def judge_by_rules(
     fail: int,
     info: int,
     has_cas: bool,
+    budget: SearchBudget | None = None,
 ) -> tuple[bytes, list[tuple[int, list[int]]], tuple[int, str] | None, bool]:
     """Objects judged by rules of a name: call, ret, process; f, input, output, outcome.
 
     A code for each group of rows (0 the rules do not apply, 1 legal, 2 illegal), rows of illegal
     ones that are so alone, the first to which the rules do not apply and why, and whether any other
     was read. `initial` is the value of a register, which `has_cas`, or a list of what is inside.
+    What is left when the seconds of the budget are spent is not judged.
     """
 
 def keep_rows(

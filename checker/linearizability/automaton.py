@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from checker._core import TransitionTable
-from checker.linearizability.states import ModelFailed, failing, identity, shown, told
+from checker.linearizability.states import ModelFailed, failing, identity, shown, told, weight
 from checker.models.model import Action, Inconsistent, Unfit, answers, purity
 
 if TYPE_CHECKING:
@@ -49,11 +49,16 @@ class Automaton:
         self._first: Final[dict[int, int | tuple[int, ...] | None]] = {}
         self._found_pure: Final[dict[int, int]] = {}
         self._asked = 0
+        self._bytes = 0
         if known is None:
             self.number_of_state(model)
         deterministic = not hasattr(model, "steps")
         self.table: Final = TransitionTable(
-            self.successor, b"", deterministic=deterministic, known=known
+            self.successor,
+            b"",
+            deterministic=deterministic,
+            known=known,
+            held=lambda: self._bytes,
         )
 
     def number(self, action: Action) -> int:
@@ -204,6 +209,7 @@ class Automaton:
         number = self._state_numbers.setdefault(key, len(self.states))
         if number == len(self.states):
             self.states.append(state)
+            self._bytes += weight(state)
         return number
 
     def failed(self, state: int, action: int) -> str:

@@ -28,6 +28,7 @@ ALGORITHMS: Final[dict[str, str]] = {
     "stack": "stacks in which no value is put in twice, from the outermost value to the innermost",
     "unordered-queue": "bags in which no value is put in twice, by three rules",
     "elements": "sets that nobody reads whole, each element by itself",
+    "growing": "sets to which elements are only added, by the chain of the sets that were read",
     "replay": "any model, where no operation overlaps another or crashed, in the one order",
     "frontier": "any model, by a search over all that may be so after each return",
 }
@@ -78,17 +79,18 @@ def dispatch(
         if algorithm == "replay":
             _refuse_overlap(problem)
         return Dispatch(problem, make, replay=algorithm == "replay")
+    by_element = elements.misfit(history, model)
     for name in rules.RULES:
         why = rules.misfit(name, model)
-        if algorithm in (None, name) and why is None:
+        wanted = algorithm == name or (algorithm is None and by_element is not None)
+        if wanted and why is None:
             return _by_rules(name, history, model, spent, forced=algorithm == name)
         _refuse(algorithm == name, name, why)
-    why = elements.misfit(history, model)
-    if why is None:
+    if by_element is None:
         assert isinstance(model, Set)
         make = partial(elements.problem_of, history, model)
         return Dispatch(make(), make, elements=True)
-    _refuse(algorithm == "elements", "elements", why)
+    _refuse(algorithm == "elements", "elements", by_element)
     make = partial(problem_of, history, model, spent=spent)
     return Dispatch(make(), make)
 
@@ -103,24 +105,28 @@ def _by_rules(
 ) -> Dispatch:
     outcome = history.columns.outcome
     objects = by_key(history, outcome)
-    ruled = rules.judge(name, history, objects, model)
+    ruled = rules.judge(name, history, objects, model, spent)
+    illegal, part = ruled.illegal, ruled.part or model
+    if ruled.part is not None and rules.UNDECIDED in ruled.codes:
+        # The others are searched for the whole model, and so these are as a whole.
+        illegal, part = {n: [*objects.group(n)] for n in illegal}, model
     if ruled.inapplicable is not None:
         number, reason = ruled.inapplicable
-        _refuse(forced, name, reason, objects.key(number))
+        _refuse(forced and reason != rules.LATE, name, reason, objects.key(number))
     if ruled.codes.count(rules.UNDECIDED) == len(ruled.codes):
         make = partial(problem_of, history, model, objects=objects, spent=spent)
         return Dispatch(make(), make)
-    together = [row for rows in ruled.illegal.values() for row in rows]
+    together = [row for rows in illegal.values() for row in rows]
     left = _core.keep_rows(
         outcome, objects.rows, objects.ends, ruled.codes, rules.UNDECIDED, together, FAIL
     )
-    make = partial(problem_of, history, model, outcome=memoryview(left).cast("i"), spent=spent)
+    make = partial(problem_of, history, part, outcome=memoryview(left).cast("i"), spent=spent)
     problem = make()
     return Dispatch(
         problem,
         make,
         name,
-        _numbers(history, problem, [rows[0] for rows in ruled.illegal.values()]),
+        _numbers(history, problem, [rows[0] for rows in illegal.values()]),
         ruled.codes.count(rules.LEGAL),
         ruled.observed,
     )

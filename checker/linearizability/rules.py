@@ -1,7 +1,7 @@
 """Objects judged by rules, without a search: registers by zones, containers by what lies in them.
 
-`zones.rs`, `items.rs` and `stacks.rs` say how, and why that is enough. Rules ask that no value is
-given twice; what they find illegal they show in a few operations that are so alone.
+`zones.rs`, `items.rs`, `stacks.rs` and `whole_sets.py` say how, and why that is enough. What they
+find illegal they show in a few operations that are so alone.
 """
 
 from __future__ import annotations
@@ -11,17 +11,22 @@ from typing import TYPE_CHECKING, Final
 
 from checker import _core
 from checker.history.layout import FAIL, INFO
+from checker.linearizability.whole_sets import Unruled, WholeSet, Wrong, adding
 from checker.models.queues import Queue, Stack, UnorderedQueue
 from checker.models.register import CasRegister, Register
+from checker.models.set import Part, Set
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from checker._core import SearchBudget
     from checker.history.columns import History
     from checker.linearizability.objects import Objects
     from checker.models.model import Specification
 
 UNDECIDED, LEGAL, ILLEGAL = range(3)
+
+LATE: Final = "the seconds are spent"
 
 REGISTERS: Final = (Register, CasRegister)
 CONTAINERS: Final = (Queue, Stack, UnorderedQueue)
@@ -30,6 +35,7 @@ RULES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
     "queue": ((Queue,), "the model is no queue, first in first out"),
     "stack": ((Stack,), "the model is no stack"),
     "unordered-queue": ((UnorderedQueue,), "the model is no unordered queue"),
+    "growing": ((Set,), "the model is no set"),
 }
 """For each set of rules the models that it judges, and what is said of any other."""
 
@@ -40,13 +46,15 @@ class Ruled:
 
     `codes` has a byte for each: UNDECIDED, LEGAL or ILLEGAL. `illegal` has rows of those that are
     illegal, which are so alone; `inapplicable` is the first undecided one with the reason.
-    `observed` tells whether any decided one was read.
+    `observed` tells whether any decided one was read. `part` is a model for which the rows of the
+    illegal ones are illegal alone, if it is not that of the whole history.
     """
 
     codes: bytes
     illegal: Mapping[int, list[int]]
     inapplicable: tuple[int, str] | None
     observed: bool
+    part: Specification | None = None
 
 
 def misfit(name: str, model: Specification) -> str | None:
@@ -58,8 +66,20 @@ def misfit(name: str, model: Specification) -> str | None:
     return None if type(model) in models else why
 
 
-def judge(name: str, history: History, objects: Objects, model: Specification) -> Ruled:
-    """Judge every object of the history by the rules of this name, which fit the model."""
+def judge(
+    name: str,
+    history: History,
+    objects: Objects,
+    model: Specification,
+    spent: SearchBudget | None = None,
+) -> Ruled:
+    """Judge every object of the history by the rules of this name, which fit the model.
+
+    When the seconds are `spent` the objects that are left are undecided, for the reason LATE.
+    """
+    if name == "growing":
+        assert isinstance(model, Set)
+        return _judge_sets(history, objects, model, spent)
     columns, values = history.columns, history.values
     codes, illegal, inapplicable, observed = _core.judge_by_rules(
         name,
@@ -73,6 +93,7 @@ def judge(name: str, history: History, objects: Objects, model: Specification) -
         FAIL,
         INFO,
         isinstance(model, CasRegister),
+        spent,
     )
     return Ruled(codes, dict(illegal), inapplicable, observed)
 
@@ -83,3 +104,33 @@ def _initial(model: Specification) -> str:
         return model.value
     assert isinstance(model, CONTAINERS)
     return f"[{','.join(model.items)}]"
+
+
+def _judge_sets(
+    history: History, objects: Objects, model: Set, spent: SearchBudget | None
+) -> Ruled:
+    codes = bytearray()
+    wrong: dict[int, set[int]] = {}
+    elements: set[str] = set()
+    inapplicable: tuple[int, str] | None = None
+    observed = False
+    for number in range(len(objects)):
+        try:
+            if spent is not None and spent.spent() == "seconds":
+                raise Unruled(LATE)
+            observed |= WholeSet(history, model.elements).judge(objects.group(number))
+            codes.append(LEGAL)
+        except Unruled as why:
+            codes.append(UNDECIDED)
+            inapplicable = inapplicable or (number, str(why))
+        except Wrong as found:
+            codes.append(ILLEGAL)
+            wrong[number] = found.rows
+            elements |= found.elements
+            observed = True
+    part = Part(frozenset(elements), model.elements & elements)
+    illegal = {
+        number: sorted({*rows, *adding(history, objects.group(number), part.of)})
+        for number, rows in wrong.items()
+    }
+    return Ruled(bytes(codes), illegal, inapplicable, observed, part if illegal else None)

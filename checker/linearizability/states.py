@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 from functools import cache
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Final
 
 from checker.models.model import Inconsistent, Unfit, answers
@@ -55,6 +56,18 @@ def told(error: BaseException) -> str:
 def failing(state: Any, action: Action, error: BaseException) -> str:
     """That the model failed at an action, in words."""
     return f"the model failed at {action} in the state {shown(state)}: {told(error)}"
+
+
+STATE_BYTES: Final = 400
+"""About what a state takes beside its fields: itself, and its place among the others."""
+
+
+def weight(state: Any) -> int:
+    """About how many bytes a state takes: what it holds is mostly held by others too."""
+    kind: Any = type(state)
+    names = _compared(kind) or ()
+    fields = sum(getsizeof(getattr(state, name, None)) for name in names)
+    return STATE_BYTES + getsizeof(state) + fields
 
 
 def _identity(value: Any) -> Any:

@@ -68,6 +68,51 @@ class Set:
         return f"the set held {{{', '.join(sorted(self.elements))}}}"
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some elements of a set, as if there were no others: what is wrong of them is wrong of all.
+
+    `of` and `elements`, those of them that are inside, are canonical JSON texts. A list that names
+    one element twice is no answer of any set.
+    """
+
+    of: frozenset[str]
+    elements: frozenset[str] = frozenset()
+    keyless: ClassVar = True
+
+    def step(self, op: Action) -> Part | Inconsistent:
+        """These elements after an operation."""
+        if op.f == "read" and op.known:
+            return self._read(op)
+        if op.f != "read" and op.given not in self.of:
+            return self
+        after = Set(self.elements).step(op)
+        return after if isinstance(after, Inconsistent) else Part(self.of, after.elements)
+
+    def _read(self, op: Action) -> Part | Inconsistent:
+        found = [text(element) for element in op.output]
+        if len(found) == len(set(found)) and self.of.intersection(found) == self.elements:
+            return self
+        return Inconsistent(f"{op.answered} was read, but {self}")
+
+    def canonical(self, op: Action) -> Action:
+        """The outputs of add and remove are not looked at."""
+        return Action(op.f, op.input) if self.blind(op) else op
+
+    def pure(self, op: Action) -> bool:
+        """Looking changes nothing."""
+        return op.f in ("contains", "read")
+
+    def blind(self, op: Action) -> bool:
+        """Adding and removing are always possible."""
+        return op.f in ("add", "remove")
+
+    def __str__(self) -> str:
+        return (
+            f"of {', '.join(sorted(self.of))} the set held {{{', '.join(sorted(self.elements))}}}"
+        )
+
+
 def make_set(initial: Iterable[Any] = ()) -> Set:
     """A set: add, remove, contains, read; initially empty, or the list of elements given."""
     return Set(frozenset(starting_elements(initial)))

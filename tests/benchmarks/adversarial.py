@@ -259,6 +259,41 @@ def deep_queue(depth: int, at_once: int = 1, wrong: int | None = None) -> bytes:
     return "".join(lines).encode()
 
 
+def crashed_putters(put_in: str, taken_out: str, place: int, crashed: int, wrong: bool) -> bytes:
+    """A client puts in and takes out at this place while so many crashed that put in too.
+
+    A third of those took effect. With `wrong` the last value put in is taken out at once by who
+    should get another, or the other way round.
+    """
+    events = [_event(n, n, "invoke", put_in, f'"input":{n + 1}') for n in range(crashed)]
+    held = list(range(1, crashed + 1, 3))
+    asked = []
+    for n in range(1000, 1400):
+        asked.append((put_in, str(n), "null"))
+        held.append(n)
+        if n % 2:
+            asked.append((taken_out, "null", str(held.pop(place))))
+    if wrong:
+        asked.append((taken_out, "null", str(held[-2])))
+    return "".join([*events, *_one_client(crashed, crashed, asked)]).encode()
+
+
+def crashed_adders(crashed: int, wrong: bool) -> bytes:
+    """A set that a client adds to and reads whole while so many crashed that added to it too.
+
+    A third of those took effect. With `wrong` the last read lacks one that was read before.
+    """
+    events = [_event(n, n, "invoke", "add", f'"input":{n + 1}') for n in range(crashed)]
+    held = list(range(1, crashed + 1, 3))
+    asked = []
+    for n in range(1000, 1200):
+        held.append(n)
+        asked += [("add", str(n), "null"), ("read", "null", str(held))]
+    if wrong:
+        asked.append(("read", "null", str(held[:3] + held[4:])))
+    return "".join([*events, *_one_client(crashed, crashed, asked)]).encode()
+
+
 def _event(number: int, process: int, kind: str, f: str, rest: str) -> str:
     place = f'"index":{number},"time":{number},"process":{process}'
     return f'{{{place},"type":"{kind}","f":"{f}",{rest}}}\n'

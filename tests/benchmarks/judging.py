@@ -336,4 +336,39 @@ STAMPS = (
         "illegal",
     ),
 )
-MEASURES = (*CORPUS, *LARGE, *CONCURRENCY, *STAMPS, *CRASHES)
+
+
+def _putters(put_in: str, taken_out: str, place: int, wrong: bool) -> list[bytes]:
+    return [adversarial.crashed_putters(put_in, taken_out, place, 100, wrong)]
+
+
+def crashed_putters(model: str, put_in: str, taken_out: str, place: int) -> list[Measure]:
+    """A container with a hundred crashed operations that put in, legal and illegal."""
+    return [
+        measure(
+            f"a {model}, 100 crashed, {expected}",
+            partial(_putters, put_in, taken_out, place, wrong),
+            expected,
+            model=model,
+        )
+        for expected, wrong in (("legal", False), ("illegal", True))
+    ]
+
+
+CONTAINERS = (
+    *crashed_putters("queue", "enqueue", "dequeue", 0),
+    *crashed_putters("stack", "push", "pop", -1),
+    measure(
+        "a set read whole, 100 crashed, legal",
+        lambda: [adversarial.crashed_adders(100, wrong=False)],
+        "legal",
+        model="set",
+    ),
+    measure(
+        "a set read whole, 100 crashed, illegal",
+        lambda: [adversarial.crashed_adders(100, wrong=True)],
+        "illegal",
+        model="set",
+    ),
+)
+MEASURES = (*CORPUS, *LARGE, *CONCURRENCY, *STAMPS, *CRASHES, *CONTAINERS)

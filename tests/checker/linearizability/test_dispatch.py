@@ -87,7 +87,9 @@ def test_frontier_applies_to_everything() -> None:
     history = parse("p0: add 1 -> ok\np0: contains 1 -> true\np0: read -> [1]")
     observed = check(history, MODELS["set"](), algorithm="frontier").observed
     assert observed["algorithm"] == "frontier"
-    assert check(history, MODELS["set"]()).observed["algorithm"] == "replay"
+    assert check(history, MODELS["set"]()).observed["algorithm"] == "growing"
+    shrinking = parse("p0: add 1 -> ok\np0: remove 2 -> ok\np0: read -> [1]")
+    assert check(shrinking, MODELS["set"]()).observed["algorithm"] == "replay"
 
 
 def test_what_one_process_did_at_one_stamp_has_an_order() -> None:

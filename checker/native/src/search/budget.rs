@@ -51,6 +51,11 @@ impl Budget {
         }
     }
 
+    /// One that is never spent.
+    pub fn endless() -> Self {
+        Budget::new(None, None, None)
+    }
+
     /// Ends when this is set, as if the time were spent.
     pub fn stop_at(&mut self, stop: Arc<AtomicBool>) {
         self.stop = Some(stop);

@@ -33,7 +33,8 @@ impl Seen {
 }
 
 /// Walks all states that the actions reach, at most so many transitions. Answers how many it
-/// looked at; declares what it saw if that were all.
+/// looked at; declares what it saw if that were all. As soon as the states that are known have more
+/// transitions than that it ends: a queue or a counter is not asked in vain.
 pub fn close<S: Stepper>(
     table: &mut Table,
     stepper: &mut S,
@@ -69,6 +70,9 @@ pub fn close<S: Stepper>(
             if let Some(after) = after {
                 if known.insert(after, ()).is_none() {
                     states.push(after);
+                    if states.len() * actions as usize > most {
+                        return Ok(looked as u64);
+                    }
                 }
             }
         }

@@ -188,18 +188,19 @@ struct TransitionTable {
 #[pymethods]
 impl TransitionTable {
     #[new]
-    #[pyo3(signature = (step, flags, *, deterministic, known=None))]
+    #[pyo3(signature = (step, flags, *, deterministic, known=None, held=None))]
     fn new(
         step: Py<PyAny>,
         flags: &[u8],
         deterministic: bool,
         known: Option<(&str, &[u8])>,
+        held: Option<Py<PyAny>>,
     ) -> Self {
         let known = known.and_then(|(name, initial)| Known::new(name, initial));
         let kept = spare::take();
         let engine = Engine {
             table: Table::new(flags.to_vec()),
-            stepper: known.map_or(Model::Asked(step), |known| Model::Known(Box::new(known))),
+            stepper: known.map_or(Model::Asked(step, held), |known| Model::Known(Box::new(known))),
             space: kept.space,
             schedule: kept.schedule,
             deterministic,
@@ -265,7 +266,7 @@ impl TransitionTable {
     /// The value that a state of a model holds which the core knows: its canonical text.
     fn text<'py>(&self, py: Python<'py>, state: u32) -> Option<Bound<'py, PyBytes>> {
         match &self.engine.stepper {
-            Model::Asked(_) => None,
+            Model::Asked(..) => None,
             Model::Known(known) => known.text(state).map(|text| PyBytes::new(py, text)),
         }
     }
@@ -273,7 +274,7 @@ impl TransitionTable {
     /// The state that follows in a model that the core knows; None if the action is not possible.
     fn follow(&mut self, state: u32, action: u32) -> Option<u32> {
         match &mut self.engine.stepper {
-            Model::Asked(_) => None,
+            Model::Asked(..) => None,
             Model::Known(known) => known.step(state, action),
         }
     }
@@ -282,7 +283,7 @@ impl TransitionTable {
     #[getter]
     fn misses(&self) -> u64 {
         match self.engine.stepper {
-            Model::Asked(_) => self.engine.table.misses,
+            Model::Asked(..) => self.engine.table.misses,
             Model::Known(_) => 0,
         }
     }
@@ -381,7 +382,7 @@ impl TransitionTable {
     fn close(&mut self, most: usize, budget: &mut Budget) -> PyResult<()> {
         let engine = &mut self.engine;
         let actions = engine.table.actions();
-        let asked = matches!(engine.stepper, Model::Asked(_));
+        let asked = matches!(engine.stepper, Model::Asked(..));
         let wanted = engine.prune.closure && engine.deterministic && asked;
         if !wanted || self.tried_for == actions || most < 2 * actions {
             return Ok(());

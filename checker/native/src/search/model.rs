@@ -7,8 +7,8 @@ use super::table::{Stepper, Table};
 
 pub enum Model {
     /// `step(state, action)` answers a number, -1 for a refusal, a tuple of numbers, or None if the
-    /// model failed.
-    Asked(Py<PyAny>),
+    /// model failed. The other answers how many bytes its states take.
+    Asked(Py<PyAny>, Option<Py<PyAny>>),
     Known(Box<Known>),
 }
 
@@ -17,7 +17,7 @@ impl Stepper for Model {
 
     fn step(&mut self, state: u32, action: u32) -> PyResult<Option<Vec<u32>>> {
         let step = match self {
-            Model::Asked(step) => step,
+            Model::Asked(step, _) => step,
             Model::Known(known) => {
                 return Ok(Some(known.step(state, action).into_iter().collect()))
             }
@@ -39,7 +39,7 @@ impl Stepper for Model {
 
     fn may_lead_to(&self, state: u32, read: u32) -> bool {
         match self {
-            Model::Asked(_) => true,
+            Model::Asked(..) => true,
             Model::Known(known) => known.may_lead_to(state, read),
         }
     }
@@ -50,7 +50,9 @@ impl Stepper for Model {
 
     fn memory(&self) -> usize {
         match self {
-            Model::Asked(_) => 0,
+            Model::Asked(_, held) => held.as_ref().map_or(0, |held| {
+                Python::attach(|py| held.call0(py).and_then(|n| n.extract(py)).unwrap_or(0))
+            }),
             Model::Known(known) => known.memory(),
         }
     }
@@ -61,7 +63,9 @@ impl Stepper for Model {
 
     fn twin(&self) -> Self {
         match self {
-            Model::Asked(step) => Python::attach(|py| Model::Asked(step.clone_ref(py))),
+            Model::Asked(step, held) => Python::attach(|py| {
+                Model::Asked(step.clone_ref(py), held.as_ref().map(|held| held.clone_ref(py)))
+            }),
             Model::Known(known) => Model::Known(known.clone()),
         }
     }

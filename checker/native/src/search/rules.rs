@@ -5,9 +5,10 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use super::budget::Budget;
 use super::items::{Containers, Kind};
 use super::registers::{Columns, Reader, Values};
-use super::{columns, zones};
+use super::{columns, zones, SearchBudget};
 
 /// What rules say of one object.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,25 +32,39 @@ pub struct Judged {
     pub observed: bool,
 }
 
-/// Judges every group of rows; `judge` answers a verdict, and whether anything was observed.
+/// After so many operations it is seen whether there is time left.
+const LOOK_EVERY: usize = 4096;
+const LATE: &str = "the seconds are spent";
+
+/// Judges every group of rows; `judge` answers a verdict, and whether anything was observed. Those
+/// that are left when the time is over are not judged.
 pub fn judge_all(
     rows: &[u32],
     ends: &[u32],
+    budget: &Budget,
     mut judge: impl FnMut(&[u32]) -> (Verdict, bool),
 ) -> Judged {
     let mut judged = Judged::default();
-    let mut from = 0;
-    for (group, &end) in ends.iter().enumerate() {
-        let (verdict, observed) = judge(&rows[from..end as usize]);
+    let (mut from, mut late) = (0, false);
+    for (number, &end) in ends.iter().enumerate() {
+        let group = &rows[from..end as usize];
+        if from / LOOK_EVERY != end as usize / LOOK_EVERY {
+            late = late || budget.seconds_left().is_some_and(|left| left <= 0.0);
+        }
+        let (verdict, observed) = if late {
+            (Verdict::Inapplicable(LATE), false)
+        } else {
+            judge(group)
+        };
         from = end as usize;
         let code = match verdict {
             Verdict::Inapplicable(reason) => {
-                judged.inapplicable.get_or_insert((group, reason));
+                judged.inapplicable.get_or_insert((number, reason));
                 0
             }
             Verdict::Legal => 1,
             Verdict::Illegal(rows) => {
-                judged.illegal.push((group, rows));
+                judged.illegal.push((number, rows));
                 2
             }
         };
@@ -72,6 +87,7 @@ type Told<'py> = (
 /// those to which they do. `initial` is the value of a register, which may have
 /// compare-and-set, or a list of what is inside a container.
 #[pyfunction]
+#[pyo3(signature = (name, wide, narrow, texts, text_ends, rows, ends, initial, fail, info, has_cas, budget=None))]
 #[allow(clippy::too_many_arguments)]
 pub fn judge_by_rules<'py>(
     py: Python<'py>,
@@ -86,6 +102,7 @@ pub fn judge_by_rules<'py>(
     fail: i32,
     info: i32,
     has_cas: bool,
+    budget: Option<&Bound<'py, SearchBudget>>,
 ) -> PyResult<Told<'py>> {
     let [call, ret, process] = wide.map(|column| columns::numbers(py, &column));
     let [f, input, output, outcome] = narrow.map(|column| columns::numbers(py, &column));
@@ -109,17 +126,18 @@ pub fn judge_by_rules<'py>(
     if !columns.fit(&rows, &ends) || !values.fits(&[&f, &input, &output]) {
         return Err(columns::apart());
     }
+    let clock = budget.map_or_else(Budget::endless, |budget| budget.borrow().budget.part(None));
     let judged = match name {
         "zones" => py.detach(|| {
             let mut reader = Reader::new(columns, values, (fail, info), has_cas);
             let (initial, mut zones) = (reader.initial(initial), zones::Zones::default());
-            judge_all(&rows, &ends, |rows| reader.judge(&mut zones, rows, initial))
+            judge_all(&rows, &ends, &clock, |rows| reader.judge(&mut zones, rows, initial))
         }),
         _ => {
             let kind = Kind::of(name).ok_or_else(|| unknown(name))?;
             py.detach(|| {
                 let mut containers = Containers::new(kind, columns, values, (fail, info), initial);
-                judge_all(&rows, &ends, |rows| containers.judge(rows))
+                judge_all(&rows, &ends, &clock, |rows| containers.judge(rows))
             })
         }
     };
