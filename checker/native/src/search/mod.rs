@@ -200,7 +200,9 @@ impl TransitionTable {
         let kept = spare::take();
         let engine = Engine {
             table: Table::new(flags.to_vec()),
-            stepper: known.map_or(Model::Asked(step, held), |known| Model::Known(Box::new(known))),
+            stepper: known.map_or(Model::Asked(step, held), |known| {
+                Model::Known(Box::new(known))
+            }),
             space: kept.space,
             schedule: kept.schedule,
             deterministic,

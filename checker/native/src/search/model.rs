@@ -64,7 +64,10 @@ impl Stepper for Model {
     fn twin(&self) -> Self {
         match self {
             Model::Asked(step, held) => Python::attach(|py| {
-                Model::Asked(step.clone_ref(py), held.as_ref().map(|held| held.clone_ref(py)))
+                Model::Asked(
+                    step.clone_ref(py),
+                    held.as_ref().map(|held| held.clone_ref(py)),
+                )
             }),
             Model::Known(known) => Model::Known(known.clone()),
         }

@@ -131,7 +131,9 @@ pub fn judge_by_rules<'py>(
         "zones" => py.detach(|| {
             let mut reader = Reader::new(columns, values, (fail, info), has_cas);
             let (initial, mut zones) = (reader.initial(initial), zones::Zones::default());
-            judge_all(&rows, &ends, &clock, |rows| reader.judge(&mut zones, rows, initial))
+            judge_all(&rows, &ends, &clock, |rows| {
+                reader.judge(&mut zones, rows, initial)
+            })
         }),
         _ => {
             let kind = Kind::of(name).ok_or_else(|| unknown(name))?;
