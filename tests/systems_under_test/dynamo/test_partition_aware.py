@@ -123,7 +123,7 @@ def test_a_node_that_keeps_a_key_no_more_does_not_show_what_it_holds_as_its_copy
 
 
 @pytest.mark.parametrize("quorum", ["strict", "sloppy"])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, 2])
 def test_clients_with_an_old_ring_are_not_lied_to_while_members_change(
     quorum: str, seed: int, tmp_path: Path
 ) -> None:
