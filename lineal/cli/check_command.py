@@ -38,9 +38,6 @@ exit status: 0 valid, 1 invalid, 2 unknown, 64 not judged (no such file, malform
 model or the algorithm); of several files the worst of invalid, not judged, unknown, valid
 """
 
-LARGE: Final = 8 * 2**20
-"""A history of more bytes is judged in threads."""
-
 OTHER_MODEL: Final = "; choose another --model (lineal list models), or name one of your own"
 STARTED: Final = "if the object did not start as the model does, give its value by --initial"
 STRINGS: Final = "names in --initial are strings; of keys that are none give pairs: [[7, 0]]"
@@ -96,7 +93,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--workers",
         type=values.count,
         metavar="N",
-        help="judge keys in N processes (default: a large history in threads); for slow models",
+        help="judge keys in N processes (default: in threads, where the core steps the model)",
     )
     parser.add_argument(
         "--step-budget",
@@ -176,22 +173,16 @@ def _check_files(judge: Checker, args: argparse.Namespace) -> int:
 @contextmanager
 def _shared(judge: Checker, args: argparse.Namespace) -> Iterator[Checker]:
     """The checker, with an executor for the keys of a history where that helps."""
-    large = any(os.path.isfile(path) and os.path.getsize(path) > LARGE for path in args.history)
-    if args.model is None or not (args.workers or (large and (os.cpu_count() or 1) > 1)):
+    if args.model is None or not args.workers:
         yield judge
         return
-    from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+    from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
     from checker.linearizability.checker import Linearizable
 
-    executor: Executor
-    if args.workers:
-        executor = ProcessPoolExecutor(args.workers, mp_context=get_context("spawn"))
-    else:
-        executor = ThreadPoolExecutor(os.cpu_count())
     assert isinstance(judge, Linearizable)
-    with executor:
+    with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as executor:
         yield replace(judge, executor=executor)
 
 

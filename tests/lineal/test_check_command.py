@@ -162,16 +162,6 @@ def test_one_wrong_key_is_enough_unless_all_are_asked_for(
         assert len(entry["findings"]) == count
 
 
-def test_a_large_history_is_judged_in_threads(
-    edn: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("lineal.cli.check_command.LARGE", 1)
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
-    assert lineal(edn, "--model", "cas-register", "--initial", 0) == exit_status.VALID
-    assert lineal(edn, "--model", "cas-register", "--json") == exit_status.INVALID
-    assert "invalid" in capsys.readouterr().out
-
-
 def test_a_budget_in_steps_is_spent(edn: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [f'"process":{n},"type":"invoke","f":"add","input":{2**n}' for n in range(30)]
     lines += ['"process":30,"type":"invoke","f":"read"']

@@ -71,6 +71,21 @@ impl Budget {
         self.memory_max != usize::MAX
     }
 
+    /// Whether steps are limited.
+    pub fn limits_steps(&self) -> bool {
+        self.steps_max != u64::MAX
+    }
+
+    /// What each of so many threads may spend: all steps, for they are counted afterwards, and an
+    /// equal part of the memory.
+    pub fn shared(&self, threads: usize) -> Self {
+        let mut part = self.part(None);
+        if self.limits_memory() {
+            part.memory_max = self.memory_max / threads;
+        }
+        part
+    }
+
     fn is_stopped(&self) -> bool {
         let stop = self.stop.as_ref();
         stop.is_some_and(|stop| stop.load(Ordering::Relaxed))

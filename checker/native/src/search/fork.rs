@@ -18,10 +18,10 @@ use super::table::Stepper;
 /// More searches than a round has: the walk, the relaxed one and those of its ways, the dive.
 const SEARCHES_MAX: u64 = 12;
 /// How long to wait before it is looked again whether the other thread is done.
-const NAP: Duration = Duration::from_micros(200);
+pub const NAP: Duration = Duration::from_micros(200);
 
 /// How many threads run at once. It is asked once, for the answer takes longer than a small search.
-fn processors() -> usize {
+pub fn processors() -> usize {
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
     *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
@@ -85,7 +85,8 @@ impl<S: Stepper> Engine<S> {
         self.ended(last, climb, budget)
     }
 
-    fn twin(&self) -> Self {
+    /// Another engine that searches in the same way, in a thread of its own.
+    pub fn twin(&self) -> Self {
         Engine {
             table: self.table.clone(),
             stepper: self.stepper.twin(),
@@ -100,7 +101,7 @@ impl<S: Stepper> Engine<S> {
     }
 
     /// What the twin found, its states under the numbers that they have here.
-    fn adopt(&mut self, mut found: Found<S::Error>, twin: &Self) -> Found<S::Error> {
+    pub fn adopt(&mut self, mut found: Found<S::Error>, twin: &Self) -> Found<S::Error> {
         for (state, _) in &mut found.configurations {
             *state = self.stepper.adopt(&twin.stepper, *state);
         }

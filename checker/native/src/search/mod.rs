@@ -26,6 +26,7 @@ mod ladder;
 mod layout;
 mod marks;
 mod model;
+mod objects;
 mod open;
 mod peaks;
 mod prune;
@@ -46,10 +47,10 @@ mod zones;
 
 use budget::{Budget, Spent};
 use known::Known;
-use ladder::{Climb, Ended, Engine, Found, Rung};
+use ladder::{Ended, Engine, Found, Rung};
 use model::Model;
+use objects::Object;
 use prune::Prune;
-use schedule::Columns;
 use space::Space;
 use spare::Buffers;
 use table::{Broken, Miss, Table};
@@ -329,14 +330,16 @@ impl TransitionTable {
         }
         let results = py.detach(|| {
             self.close(rows.len() / 2, &mut part)?;
-            let mut objects: Vec<Object> = Vec::with_capacity(ends.len());
+            let mut objects: Vec<Object<PyErr>> = Vec::with_capacity(ends.len());
             let places: Vec<u32> = (0..rows.len() as u32).collect();
             let mut from = 0;
             for &end in &ends {
                 objects.push(Object::new(&places[from..end as usize], only, replay));
                 from = end as usize;
             }
-            self.search_all(&columns.view(), objects, stop_at_first, &mut part)
+            let engine = &mut self.engine;
+            engine.search_all(&columns.view(), &mut objects, stop_at_first, &mut part);
+            objects.into_iter().map(told).collect::<PyResult<Vec<_>>>()
         });
         budget.borrow_mut().budget.spend(&part);
         let mut results = results?;
@@ -353,29 +356,6 @@ impl Drop for TransitionTable {
             space: std::mem::take(&mut self.engine.space),
             schedule: std::mem::take(&mut self.engine.schedule),
         });
-    }
-}
-
-/// One object of several that are searched together.
-struct Object<'a> {
-    rows: &'a [u32],
-    climb: Climb,
-    /// Whether it is still to be seen if it has one order.
-    replay: bool,
-    result: Option<SearchResult>,
-    /// Steps of all rounds.
-    steps: u64,
-}
-
-impl<'a> Object<'a> {
-    fn new(rows: &'a [u32], only: Option<Rung>, replay: bool) -> Self {
-        Object {
-            rows,
-            climb: Climb::new(only),
-            replay,
-            result: None,
-            steps: 0,
-        }
     }
 }
 
@@ -403,53 +383,13 @@ impl TransitionTable {
             Err(Miss::Broken(_)) => Ok(()),
         }
     }
+}
 
-    /// Gives every object a round, then another to those that are undecided, and so on. There is no
-    /// result for those that are left when one is illegal and that is enough.
-    fn search_all(
-        &mut self,
-        columns: &Columns,
-        mut objects: Vec<Object>,
-        stop_at_first: bool,
-        budget: &mut Budget,
-    ) -> PyResult<Vec<Option<SearchResult>>> {
-        let mut todo: Vec<usize> = (0..objects.len()).collect();
-        'rounds: while !todo.is_empty() {
-            let mut again = Vec::new();
-            for place in todo {
-                let object = &mut objects[place];
-                let before = budget.steps;
-                let (found, more) = self.round(columns, object, budget);
-                object.steps += budget.steps - before;
-                let result = SearchResult::of(found, object.steps)?;
-                let illegal = result.outcome == "illegal";
-                object.result = Some(result);
-                if more {
-                    again.push(place);
-                }
-                if illegal && stop_at_first {
-                    break 'rounds;
-                }
-            }
-            todo = again;
-        }
-        Ok(objects.into_iter().map(|object| object.result).collect())
-    }
-
-    fn round(
-        &mut self,
-        columns: &Columns,
-        object: &mut Object,
-        budget: &mut Budget,
-    ) -> (Found<PyErr>, bool) {
-        if std::mem::take(&mut object.replay) {
-            if let Some(found) = self.engine.replay(columns, object.rows, budget) {
-                return (found, false);
-            }
-        }
-        self.engine
-            .round(columns, object.rows, &mut object.climb, budget)
-    }
+/// What is told of one object.
+fn told(object: Object<PyErr>) -> PyResult<Option<SearchResult>> {
+    let steps = object.steps;
+    let result = object.found.map(|found| SearchResult::of(found, steps));
+    result.transpose()
 }
 
 fn rung_of(name: &str) -> PyResult<Rung> {
