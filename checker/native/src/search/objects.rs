@@ -44,6 +44,9 @@ impl<'a, E> Object<'a, E> {
     }
 }
 
+/// What threads found in a round, and the engines by whose numbers it is told.
+type Searched<S> = (Vec<Option<Ahead<<S as Stepper>::Error>>>, Vec<Engine<S>>);
+
 /// A round of one object that a thread has searched, and what may change in the object by that.
 struct Ahead<E> {
     found: Found<E>,
@@ -192,7 +195,7 @@ impl<S: Stepper> Engine<S> {
         threads: usize,
         stop_at_first: bool,
         part: &Budget,
-    ) -> Result<(Vec<Option<Ahead<S::Error>>>, Vec<Self>), S::Error> {
+    ) -> Result<Searched<S>, S::Error> {
         let mut twins: Vec<Self> = (0..threads).map(|_| self.twin()).collect();
         let slots: Vec<Mutex<Option<Ahead<S::Error>>>> =
             todo.iter().map(|_| Mutex::default()).collect();
