@@ -116,6 +116,16 @@ class TransitionTable:
         fail: int,
         info: int,
     ) -> tuple[bytes, list[int], list[int], bytes] | None: ...
+    def prepare(
+        self,
+        wide: tuple[memoryview, memoryview, memoryview],
+        narrow: tuple[memoryview, memoryview, memoryview, memoryview, memoryview],
+        texts: bytes,
+        text_ends: memoryview,
+        fail: int,
+        info: int,
+        initial: tuple[bytes, bool] | None,
+    ) -> Prepared | None: ...
     def text(self, state: int) -> bytes | None: ...
     def follow(self, state: int, action: int) -> int | None: ...
     def extend(self, flags: bytes) -> None: ...
@@ -138,6 +148,29 @@ class TransitionTable:
         width: int = 1,
         threads: int | None = None,
     ) -> list[SearchResult | None]: ...
+
+@final
+class Prepared:
+    """A history of a model that the core knows, made ready for the search in one call.
+
+    `codes` are those of `judge_by_rules` for all objects, empty if no `initial` value of a register
+    (and whether it has compare-and-set) was given; `illegal` and `observed` likewise. Of what is
+    left, which alone happened in the outcomes `kept` (None: all is left): `rows` by object, where
+    each `ends`, its `first` row; `actions` with the first row of each, those that were `told`, and
+    `flags`, as of `TransitionTable.number`.
+    """
+
+    codes: bytes
+    illegal: list[tuple[int, list[int]]]
+    observed: bool
+    kept: bytes | None
+    rows: bytes
+    ends: bytes
+    first: list[int]
+    actions: bytes
+    action_rows: list[int]
+    told: list[int]
+    flags: bytes
 
 @final
 class SearchStream:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from checker import _core
 from checker.history.layout import FAIL, NEVER
 from checker.linearizability import elements, rules
-from checker.linearizability.objects import by_key
-from checker.linearizability.problem import problem_of
+from checker.linearizability.known import known_automaton
+from checker.linearizability.objects import Objects, by_key
+from checker.linearizability.problem import Problem, action_in, problem_of
 from checker.models.set import Set
 from checker.wording import of_key
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from checker._core import SearchBudget
     from checker.history.columns import History
-    from checker.linearizability.problem import Problem
     from checker.models.model import Specification
 
 ALGORITHMS: Final[dict[str, str]] = {
@@ -73,6 +73,10 @@ def dispatch(
     Raises Inapplicable if an algorithm is asked for that does not apply to every object, Unfit for
     operations that the model cannot take.
     """
+    if algorithm is None:
+        at_once = _at_once(history, model, spent)
+        if at_once is not None:
+            return at_once
     if algorithm in ("replay", "frontier"):
         make = partial(problem_of, history, model, spent=spent)
         problem = make()
@@ -93,6 +97,37 @@ def dispatch(
     _refuse(algorithm == "elements", "elements", by_element)
     make = partial(problem_of, history, model, spent=spent)
     return Dispatch(make(), make)
+
+
+def _at_once(history: History, model: Specification, spent: SearchBudget | None) -> Dispatch | None:
+    """The same for a model that the core knows, in one call; None where that does not say all."""
+    known = known_automaton(model)
+    if known is None:
+        return None
+    ruled = rules.misfit("zones", model) is None
+    keyless = getattr(model, "keyless", False)
+    ready = known.prepare(history, partial(action_in, history, keyless=keyless), by_rules=ruled)
+    if ready is None:
+        return None
+    key, values, first = history.columns.key, history.values, ready.first
+    left = Objects(
+        memoryview(ready.rows).cast("i"),
+        memoryview(ready.ends).cast("i"),
+        lambda group: values[key[first[group]]],
+    )
+    actions = memoryview(ready.actions).cast("i")
+    problem = Problem(history, model, known, actions, left, frozenset(ready.told))
+    if ready.kept is None:
+        return Dispatch(problem, partial(problem_of, history, model, objects=left, spent=spent))
+    outcome = memoryview(ready.kept).cast("i")
+    return Dispatch(
+        problem,
+        partial(problem_of, history, model, outcome=outcome, spent=spent),
+        "zones",
+        _numbers(history, problem, [rows[0] for _, rows in ready.illegal]),
+        ready.codes.count(rules.LEGAL),
+        ready.observed,
+    )
 
 
 def _by_rules(

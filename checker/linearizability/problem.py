@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from checker import _core
@@ -79,7 +80,7 @@ def problem_of(
     keyless = getattr(model, "keyless", False)
     known = known_automaton(model)
     if known is not None:
-        read = known.read(history, outcome, lambda row: _action(history, row, keyless))
+        read = known.read(history, outcome, partial(action_in, history, keyless=keyless))
         if read is not None:
             objects = objects or by_key(history, outcome)
             return Problem(history, model, known, read[0], objects, read[1])
@@ -111,7 +112,7 @@ def number_actions(
     key = nothing if keyless else columns.key
     given = nothing if inputless else columns.input
     raw, first = _core.number_actions(columns.f, key, given, columns.output, outcome, FAIL, INFO)
-    actions = [_action(history, row, keyless) for row in first]
+    actions = [action_in(history, row, keyless=keyless) for row in first]
     mapping = _numbered(automaton, actions, [history[row].index for row in first], spent)
     numbers = _core.renumber(memoryview(raw).cast("i"), mapping)
     return Numbered(
@@ -122,7 +123,8 @@ def number_actions(
     )
 
 
-def _action(history: History, row: int, keyless: bool) -> Action:
+def action_in(history: History, row: int, *, keyless: bool) -> Action:
+    """What the operation in this row did."""
     columns, values = history.columns, history.values
     return Action(
         values[columns.f[row]],

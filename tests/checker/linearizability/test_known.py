@@ -9,8 +9,9 @@ import pytest
 
 from checker.history.notation import parse
 from checker.linearizability.automaton import REFUSED, Automaton
+from checker.linearizability.dispatch import Dispatch, dispatch
 from checker.linearizability.known import KnownAutomaton
-from checker.linearizability.problem import problem_of
+from checker.linearizability.problem import Problem, problem_of
 from checker.models import MODELS
 from checker.models.model import Inconsistent, Unfit
 from tests.checker.linearizability.histories import random_history
@@ -86,3 +87,54 @@ def test_appending_to_what_is_no_text_is_not_always_possible() -> None:
     problem = problem_of(parse('p0: put x 1 -> ok\np1: append x "a" -> ok'), MODELS["kv"]())
     automaton = problem.automaton
     assert [automaton.is_blind(action) for action in problem.action] == [True, False]
+
+
+@pytest.mark.parametrize("model", STARTS)
+def test_what_is_made_ready_in_one_call_is_what_is_made_step_by_step(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[object] = set()
+    for seed in range(80):
+        rng = Random(f"ready {model} {seed}")
+        lines = []
+        for n in range(rng.randint(1, 12)):
+            key, value = rng.choice("xyz"), rng.choice([n, n, rng.randint(0, 2)])
+            f = {"kv": ("get", "put")}.get(model, ("read", "write"))[rng.random() < 0.5]
+            asked = f"p{n % 3 + 3 * n}: {f} {key}"
+            ended = rng.choice(["ok", "info", "fail", "ok"])
+            told = ended == "ok" and f in ("get", "read")
+            answer = value if told else ended
+            given = f" {value}" if f in ("put", "write") else ""
+            lines.append(f"{asked}{given} -> {answer}")
+        history, start = parse("\n".join(lines)), MODELS[model]()
+        at_once = dispatch(history, start)
+        with monkeypatch.context() as patch:
+            patch.setattr("checker.linearizability.dispatch.known_automaton", lambda _: None)
+            by_steps = dispatch(history, start)
+        for found in (at_once, by_steps):
+            assert isinstance(found.problem.automaton, KnownAutomaton)
+        assert shown(at_once) == shown(by_steps), seed
+        assert shown(at_once)[0] == shown_problem(at_once.make())
+        seen.add((at_once.rules, bool(at_once.by_rules), len(at_once.problem.objects) > 0))
+    assert len(seen) >= (1 if model == "kv" else 4), seen
+
+
+def shown(of: Dispatch) -> tuple[Any, ...]:
+    return (
+        shown_problem(of.problem),
+        *(of.rules, of.by_rules, of.legal, of.observed, of.elements, of.replay),
+    )
+
+
+def shown_problem(of: Problem) -> tuple[Any, ...]:
+    numbers = range(len(of.objects))
+    return (
+        [(of.objects.key(number), of.objects.group(number).tolist()) for number in numbers],
+        of.action.tolist(),
+        [of.automaton.action(number) for number in sorted(of.told)],
+    )
+
+
+def test_operations_some_with_and_some_without_a_key_are_unfit() -> None:
+    with pytest.raises(Unfit, match="has no key, but operation"):
+        dispatch(parse("p0: write x 1 -> ok\np1: read -> 1"), MODELS["register"]())

@@ -33,6 +33,7 @@ mod prune;
 mod queues;
 mod reach;
 mod reached;
+mod ready;
 mod registers;
 mod relaxation;
 mod replay;
@@ -178,6 +179,25 @@ fn since_epoch() -> f64 {
 /// Bytes of numbers, first rows, the actions that were answered, and bytes of flags.
 type NumberedByCore<'py> = (Bound<'py, PyBytes>, Vec<u32>, Vec<u32>, Bound<'py, PyBytes>);
 
+/// A history made ready for the search.
+#[pyclass(module = "checker._core", frozen, get_all)]
+struct Prepared {
+    /// What rules say of each object: see `judge_by_rules`. Empty if they were not asked.
+    codes: Py<PyBytes>,
+    illegal: Vec<(usize, Vec<u32>)>,
+    observed: bool,
+    /// Outcomes in which only what is left happened, if rules decided anything.
+    kept: Option<Py<PyBytes>>,
+    /// What is left by object, the first row of each, and its actions: see `number`.
+    rows: Py<PyBytes>,
+    ends: Py<PyBytes>,
+    first: Vec<u32>,
+    actions: Py<PyBytes>,
+    action_rows: Vec<u32>,
+    told: Vec<u32>,
+    flags: Py<PyBytes>,
+}
+
 /// The transitions of one model over numbered states and actions; a search asks for what it lacks.
 #[pyclass(module = "checker._core")]
 struct TransitionTable {
@@ -264,6 +284,71 @@ impl TransitionTable {
             numbered.told,
             PyBytes::new(py, &numbered.flags),
         )))
+    }
+
+    /// Makes a history ready for the search, if the core knows the model and all operations are of
+    /// it: groups it by key, lets the rules of registers judge it if there is an `initial` value
+    /// (with whether there is compare-and-set), and numbers what they leave.
+    #[allow(clippy::too_many_arguments)]
+    fn prepare<'py>(
+        &mut self,
+        py: Python<'py>,
+        wide: [PyBuffer<i64>; 3],
+        narrow: [PyBuffer<i32>; 5],
+        texts: &[u8],
+        text_ends: PyBuffer<i64>,
+        fail: i32,
+        info: i32,
+        initial: Option<(&[u8], bool)>,
+    ) -> PyResult<Option<Prepared>> {
+        let [call, ret, process] = wide.map(|column| columns::numbers(py, &column));
+        let [f, key, input, output, outcome] = narrow.map(|column| columns::numbers(py, &column));
+        let (call, ret, process) = (call?, ret?, process?);
+        let (f, key, input, output, outcome) = (f?, key?, input?, output?, outcome?);
+        let ends = columns::numbers(py, &text_ends)?;
+        let Model::Known(known) = &mut self.engine.stepper else {
+            return Ok(None);
+        };
+        let operations = known::Operations {
+            f: &f,
+            key: &key,
+            input: &input,
+            output: &output,
+            outcome: &outcome,
+            values: registers::Values { texts, ends: &ends },
+            fail,
+            info,
+        };
+        let columns = registers::Columns {
+            call: &call,
+            ret: &ret,
+            process: &process,
+            f: &f,
+            input: &input,
+            output: &output,
+            outcome: &outcome,
+        };
+        if !operations.fit() || !columns.fit(&[], &[]) {
+            return Err(columns::apart());
+        }
+        let Some(made) = py.detach(|| ready::ready(known, columns, &operations, initial)) else {
+            return Ok(None);
+        };
+        self.engine.table.extend(&made.numbered.flags);
+        let bytes = |numbers: &[i32]| columns::bytes(py, numbers).unbind();
+        Ok(Some(Prepared {
+            codes: PyBytes::new(py, &made.judged.codes).unbind(),
+            illegal: made.judged.illegal,
+            observed: made.judged.observed,
+            kept: made.kept.as_deref().map(bytes),
+            rows: bytes(&made.rows),
+            ends: bytes(&made.ends),
+            first: made.first,
+            actions: bytes(&made.numbered.actions),
+            action_rows: made.numbered.first,
+            told: made.numbered.told,
+            flags: PyBytes::new(py, &made.numbered.flags).unbind(),
+        }))
     }
 
     /// The value that a state of a model holds which the core knows: its canonical text.
@@ -501,6 +586,7 @@ fn renumber<'py>(
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<TransitionTable>()?;
     module.add_class::<SearchResult>()?;
+    module.add_class::<Prepared>()?;
     module.add_class::<SearchBudget>()?;
     module.add_class::<stream::SearchStream>()?;
     module.add_function(wrap_pyfunction!(number_actions, module)?)?;

@@ -37,6 +37,7 @@ impl Columns<'_> {
 }
 
 /// Values by number: canonical JSON texts one after another, and where each ends.
+#[derive(Clone, Copy)]
 pub struct Values<'a> {
     pub texts: &'a [u8],
     pub ends: &'a [i64],
