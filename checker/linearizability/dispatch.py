@@ -106,7 +106,8 @@ def _at_once(history: History, model: Specification, spent: SearchBudget | None)
         return None
     ruled = rules.misfit("zones", model) is None
     keyless = getattr(model, "keyless", False)
-    ready = known.prepare(history, partial(action_in, history, keyless=keyless), by_rules=ruled)
+    make = partial(action_in, history, keyless=keyless)
+    ready = known.prepare(history, make, spent, by_rules=ruled)
     if ready is None:
         return None
     key, values, first = history.columns.key, history.values, ready.first

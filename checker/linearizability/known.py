@@ -17,7 +17,7 @@ from checker.models.register import CasRegister, Register
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from checker._core import Prepared
+    from checker._core import Prepared, SearchBudget
     from checker.history.columns import History
     from checker.models.model import Action, Specification
 
@@ -48,12 +48,18 @@ class KnownAutomaton(Automaton):
         return memoryview(numbers).cast("i"), frozenset(told)
 
     def prepare(
-        self, history: History, make: Callable[[int], Action], *, by_rules: bool
+        self,
+        history: History,
+        make: Callable[[int], Action],
+        spent: SearchBudget | None = None,
+        *,
+        by_rules: bool,
     ) -> Prepared | None:
         """Group a history by key, let rules judge it if wanted, and number what they leave.
 
         All in one call, for of many small histories the calls take longer than what they do. None
-        as from `read`, or if some operations have a key and some have none.
+        as from `read`, or if some operations have a key and some have none. When the seconds are
+        `spent` rules judge no more.
         """
         columns, values = history.columns, history.values
         initial = None
@@ -67,6 +73,7 @@ class KnownAutomaton(Automaton):
             FAIL,
             INFO,
             initial,
+            spent,
         )
         if prepared is not None:
             self._make, self._rows = make, prepared.action_rows

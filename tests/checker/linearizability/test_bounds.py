@@ -43,8 +43,9 @@ def test_rules_look_at_the_clock(name: str, line: str) -> None:
     assert late.codes.count(rules.UNDECIDED) > 900
     assert late.inapplicable is not None
     assert late.inapplicable[1] == rules.LATE
-    verdict = check(history, model, algorithm=name, budget=Budget(seconds=0))
-    assert verdict.status == "unknown"
+    for algorithm in (name, None):
+        verdict = check(history, model, algorithm=algorithm, budget=Budget(seconds=0))
+        assert verdict.status == "unknown"
 
 
 def test_a_model_with_no_end_of_states_is_hardly_asked_to_see_it_whole() -> None:

@@ -171,6 +171,11 @@ impl SearchBudget {
     }
 }
 
+/// The clock of a budget, an endless one where there is none.
+fn clock_of(budget: Option<&Bound<'_, SearchBudget>>) -> Budget {
+    budget.map_or_else(Budget::endless, |budget| budget.borrow().budget.part(None))
+}
+
 fn since_epoch() -> f64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0.0, |now| now.as_secs_f64())
@@ -300,6 +305,7 @@ impl TransitionTable {
         fail: i32,
         info: i32,
         initial: Option<(&[u8], bool)>,
+        budget: Option<&Bound<'py, SearchBudget>>,
     ) -> PyResult<Option<Prepared>> {
         let [call, ret, process] = wide.map(|column| columns::numbers(py, &column));
         let [f, key, input, output, outcome] = narrow.map(|column| columns::numbers(py, &column));
@@ -331,7 +337,9 @@ impl TransitionTable {
         if !operations.fit() || !columns.fit(&[], &[]) {
             return Err(columns::apart());
         }
-        let Some(made) = py.detach(|| ready::ready(known, columns, &operations, initial)) else {
+        let clock = clock_of(budget);
+        let make = || ready::ready(known, columns, &operations, initial, &clock);
+        let Some(made) = py.detach(make) else {
             return Ok(None);
         };
         self.engine.table.extend(&made.numbered.flags);

@@ -1,6 +1,7 @@
 //! A history of a model that the core knows, made ready for the search in one call: grouped by key,
 //! judged by rules, numbered. Of many small histories the calls take longer than what they do.
 
+use super::budget::Budget;
 use super::columns::{group_rows, number_values};
 use super::known::{Known, Numbered, Operations};
 use super::registers::{Columns, Reader};
@@ -21,12 +22,14 @@ pub struct Ready {
 }
 
 /// Makes a history ready; None where Python has to say what is wrong with it. `columns` and
-/// `operations` are of one history; `initial` is the value of a register whose rules are asked.
+/// `operations` are of one history; `initial` is the value of a register whose rules are asked, as
+/// long as the budget has time.
 pub fn ready(
     known: &mut Known,
     columns: Columns,
     operations: &Operations,
     initial: Option<(&[u8], bool)>,
+    budget: &Budget,
 ) -> Option<Ready> {
     let (outcome, fail) = (operations.outcome, operations.fail);
     let (numbers, mut first) = number_values(operations.key, outcome, fail);
@@ -42,7 +45,7 @@ pub fn ready(
         let codes = (fail, operations.info);
         let mut reader = Reader::new(columns, operations.values, codes, has_cas);
         let (initial, mut zones) = (reader.initial(initial), Zones::default());
-        judged = judge_all(&places, &bounds, |rows| {
+        judged = judge_all(&places, &bounds, budget, |rows| {
             reader.judge(&mut zones, rows, initial)
         });
     }

@@ -8,7 +8,7 @@ use pyo3::types::PyBytes;
 use super::budget::Budget;
 use super::items::{Containers, Kind};
 use super::registers::{Columns, Reader, Values};
-use super::{columns, zones, SearchBudget};
+use super::{clock_of, columns, zones, SearchBudget};
 
 /// What rules say of one object.
 #[derive(Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ pub fn judge_by_rules<'py>(
     if !columns.fit(&rows, &ends) || !values.fits(&[&f, &input, &output]) {
         return Err(columns::apart());
     }
-    let clock = budget.map_or_else(Budget::endless, |budget| budget.borrow().budget.part(None));
+    let clock = clock_of(budget);
     let judged = match name {
         "zones" => py.detach(|| {
             let mut reader = Reader::new(columns, values, (fail, info), has_cas);
