@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from checker import _core
 from checker.history.layout import FAIL, INFO
-from checker.linearizability.whole_sets import Unruled, WholeSet, Wrong, adding
 from checker.models.queues import Queue, Stack, UnorderedQueue
 from checker.models.register import CasRegister, Register
 from checker.models.set import Part, Set
@@ -109,6 +108,9 @@ def _initial(model: Specification) -> str:
 def _judge_sets(
     history: History, objects: Objects, model: Set, spent: SearchBudget | None
 ) -> Ruled:
+    # Of no use to the checks of other models, which would wait for it to be loaded.
+    from checker.linearizability.whole_sets import Unruled, WholeSet, Wrong, adding
+
     codes = bytearray()
     wrong: dict[int, set[int]] = {}
     elements: set[str] = set()
