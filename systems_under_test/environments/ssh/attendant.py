@@ -30,6 +30,7 @@ import time
 
 from systems_under_test.environments.local.processes import look
 from systems_under_test.environments.ssh.firewall import Firewall, Refused, remove, reset
+from systems_under_test.environments.ssh.network_stack import network_stack
 from systems_under_test.environments.ssh.remote_disk import RemoteDisk
 
 TYPE_CHECKING = False
@@ -126,7 +127,7 @@ class Attendant:
             directory=self._directory,
             harness=client,
             address=server,
-            stack=f"{_boot()} {_read_link('/proc/self/ns/net')}",
+            stack=network_stack(),
             user=os.geteuid(),
         )
 
@@ -354,21 +355,6 @@ def _end_lease(number: int, frame: object) -> None:
 
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def _boot() -> str:
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return "-"
-
-
-def _read_link(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return "-"
 
 
 def main() -> int:
