@@ -34,4 +34,7 @@ class DumpingCodec:
             return Completion("fail", error=reply.reason)
         if reply.status != 200:
             return Completion("fail", error=f"status {reply.status}")
-        return Completion("ok", output=self.system.decode_dump(reply))
+        try:
+            return Completion("ok", output=self.system.decode_dump(reply))
+        except ValueError as reason:  # Half of what a node holds would be taken for a loss.
+            return Completion("fail", error=str(reason))

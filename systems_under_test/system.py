@@ -193,5 +193,6 @@ class BundledSystem(System, Protocol):
         ...
 
     def decode_dump(self, reply: Reply) -> Any:
-        """The `output` of the `dump` operation: key -> what the node holds of it."""
+        """The `output` of the `dump` operation: key -> what the node holds of it. Raises
+        ValueError with the reason where the reply does not say all of it."""
         ...

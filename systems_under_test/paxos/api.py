@@ -6,7 +6,8 @@
     DELETE /kv/{key}
     POST   /kv/{key}/cas      the body is [old, new]; {"swapped", "slot"}
     POST   /txn               a list of [verb, key, value]; {"txn", "slot"}
-    GET    /status /dump
+    GET    /status
+    GET    /dump              {"slot", "keys", "next"}; the next page is ?after= what `next` says
     POST   /admin/handover?to=n2    /admin/add?node=n3    /admin/remove?node=n3
     POST   /admin/scrub    /admin/backup
     POST   /admin/restore?to=1767225600000    {"slot", "time", "keys"} as of then, in ms
@@ -86,9 +87,10 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A look at the node itself."""
+    """A look at the node itself; of its state what follows on a key."""
 
     path: str
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,8 @@ def parse(
     path, _, query = request.target.partition("?")
     if path in PAGES:
         _only(request, "GET")
-        _asked(path, query)
-        return Page(path)
+        asked = _asked(path, query, *(["after"] if path == "/dump" else []))
+        return Page(path, asked.get("after"))
     parts = path.split("/")
     match parts:
         case ["", "kv", key]:

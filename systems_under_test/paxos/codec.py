@@ -149,6 +149,9 @@ class TransactionCodec:
 
 
 def decode_dump(body: bytes) -> Mapping[str, Any]:
-    """The output of a dump: key -> value."""
-    keys: Mapping[str, Any] = _decode(body)["keys"]
+    """The output of a dump: key -> value. Raises ValueError if it is not all in one page."""
+    page = _decode(body)
+    if page["next"] is not None:
+        raise ValueError(f"the dump goes on after {page['next']}")
+    keys: Mapping[str, Any] = page["keys"]
     return keys

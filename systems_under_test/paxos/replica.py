@@ -156,7 +156,7 @@ def _on_request(node: Node, step: Step, event: ClientRequest) -> None:
     elif not isinstance(asked, Page):
         node.clients.begin(step, event.id, asked)
     elif asked.path == "/dump":
-        step.respond(event.id, 200, JSON_TYPE, api.page(status.dump(node, step)))
+        step.respond(event.id, 200, JSON_TYPE, api.page(status.dump(node, step, asked.after)))
     else:
         code = 200 if status.ready(node, step) else 503
         step.respond(event.id, code, JSON_TYPE, api.page(status.status(node, step)))

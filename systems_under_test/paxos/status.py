@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from systems_under_test.paxos.node import Node
     from systems_under_test.paxos.step import Step
 
-_decode = msgspec.json.Decoder().decode
+DUMP_BYTES: Final = 4 << 20
+"""A page of a dump ends with the row that has it reach so many bytes of keys and values."""
 
 
 def ready(node: Node, step: Step) -> bool:
@@ -71,7 +72,20 @@ def options(node: Node) -> dict[str, Any]:
     return {name: getattr(node.configuration, name) for name in names}
 
 
-def dump(node: Node, step: Step) -> dict[str, Any]:
-    """The state of this replica, and the slot that it stands for."""
-    values = {key.decode(): _decode(value) for key, value in step.scan(node.state.table(VALUES))}
-    return {"node": node.name, "slot": node.learner.applied, "keys": values}
+def dump(node: Node, step: Step, after: str | None) -> dict[str, Any]:
+    """A page of the state of this replica, and the slot that it stands for.
+
+    `next` is the key after which the next page goes on, null with the last one. Pages of one state
+    are those that name the same slot.
+    """
+    table = node.state.table(VALUES)
+    start = b"" if after is None else after.encode() + b"\0"
+    rows = list(step.storage.scan(table, start, size_max=DUMP_BYTES))
+    last = rows[-1][0] if rows else b""
+    more = bool(rows) and any(True for _ in step.storage.scan(table, last + b"\0", size_max=1))
+    return {
+        "node": node.name,
+        "slot": node.learner.applied,
+        "keys": {key.decode(): msgspec.Raw(value) for key, value in rows},
+        "next": last.decode() if more else None,
+    }

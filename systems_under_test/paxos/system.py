@@ -89,7 +89,7 @@ class Paxos:
         return roles(statuses)
 
     def decode_dump(self, reply: Reply) -> Any:
-        """Key -> value."""
+        """Key -> value. Raises ValueError if it is not all in one page."""
         return decode_dump(reply.body)
 
 

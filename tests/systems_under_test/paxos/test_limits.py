@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
+from lineal.dumping import DumpingCodec
 from systems_under_test.environments.simulated.network import Network
 from systems_under_test.host.frames import PAYLOAD_BYTES_MAX
+from systems_under_test.paxos import status as pages
 from systems_under_test.paxos.api import REQUEST_HEADER
+from systems_under_test.paxos.codec import KvCodec
 from systems_under_test.paxos.configuration import AT_MOST, configure, problems_of
+from systems_under_test.paxos.system import SYSTEM
 from tests.systems_under_test.paxos.driving import FIVE, MILLISECOND, THREE, Drive, put
 from workloads.client import Reply, Request
+from workloads.invocations import Invocation
 
 if TYPE_CHECKING:
     from systems_under_test.environments.simulated.life import Life
@@ -181,3 +187,35 @@ def test_a_request_that_was_lost_on_its_way_to_the_leader_is_sent_once_more() ->
     drive.wait(1_200)
     assert [reply.status for reply in replies if isinstance(reply, Reply)] == [200]
     assert drive.status(other)["counters"]["forwards_repeated"] == 1
+
+
+def test_a_dump_comes_in_pages_and_one_page_is_not_taken_for_all_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pages, "DUMP_BYTES", 100)
+    drive = Drive()
+    written: dict[str, Any] = {f"k{n:02} {'&+ä'[n % 3]}": "v" * n for n in range(30)}
+    for key, value in written.items():
+        drive.put("n1", quote(key), value)
+    whole = drive.dump("n1")
+    found: dict[str, Any] = {}
+    sizes = []
+    while True:
+        found |= whole["keys"]
+        sizes.append(len(whole["keys"]))
+        if whole["next"] is None:
+            break
+        after = f"/dump?after={quote(whole['next'])}"
+        whole = drive.answer("n1", Request("GET", after))[1]
+    assert found == written
+    assert max(sizes) < 30 > sum(sizes) / len(sizes) > 1
+
+    asked = Invocation("dump", None, None)
+    codec = DumpingCodec(SYSTEM, KvCodec())
+    request = codec.encode(asked, "s/1")
+    completion = codec.decode(asked, drive.ask("n1", request))
+    last = list(found)[sizes[0] - 1]
+    assert (completion.type, completion.error) == ("fail", f"the dump goes on after {last}")
+    monkeypatch.undo()
+    completion = codec.decode(asked, drive.ask("n1", request))
+    assert (completion.type, completion.output) == ("ok", written)
