@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 BILLION: Final = 1_000_000_000
-MOUNTS: Final = Path("/proc/self/mountinfo")
+PROCESSES: Final = Path("/proc")
+MOUNTS: Final = PROCESSES / "self/mountinfo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class Hierarchy:
 
     def of(self, pid: int) -> Path:
         """The cgroup that limits what a process writes. Raises OSError, ValueError."""
-        for line in Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines():
+        file = PROCESSES / str(pid) / "cgroup"
+        for line in file.read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
             wanted = "blkio" if self.version == 1 else ""
             if wanted in controllers.split(","):

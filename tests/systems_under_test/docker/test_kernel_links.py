@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +28,7 @@ pytestmark = [pytest.mark.live, pytest.mark.docker]
 LINK: Link = ("n1", "n2")
 BACK: Link = ("n2", "n1")
 RATE = 20_000
+DELAY_NS = 200_000_000
 SEND = """
 import socket, sys, time
 out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -49,6 +51,28 @@ except TimeoutError:
     took = times[-1] - times[0] if times else 0
     print(len(times), size / max(0.001, took), file=said, flush=True)
 """
+STAMP = """
+import socket, struct, sys, time
+out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(int(sys.argv[2])):
+    out.sendto(struct.pack("!qq", i, time.monotonic_ns()), (sys.argv[1], 9999))
+    time.sleep(0.002)
+"""
+TELL = """
+import json, socket, struct, time
+into = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+into.bind(("0.0.0.0", 9999))
+said = open("/node/heard", "w")
+into.settimeout(2)
+heard = []
+try:
+    while True:
+        number, sent = struct.unpack("!qq", into.recv(2000))
+        heard.append((number, time.monotonic_ns() - sent))
+except TimeoutError:
+    print(json.dumps(heard), file=said, flush=True)
+"""
+"""Containers of one machine have one monotonic clock."""
 
 
 @pytest.fixture(scope="module")
@@ -71,20 +95,30 @@ def _clear(cluster: DockerCluster) -> Iterator[None]:
 
 def sent(cluster: DockerCluster, count: int, size: int) -> tuple[int, float]:
     """How many of so many datagrams came from n1 to n2, and the bytes that passed in a second."""
+    arrived, rate = _heard(cluster, HEAR, SEND, count, size).split()
+    return int(arrived), float(rate)
+
+
+def stamped(cluster: DockerCluster, count: int) -> tuple[list[int], list[int]]:
+    """The numbers of the datagrams that came from n1 to n2, as they came, and how late in ns."""
+    heard = json.loads(_heard(cluster, TELL, STAMP, count))
+    return [number for number, _ in heard], [late for _, late in heard]
+
+
+def _heard(cluster: DockerCluster, hear: str, send: str, *given: int) -> str:
     heard = cluster.nodes["n2"].log.parent / "heard"
     heard.unlink(missing_ok=True)
     client = connect()
     try:
         here, there = (client.containers.get(cluster.nodes[name].container.name) for name in LINK)
-        there.exec_run(["python3", "-c", HEAR], detach=True)
+        there.exec_run(["python3", "-c", hear], detach=True)
         until(heard.exists, within_s=20.0)
         address = cluster.nodes["n2"].address
-        here.exec_run(["python3", "-c", SEND, address, str(count), str(size)])
+        here.exec_run(["python3", "-c", send, address, *map(str, given)])
     finally:
         client.close()
     until(lambda: heard.read_text() != "", within_s=60.0)
-    arrived, rate = heard.read_text().split()
-    return int(arrived), float(rate)
+    return heard.read_text()
 
 
 def fault_of(**quality: Any) -> Fault:
@@ -132,6 +166,43 @@ def test_a_held_link_passes_nothing_until_it_is_released(cluster: DockerCluster)
     assert healed.effect == "healed", healed
     assert healed.evidence["meanwhile"]["delayed"] > 0
     until(lambda: all(cluster.try_messages([LINK, BACK]).values()), within_s=10.0)
+
+
+def _in_order(numbers: list[int]) -> bool:
+    return numbers == sorted(numbers)
+
+
+def test_netem_delays_doubles_and_reorders(cluster: DockerCluster) -> None:
+    """Where the kernel has it: what arrives shows each fault, and no more once it is healed."""
+    if reason := why_no_netem():
+        pytest.skip(f"this kernel has no netem: {reason}")
+    nemesis = LinkFault()
+    for quality in ({"delay_ns": DELAY_NS}, {"duplicate_ppm": 300_000}, {"reorder_ppm": 300_000}):
+        fault = fault_of(**quality)
+        injected = nemesis.inject(cluster, fault)
+        assert (injected.effect, injected.method) == ("applied", "kernel: netem"), injected
+        numbers, late = stamped(cluster, 200)
+        assert len(set(numbers)) == 200, "nothing is lost"
+        assert (min(late) >= 0.9 * DELAY_NS) == ("delay_ns" in quality), late
+        assert (len(numbers) > 220) == ("duplicate_ppm" in quality)
+        assert _in_order(numbers) == ("reorder_ppm" not in quality)
+        healed = nemesis.heal(cluster, fault)
+        assert healed.effect == "healed", healed
+        assert healed.evidence["meanwhile"]["delayed"] >= 200
+        assert cluster.link_qualities()[LINK] == LinkQuality()
+    _unspoilt(cluster)
+
+
+def test_what_the_way_by_netem_is_measured_with_sees_nothing_on_a_clear_link(
+    cluster: DockerCluster,
+) -> None:
+    _unspoilt(cluster)
+
+
+def _unspoilt(cluster: DockerCluster) -> None:
+    numbers, late = stamped(cluster, 200)
+    assert numbers == list(range(200))
+    assert min(late) < 0.1 * DELAY_NS
 
 
 def test_rules_that_somebody_takes_away_are_missed(cluster: DockerCluster) -> None:

@@ -10,6 +10,7 @@ import pytest
 from nemesis.disk import DiskFault
 from nemesis.plan import Fault
 from systems_under_test.environments.cluster import DiskQuality
+from systems_under_test.environments.docker import slow_writes
 from systems_under_test.environments.docker.disks import cannot
 from systems_under_test.environments.docker.options import DockerOptions
 from systems_under_test.environments.docker.slow_writes import (
@@ -75,6 +76,41 @@ def test_a_container_that_is_gone_is_slow_when_it_comes_again() -> None:
     slow = SlowWrites(lambda: "7:0", lambda: 0)
     slow.set(SLOW_NS)
     assert (slow.slow_ns(), slow.slowed()) == (SLOW_NS, 0)
+
+
+def test_version_2_is_written_to_and_read_as_its_kernel_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the kernel answers to each writing is put into the files by hand, as it spells it."""
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "cgroup").write_text("0::/system.slice/docker-ab.scope\n", encoding="ascii")
+    group = tmp_path / "fs" / "system.slice" / "docker-ab.scope"
+    group.mkdir(parents=True)
+    limits, counts = group / "io.max", group / "io.stat"
+    monkeypatch.setattr(slow_writes, "PROCESSES", tmp_path)
+    monkeypatch.setattr(slow_writes, "hierarchy", lambda: Hierarchy(2, tmp_path / "fs"))
+    slow = SlowWrites(lambda: "7:0", lambda: 7)
+    assert slow.missing() == f"{limits} cannot be written", "its parents hand on no `io`"
+
+    def counted(wios: int) -> None:
+        line = f"7:0 rbytes=0 wbytes=4096 rios=3 wios={wios} dbytes=0 dios=0"
+        counts.write_text(f"8:0 rbytes=1 wbytes=1 rios=1 wios=99 dbytes=0 dios=0\n{line}\n")
+
+    limits.write_text("8:0 rbps=max wbps=max riops=max wiops=9\n")
+    counted(10)
+    assert (slow.missing(), slow.slow_ns(), slow.slowed()) == (None, 0, 0)
+    slow.set(SLOW_NS)
+    assert limits.read_text() == "7:0 wiops=5"
+    limits.write_text("8:0 rbps=max wbps=max riops=max wiops=9\n7:0 rbps=max wbps=max wiops=5\n")
+    counted(24)
+    assert (slow.slow_ns(), slow.slowed()) == (SLOW_NS, 14)
+    limits.write_text("7:0 rbps=max wbps=max riops=max wiops=50\n")
+    assert slow.slow_ns() == 20_000_000, "somebody else's limit is told as it is"
+    slow.set(0)
+    assert limits.read_text() == "7:0 wiops=max"
+    limits.write_text("8:0 rbps=max wbps=max riops=max wiops=9\n")
+    counted(40)
+    assert (slow.slow_ns(), slow.slowed()) == (0, 14)
 
 
 @pytest.mark.docker
