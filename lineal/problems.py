@@ -16,6 +16,7 @@ from systems_under_test.environments.ssh.places import options_of, places_of, sh
 
 if TYPE_CHECKING:
     from lineal.definition import Test
+    from nemesis.plan import FaultPlan
 
 _DISK_FIELDS: Final = frozenset(field.name for field in fields(DiskQuality))
 _LINK_FIELDS: Final = frozenset(field.name for field in fields(LinkQuality))
@@ -116,11 +117,16 @@ def of_resources(test: Test) -> list[str]:
     return [f"processes cannot be limited on this machine: {reason}"] if reason else []
 
 
+def uncarried_links(environment: str, plan: FaultPlan) -> frozenset[str]:
+    """The fields of `LinkQuality` that the plan uses and the links of this environment lack."""
+    return plan.qualities & _LINK_FIELDS - SSH_LINKS if environment == "ssh" else frozenset()
+
+
 def of_links(test: Test) -> list[str]:
     """What the packet filters of machines do not do to a link."""
-    if test.environment != "ssh" or not test.plan.qualities & _LINK_FIELDS - SSH_LINKS:
+    others = ", ".join(sorted(uncarried_links(test.environment, test.plan)))
+    if not others:
         return []
-    others = ", ".join(sorted(test.plan.qualities & _LINK_FIELDS - SSH_LINKS))
     what = "iptables loses and holds packets; there are link:lossy and link:hold"
     return [f"the environment ssh cannot carry these link faults ({others}): {what}"]
 

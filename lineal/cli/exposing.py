@@ -39,11 +39,14 @@ def expose(args: argparse.Namespace, environment: str) -> list[str]:
 
 
 def _carries(environment: str, faults: str) -> bool:
-    from nemesis.plans import NEMESES
+    from lineal.problems import uncarried_links
+    from nemesis.plans import NEMESES, parse
 
     names = {item.partition("@")[0].partition(":")[0].strip() for item in faults.split(",")}
     carried = CAPABILITIES_BY_ENVIRONMENT.get(environment, frozenset())
-    return all(name in NEMESES and NEMESES[name].needs <= carried for name in names)
+    if not all(name in NEMESES and NEMESES[name].needs <= carried for name in names):
+        return False
+    return not uncarried_links(environment, parse(faults))
 
 
 def warnings_of(test: Test) -> list[str]:
