@@ -29,6 +29,7 @@ ALGORITHMS: Final[dict[str, str]] = {
     "unordered-queue": "bags in which no value is put in twice, by three rules",
     "elements": "sets that nobody reads whole, each element by itself",
     "growing": "sets to which elements are only added, by the chain of the sets that were read",
+    "counting": "counters to which an addition crashed, by what was added between two reads",
     "replay": "any model, where no operation overlaps another or crashed, in the one order",
     "frontier": "any model, by a search over all that may be so after each return",
 }

@@ -1,7 +1,7 @@
 """Objects judged by rules, without a search: registers by zones, containers by what lies in them.
 
-`zones.rs`, `items.rs`, `stacks.rs` and `whole_sets.py` say how, and why that is enough. What they
-find illegal they show in a few operations that are so alone.
+`zones.rs`, `items.rs`, `stacks.rs`, `whole_sets.py` and `counting.py` say how, and why that is
+enough. What they find illegal they show in a few operations that are so alone.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from checker import _core
 from checker.history.layout import FAIL, INFO
+from checker.models.counter import Counter, Distance
+from checker.models.model import text
 from checker.models.queues import Queue, Stack, UnorderedQueue
 from checker.models.register import CasRegister, Register
 from checker.models.set import Part, Set
@@ -35,6 +37,7 @@ RULES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
     "stack": ((Stack,), "the model is no stack"),
     "unordered-queue": ((UnorderedQueue,), "the model is no unordered queue"),
     "growing": ((Set,), "the model is no set"),
+    "counting": ((Counter,), "the model is no counter"),
 }
 """For each set of rules the models that it judges, and what is said of any other."""
 
@@ -79,6 +82,9 @@ def judge(
     if name == "growing":
         assert isinstance(model, Set)
         return _judge_sets(history, objects, model, spent)
+    if name == "counting":
+        assert isinstance(model, Counter)
+        return _judge_counters(history, objects, model, spent)
     columns, values = history.columns, history.values
     codes, illegal, inapplicable, observed = _core.judge_by_rules(
         name,
@@ -136,3 +142,39 @@ def _judge_sets(
         for number, rows in wrong.items()
     }
     return Ruled(bytes(codes), illegal, inapplicable, observed, part if illegal else None)
+
+
+def _judge_counters(
+    history: History, objects: Objects, model: Counter, spent: SearchBudget | None
+) -> Ruled:
+    # As for sets: other models need not wait for it.
+    from checker.linearizability import counting
+
+    codes = bytearray()
+    illegal: dict[int, list[int]] = {}
+    bounds: dict[str, tuple[int | None, int, int]] = {}
+    inapplicable: tuple[int, str] | None = None
+    observed = False
+    # Otherwise a search is narrow mostly, and tells more of what is wrong.
+    crashed = history.columns.outcome.tolist().count(INFO) > 0
+    for number in range(len(objects)):
+        try:
+            if not crashed:
+                raise counting.Unruled("nothing crashed")
+            if spent is not None and spent.spent() == "seconds":
+                raise counting.Unruled(LATE)
+            adds, reads = counting.read_all(history, objects.group(number))
+            if type(model.value) is not int:
+                raise counting.Unruled("a number is not whole")
+            found = counting.judge(model.value, adds, reads)
+        except counting.Unruled as why:
+            codes.append(UNDECIDED)
+            inapplicable = inapplicable or (number, str(why))
+            continue
+        observed |= bool(reads)
+        codes.append(LEGAL if found is None else ILLEGAL)
+        if found is not None:
+            illegal[number] = sorted(found.rows)
+            bounds[text(objects.key(number))] = found.start, found.least, found.most
+    part = Distance(bounds) if illegal else None
+    return Ruled(bytes(codes), illegal, inapplicable, observed, part)

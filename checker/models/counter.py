@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from checker.models.model import Action, Inconsistent, text, unfit, unknown_f
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,36 @@ class Counter:
 
     def __str__(self) -> str:
         return f"the counter at {text(self.value)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """Of a counter no more than how far what is read is from what was read before.
+
+    `bounds` has for the canonical text of each key what was added in between at least and at most,
+    after the value at the beginning, or None if that is of no matter. `last` was read last.
+    """
+
+    bounds: Mapping[str, tuple[int | None, int, int]] = field(compare=False)
+    last: int | None = None
+
+    def step(self, op: Action) -> Distance | Inconsistent:
+        """What is read may be too far from what was read before."""
+        if op.f != "read":
+            raise unknown_f("distance", op, ("read",))
+        if not op.known:
+            return self
+        start, least, most = self.bounds[op.place]
+        before = start if self.last is None else self.last
+        if before is not None and not least <= op.output - before <= most:
+            return Inconsistent(
+                f"{op.answered} was read, but the counter stood at {before}, and what was added"
+                f" since came to {least} at least and {most} at most"
+            )
+        return Distance(self.bounds, op.output)
+
+    def __str__(self) -> str:
+        return "the counter as at first" if self.last is None else f"the counter at {self.last}"
 
 
 def _number(op: Action) -> int | float:

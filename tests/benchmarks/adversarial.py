@@ -294,6 +294,23 @@ def crashed_adders(crashed: int, wrong: bool) -> bytes:
     return "".join([*events, *_one_client(crashed, crashed, asked)]).encode()
 
 
+def crashed_counts(crashed: int, wrong: bool) -> bytes:
+    """A counter that a client adds to and reads while so many crashed that added other amounts.
+
+    A third of those took effect. With `wrong` the last read is less than the one before.
+    """
+    events = [_event(n, n, "invoke", "add", f'"input":{n + 1}') for n in range(crashed)]
+    took = list(range(1, crashed + 1, 3))
+    value = 0
+    asked = []
+    for n in range(200):
+        value += n % 7 + 1 + (took[n] if n < len(took) else 0)
+        asked += [("add", str(n % 7 + 1), "null"), ("read", "null", str(value))]
+    if wrong:
+        asked.append(("read", "null", str(value - 1)))
+    return "".join([*events, *_one_client(crashed, crashed, asked)]).encode()
+
+
 def _event(number: int, process: int, kind: str, f: str, rest: str) -> str:
     place = f'"index":{number},"time":{number},"process":{process}'
     return f'{{{place},"type":"{kind}","f":"{f}",{rest}}}\n'

@@ -370,5 +370,17 @@ CONTAINERS = (
         "illegal",
         model="set",
     ),
+    measure(
+        "a counter, 100 crashed, legal",
+        lambda: [adversarial.crashed_counts(100, wrong=False)],
+        "legal",
+        model="counter",
+    ),
+    measure(
+        "a counter, 100 crashed, illegal",
+        lambda: [adversarial.crashed_counts(100, wrong=True)],
+        "illegal",
+        model="counter",
+    ),
 )
 MEASURES = (*CORPUS, *LARGE, *CONCURRENCY, *STAMPS, *CRASHES, *CONTAINERS)

@@ -113,7 +113,8 @@ def test_a_spent_budget_is_unknown_and_tells_how_far_it_came() -> None:
 def test_a_spent_budget_tells_how_wide_the_search_was() -> None:
     lines = [f"p{n}: add {2**n} -> info" for n in range(16)]
     history = parse("\n".join([*lines, f"p90: read -> {2**16}"]))
-    verdict = check(history, MODELS["counter"](), budget=Budget(steps=20_000))
+    budget = Budget(steps=20_000)
+    verdict = check(history, MODELS["counter"](), algorithm="frontier", budget=budget)
     told = re.search(r"([\d,]+) configurations in hand, at most ([\d,]+)", verdict.cause or "")
     assert told is not None, verdict.cause
     in_hand, most = (int(number.replace(",", "")) for number in told.groups())

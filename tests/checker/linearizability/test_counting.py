@@ -1,0 +1,153 @@
+"""Counters of which additions crashed are judged as the twin judges them, and what is blamed is
+wrong alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from checker.history.notation import parse
+from checker.linearizability import rules, twin
+from checker.linearizability.checker import check
+from checker.linearizability.dispatch import Inapplicable
+from checker.linearizability.objects import by_key
+from checker.models.counter import counter
+from checker.verdict import Budget
+from tests.checker.linearizability.histories import history_of_spans, spans
+
+if TYPE_CHECKING:
+    from checker.history.columns import History
+
+FROM, TO = 0, 1500
+AMOUNTS = [[1], [-2], [1, 2, 3], [-2, -3, -5], [-2, -1, 1, 2, 3]]
+"""The first two are those of which no history is left to a search unless it is illegal."""
+
+
+def random_counter(rng: Random, initial: int, amounts: list[int]) -> History:
+    """A history of one counter; sometimes one answer is wrong."""
+    drawn = spans(
+        rng,
+        operations=rng.randint(3, 7),
+        processes=rng.randint(1, 5),
+        crash_share=rng.choice([0.15, 0.3, 0.5]),
+        length=rng.choice([3, 12]),
+    )
+    value = initial
+    for one in sorted(drawn, key=lambda one: one.moment):
+        f = "read" if one.ret is not None and rng.random() < 0.5 else "add"
+        amount = rng.choice(amounts)
+        one.asked = (f, None, value) if f == "read" else (f, amount, None)
+        if f == "add" and (one.ret is not None or rng.random() < 0.6):
+            value += amount
+    reads = [one for one in drawn if one.asked[0] == "read"]
+    if reads and rng.random() < 0.4:
+        wrong = rng.choice(reads)
+        wrong.asked = "read", None, wrong.asked[2] + rng.choice([-2, -1, 1, 2])
+    return history_of_spans(drawn)
+
+
+def test_agrees_with_the_twin() -> None:
+    seen: Counter[tuple[int, bool]] = Counter()
+    for seed in range(FROM, TO):
+        rng = Random(f"counting {seed}")
+        initial, amounts = rng.choice([0, 0, 4]), rng.choice(AMOUNTS)
+        history, model = random_counter(rng, initial, amounts), counter(initial)
+        expected = twin.search(history, model, steps_max=50_000)
+        found = rules.judge("counting", history, by_key(history, history.columns.outcome), model)
+        if expected is None or not found.codes or (found.inapplicable or (0, ""))[1] in SKIPPED:
+            continue
+        code = found.codes[0]
+        seen[code, expected] += 1
+        assert code in (rules.UNDECIDED, rules.LEGAL if expected else rules.ILLEGAL), seed
+        if len(amounts) == 1 and expected:
+            assert code == rules.LEGAL, seed
+        if code == rules.ILLEGAL:
+            assert found.part is not None
+            alone = [history[row] for row in found.illegal[0]]
+            assert twin.search(alone, found.part) is False, seed
+        if seed % 10 == 0:
+            status = check(history, model).status
+            assert status in ("valid" if expected else "invalid", "unknown"), seed
+    assert seen[rules.LEGAL, True] > 250
+    assert seen[rules.ILLEGAL, False] > 100
+    assert seen[rules.UNDECIDED, False] < seen[rules.ILLEGAL, False] / 2, seen
+
+
+SKIPPED = ("nothing crashed", "operations of one process touch")
+
+
+def crashed_adders(last: str) -> History:
+    """A hundred crashed additions, each of another amount; a third of them took effect."""
+    lines = [f"p{n + 1}: add {n + 1}" for n in range(100)]
+    value = 0
+    for n in range(200):
+        lines.append(f"p0: add {n % 7 + 1} -> ok")
+        value += n % 7 + 1 + (3 * n + 1 if n < 33 else 0)
+        lines.append(f"p0: read -> {value}")
+    return parse("\n".join([*lines, *([last.format(value - 1)] if last else [])]))
+
+
+@pytest.mark.parametrize(
+    ("last", "told"),
+    [
+        ("", None),
+        ("p0: read -> {}", "what was added since came to 0 at least and 5050 at most"),
+        ("p0: read -> 9999", "at least and 5844 at most"),
+    ],
+)
+def test_a_hundred_crashed_additions_are_judged_at_once(last: str, told: str | None) -> None:
+    verdict = check(crashed_adders(last), counter(), budget=Budget(seconds=5))
+    assert verdict.status == ("invalid" if told else "valid"), verdict.cause
+    assert verdict.observed["algorithm"] == "counting"
+    assert verdict.observed["model_asked"] < 50
+    for finding in verdict.findings:
+        assert told is not None
+        assert told in "\n".join([finding.sentence, *finding.details])
+        assert len(finding.sub_history) <= 4
+
+
+def test_of_each_key_is_told_what_was_added_to_it() -> None:
+    text = """
+        p8: add a 2
+        p9: add b 5
+        p1: read a -> 3
+        p2: read b -> 1
+        p2: read b -> 9
+        p3: read c -> 0
+    """
+    verdict = check(parse(text), counter(), all_keys=True)
+    assert verdict.status == "invalid"
+    told = ["\n".join([finding.sentence, *finding.details]) for finding in verdict.findings]
+    assert len(told) == 2
+    assert "3 was read, but the counter stood at 0" in told[0]
+    assert "0 at least and 2 at most" in told[0]
+    assert "0 at least and 5 at most" in told[1]
+
+
+def test_what_returned_before_and_what_was_called_after_is_no_excuse() -> None:
+    begin = "p9: add 1\np1: add 10 -> ok\np1: read -> {}\np1: add 20 -> ok\np1: read -> {}"
+    for first, second, status in ((10, 31, "valid"), (9, 31, "invalid"), (11, 32, "invalid")):
+        assert check(parse(begin.format(first, second)), counter()).status == status
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("p0: add 1 -> ok", "nothing crashed"),
+        ("p0: add 1.5", "a number is not whole"),
+        ("p9: add 1\np0: read -> null", "a number is not whole"),
+        (
+            "p9: add 1\np0: add 1 @1 -> ok @5\np0: read @5 -> 1 @9",
+            "operations of one process touch",
+        ),
+        ("p9: push 1", "an operation is none of a counter"),
+        ("p9: add 2\np8: add -1\np0: read -> 1", "something is added and something taken away"),
+        ("p9: add 2\np8: add 2\np0: read -> 1", "no order is found at once"),
+    ],
+)
+def test_does_not_apply(text: str, why: str) -> None:
+    with pytest.raises(Inapplicable, match=f"counting does not apply: {why}"):
+        check(parse(text), counter(), algorithm="counting")
