@@ -108,14 +108,16 @@ def _what_disks_take_along(configuration: Configuration, plan: FaultPlanSummary)
     Nothing, where fewer than W nodes are ever struck: of each write that was acknowledged one of W
     copies, each of another home node's, is with a node that keeps its store, or comes to one with a
     hint. And what starts over fetches from R of the others, who meet W less those that are struck
-    as the N meet W (`store_repair.py`). A disk that is lost may take the number of lives along.
+    as the N meet W (`store_repair.py`). A disk that is lost takes the number of lives along too:
+    the members agree on a view in which the node comes anew before it counts for anything again,
+    and the dots of its new store carry another number (`dots.py`).
     """
     spoilt = sorted(plan.faults & SPOILS)
     if not spoilt:
         return {}
     changes = sorted(plan.faults & {"join", "leave", "replace"})
     most = configuration.n
-    if plan.spoilt_max is not None and not changes and "wipe" not in spoilt:
+    if plan.spoilt_max is not None and not changes:
         most = plan.spoilt_max
     few = most < configuration.w
     withdrawn = {}

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from systems_under_test.rng import Rng
+from tests.proof.sweeping import kinds, simulate
 from tests.systems_under_test.dynamo.driving import Drive
 from tests.systems_under_test.dynamo.test_introduction import THREE
 from tests.systems_under_test.dynamo.test_membership import NODES_HELD, assert_kept, filled
 from tests.systems_under_test.dynamo.test_store_repair import STRICT, damaged, state
 from workloads.client import Request
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def wiped(drive: Drive, *names: str) -> None:
@@ -120,3 +126,21 @@ def test_the_only_node_there_is_starts_with_nothing_when_it_is_repaired() -> Non
     assert drive.values("n1", "k") == []
     drive.put("n1", "k", "w")
     assert drive.values("n1", "k") == ["w"]
+
+
+@pytest.mark.parametrize("quorum", ["strict", "sloppy"])
+def test_where_only_a_named_disk_is_lost_all_is_claimed_and_holds(
+    quorum: str, tmp_path: Path
+) -> None:
+    faults = "disk:lost@n3,kill,partition"
+    judgement = simulate("dynamo", 0, tmp_path, faults=faults, options={"quorum": quorum})
+    assert judgement.status == "valid", judgement.explain()
+    assert "lost-update" in judgement.promises.claims
+    assert ("read-your-writes" in judgement.promises.claims) == (quorum == "strict")
+
+
+def test_a_node_whose_disk_was_lost_and_that_says_too_soon_that_it_is_whole_is_accused(
+    tmp_path: Path,
+) -> None:
+    judgement = simulate("dynamo", 0, tmp_path, faults="disk:lost@n1", bug="whole-too-soon")
+    assert "lost-update" in kinds(judgement)
