@@ -198,11 +198,25 @@ class Administer(Message, frozen=True, tag="administer"):
 
 
 class Scrubbed(Message, frozen=True, tag="scrubbed"):
-    """At the mark in this slot: (table, key, checksum) of each row; what the host found damaged."""
+    """At the mark in this slot: in part 0 what the host found damaged, in those behind it (table,
+    key, checksum) of rows, in the order of tables and keys. `last` says that no more follow.
+    """
 
     slot: int
+    part: int
     rows: tuple[tuple[str, bytes, int], ...]
     damage: tuple[str, ...]
+    last: bool = False
+
+
+class ScrubNext(Message, frozen=True, tag="scrub-next"):
+    """Tell me this part of what you hold at the mark in this slot.
+
+    One that you have told means: I have it, wait. -1 means that I need no more.
+    """
+
+    slot: int
+    part: int
 
 
 AnyMessage = (
@@ -223,6 +237,7 @@ AnyMessage = (
     | NotLeading
     | Administer
     | Scrubbed
+    | ScrubNext
 )
 
 OF_A_CONFIGURATION: Final = (

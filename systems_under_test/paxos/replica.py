@@ -12,6 +12,7 @@ from systems_under_test.paxos import (
     installation,
     leadership,
     names,
+    scrub,
     status,
 )
 from systems_under_test.paxos import messages as m
@@ -194,6 +195,8 @@ def _on_timer(node: Node, step: Step, event: TimerFired) -> None:
         node.clients.on_timer(step)
     elif event.name == installation.SWEEP:
         node.installation.sweep(step)
+    elif event.name == scrub.SCRUB:
+        node.scrubber.go_on(step)
     elif event.name == HAND_OVER:
         step.set_timer(HAND_OVER, node.configuration.handover_every_ms * MS)
         if node.leadership is not None and node.leadership.ready:
@@ -271,5 +274,6 @@ _RECEIVE: dict[type, Callable[[Node, Step, str, Any], None]] = {
     m.Answered: lambda node, step, sender, it: node.clients.on_answered(step, it),
     m.NotLeading: lambda node, step, sender, it: node.clients.not_leading(step, it.number),
     m.Scrubbed: lambda node, step, sender, it: node.scrubber.on_scrubbed(step, sender, it),
+    m.ScrubNext: lambda node, step, sender, it: node.scrubber.on_next(step, it),
     m.Administer: lambda node, step, sender, it: node.clients.on_administer(step, sender, it),
 }

@@ -58,6 +58,8 @@ class View:
 
     def next(self, step: Step, size_max: int) -> Rows:
         """Rows (table, key, value) that follow, until they have so many bytes."""
+        if self._table == len(TABLES):
+            return ()
         rows: list[tuple[str, bytes, bytes]] = []
         size = 0
         while not self.done and size < size_max:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -13,14 +13,10 @@ from systems_under_test.paxos.archive import (
     Segment,
     Snapshot,
 )
-from systems_under_test.paxos.scrub import differences
 from systems_under_test.replica import Write
 from tests.systems_under_test.paxos.driving import THREE, Drive
 from tests.systems_under_test.paxos.invariants import archived_without_gap
 from workloads.client import Request
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MS = 1_000_000
 OFTEN = {
@@ -309,15 +305,3 @@ def test_an_inventory_finds_chains_gaps_and_what_is_too_old() -> None:
         there.at_time(300)
     assert there.outdated(250) == [segments[0].name, segments[1].name]
     assert there.outdated(150) == []
-
-
-def test_differences_are_those_from_what_most_copies_hold() -> None:
-    def copy(**rows: int) -> Mapping[tuple[str, bytes], int]:
-        return {("values", key.encode()): crc for key, crc in rows.items()}
-
-    copies: Any = {"n1": copy(a=1, b=2), "n2": copy(a=1), "n3": copy(a=9, b=2, c=3)}
-    assert differences(copies) == [
-        ["n3", "values", "a"],
-        ["n2", "values", "b"],
-        ["n3", "values", "c"],
-    ]
