@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from systems_under_test.paxos import log as log_of
+from systems_under_test.paxos.log import Log
 from tests.systems_under_test.paxos.driving import THREE, Drive
 from tests.systems_under_test.paxos.invariants import Observer
 from workloads.client import Request
+
+if TYPE_CHECKING:
+    from systems_under_test.paxos.step import Step
 
 SMALL = {"checkpoint_slots": 10}
 
@@ -160,3 +167,28 @@ def test_a_transfer_that_its_receiver_forgot_begins_anew() -> None:
     assert drive.status(leader)["counters"]["snapshots_sent"] >= 2
     assert drive.status(other)["counters"]["snapshots_installed"] == 1
     assert drive.dump(other)["keys"] == drive.dump(leader)["keys"]
+
+
+def test_no_input_drops_more_of_the_log_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine frees every page of what is deleted, and leaders of long values stepped down."""
+    dropped: list[list[int]] = []
+    truncate = Log.truncate
+
+    def watched(log: Log, step: Step, upto: int) -> int:
+        before = dict(log.entries)
+        count = truncate(log, step, upto)
+        dropped.append([len(before[slot].payload) for slot in before.keys() - log.entries.keys()])
+        return count
+
+    monkeypatch.setattr(Log, "truncate", watched)
+    monkeypatch.setattr(log_of, "TRUNCATED_BYTES_AT_ONCE", 500)
+    drive = Drive({"checkpoint_slots": 40})
+    leader = drive.await_leader()
+    fill(drive, leader, 0, 100)
+    drive.wait(2_000)
+    for node in THREE:
+        status = drive.status(node)
+        assert status["checkpoint"] - status["log_start"] < 40
+        assert status["log_start"] >= 40
+    longest = max(max(sizes) for sizes in dropped)
+    assert max(sum(sizes) for sizes in dropped) < 500 + longest
