@@ -21,9 +21,11 @@ from nemesis.families import (
     LINKS,
     LINKS_DRAWN,
     RESOURCES,
+    AtLeast,
 )
 from nemesis.grudges import ANY, VARIANTS
 from nemesis.limits import Within, never_fitting, serving_of
+from nemesis.members import members
 from nemesis.membership import CHANGES, MEMBERSHIP
 from nemesis.options import CYCLE, FaultOptions
 from nemesis.plan import FaultPlan
@@ -202,7 +204,8 @@ def within(options: FaultOptions, plan: FaultPlan) -> FaultPlan:
         schedules = [
             replace(s, draw=Within(course_of(s.draw), options.at_most, serving)) for s in schedules
         ]
-    schedules = [replace(s, left=options.budget) for s in schedules]
+    if options.budget is not None:
+        schedules = [replace(s, left=(options.budget,) * (len(s.timings) or 1)) for s in schedules]
     return replace(plan, schedule=first_of(*schedules))
 
 
@@ -225,7 +228,12 @@ def missing_capabilities(
         for need in sorted(plan.nemesis.needs - capabilities)
     ]
     if nodes is not None:
-        unfit = [problem for check in plan.checks for problem in check.problems(nodes)]
+        inside = members(nodes, spares)
+        unfit = [
+            problem
+            for check in plan.checks
+            for problem in check.problems(inside if isinstance(check, AtLeast) else nodes)
+        ]
         # A target that does not exist fits nowhere, and that is said already.
         unfit = unfit or never_fitting(
             plan, nodes, thirds(nodes) if zones is None else zones, spares

@@ -62,8 +62,9 @@ class Alternate:
     """The name of its stream of chance, which no schedule beside it may have."""
     looks: bool = False
     """Whether it has to know the roles of the nodes before it draws."""
-    left: int | None = None
-    """How many more faults it may inject; None: as many as there is time for."""
+    left: tuple[int, ...] = ()
+    """How many more faults may be injected, by each of the plans that take turns; none: as many
+    as there is time for."""
     at: int | None = None
     """When to act next; None until it has first been asked."""
     acting: str | None = None
@@ -92,8 +93,8 @@ class Alternate:
             return Pending(self.at), self
         if self.steps:
             return self._act(ctx)
-        if self.left is not None and self.left <= 0:
-            return None
+        if self.left and not self.left[self._place]:
+            return replace(self, turn=self.turn + 1).op(ctx) if any(self.left) else None
         if self.looks and self.roles is None:
             return self._hand_out(ctx, Invocation(ROLES))
         drawn = self._chance(ctx, f"{self.turn}/{self.tries}")
@@ -113,7 +114,7 @@ class Alternate:
         if event.f == ROLES:
             seen = (event.output or {}).get(ROLES, {})
             return replace(self, acting=None, roles=seen, at=event.time)
-        rest = self.steps[1:]
+        rest = self._affordable(self.steps[1:])
         if rest:
             return replace(self, acting=None, steps=rest, at=event.time + rest[0].wait_ns)
         quiet = self._chance(ctx, f"{self.turn}/quiet").rng.between(*self._pace.quiet_ns)
@@ -124,6 +125,18 @@ class Alternate:
     def _pace(self) -> Timing:
         """The timing of this turn."""
         return self.timings[self.turn % len(self.timings)] if self.timings else self.timing
+
+    @property
+    def _place(self) -> int:
+        """Which of the plans that take turns has this one."""
+        return self.turn % (len(self.left) or 1)
+
+    def _affordable(self, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        """These steps, or the healings among them of what was injected once no more may be."""
+        if not self.left or self.left[self._place]:
+            return steps
+        begun = len(self.faults)
+        return tuple(step for step in steps if step.inject is None and step.heal < begun)
 
     def _act(self, ctx: Context) -> Answer:
         """The step that is due."""
@@ -171,8 +184,11 @@ class Alternate:
         after = replace(self, open_faults=(*self.open_faults, begun))
         if self.acting is None:
             return after
-        left = None if self.left is None else self.left - 1
-        return replace(after, faults=(*self.faults, event.fault), left=left)
+        return replace(after, faults=(*self.faults, event.fault), left=self._less())
+
+    def _less(self) -> tuple[int, ...]:
+        """What is left after one more fault of this turn."""
+        return tuple(n - (place == self._place) for place, n in enumerate(self.left))
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,6 +230,24 @@ def test_a_budget_ends_a_plan_and_leaves_nothing_open() -> None:
     assert not rehearsal.open
 
 
+def test_plans_that_take_turns_have_a_budget_each() -> None:
+    options = options_of({"budget": 2, "order": "cycle"})
+    rehearsal = Rehearsal(parse("kill@one,partition,pause@one", options=options), seconds=120)
+    begun = [event.f for event in rehearsal.invoked() if event.f != "heal"]
+    assert begun == ["kill", "partition", "pause"] * 2
+    assert not rehearsal.open
+
+
+@pytest.mark.parametrize("order", ["together", "cycle"])
+def test_a_plan_whose_faults_come_in_bundles_stops_within_one(order: str) -> None:
+    """A loop of crashes has three at least, and a swizzle of a majority of five too."""
+    options = options_of({"budget": 4, "order": order})
+    text = "kill:crash-loop,partition:swizzle@majority"
+    rehearsal = Rehearsal(parse(text, options=options), seconds=120)
+    assert len(rehearsal.invoked("kill")) == len(rehearsal.invoked("partition")) == 4
+    assert not rehearsal.open
+
+
 def test_the_options_set_when_faults_come() -> None:
     options = options_of({"lead-in": 3, "fault": "0.5-0.6", "quiet": "5"})
     rehearsal = Rehearsal(parse("pause", options=options), seconds=20)

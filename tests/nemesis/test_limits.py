@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from nemesis.courses import course_of
+from nemesis.grudges import VARIANTS
 from nemesis.limits import disturbed
 from nemesis.options import options_of
 from nemesis.plan import Effect, Fault, FaultPlan
 from nemesis.plans import missing_capabilities, parse, within
-from nemesis.schedule import Strike, alternate
+from nemesis.schedule import Alternate, Strike, alternate
 from nemesis.targets import Target
 from systems_under_test.environments.cluster import CAPABILITIES
 from systems_under_test.rng import Rng
@@ -241,3 +243,27 @@ def test_spares_count_neither_for_words_nor_for_limits() -> None:
     plan = parse("kill@minority,kill@one", spares=spares, options=options_of({"at-most": "one"}))
     carried = frozenset(CAPABILITIES)
     assert missing_capabilities(plan, "simulated", carried, FIVE, spares=spares) == []
+
+
+@pytest.mark.parametrize("variant", [*VARIANTS, "flapping"])
+def test_shapes_without_a_target_are_of_the_members(variant: str) -> None:
+    spares = ("n4", "n5")
+    for number in range(20):
+        ctx = Context(0, (), {}, FIVE, Rng(f"{number}"), spares=spares)
+        (schedule,) = parse(f"partition:{variant}").schedules
+        assert isinstance(schedule, Alternate)
+        (first, *_) = course_of(schedule.draw).steps(ctx, (), schedule.timing, 0)
+        assert first.inject is not None
+        drawn = first.inject(ctx, ())
+        assert drawn is not None
+        grudge = drawn.input["grudge"]
+        touched = {*grudge, *(sender for senders in grudge.values() for sender in senders)}
+        assert touched <= {"n1", "n2", "n3"}
+        assert set(drawn.input["targets"]) <= {"n1", "n2", "n3"}
+
+
+def test_a_shape_needs_enough_members() -> None:
+    plan, carried = parse("partition:bridge"), frozenset(CAPABILITIES)
+    assert missing_capabilities(plan, "simulated", carried, FIVE, spares=("n4", "n5")) == []
+    (said,) = missing_capabilities(plan, "simulated", carried, FIVE, spares=("n3", "n4", "n5"))
+    assert "at least 3 nodes, and there are 2" in said
