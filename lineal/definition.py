@@ -35,7 +35,9 @@ CAPABILITIES_BY_ENVIRONMENT: Mapping[str, frozenset[str]] = {
         {"partition", "link", "kill", "stop", "pause", "power", "clock", "disk", "cpu", "memory"}
     ),
     "docker": DOCKER_CARRIES,
-    "ssh": frozenset({"partition", "link", "kill", "stop", "pause", "power", "clock", "disk"}),
+    "ssh": frozenset(
+        {"partition", "link", "kill", "stop", "pause", "power", "clock", "disk", "cpu", "memory"}
+    ),
     "simulated": frozenset(
         {"partition", "link", "kill", "stop", "pause", "power", "clock", "disk"}
     ),
@@ -165,9 +167,9 @@ class Test:
 
     @property
     def drawn_of(self) -> frozenset[str]:
-        """What `all` draws faults of: a kernel does not spoil links and disks in every way."""
+        """What `all` draws faults of: not of what takes more than is found everywhere."""
         if self.environment == "ssh":
-            return self.capabilities - {"link"}
+            return self.capabilities - {"link", "cpu", "memory"}
         return self.capabilities if self.foreign is None else self.capabilities - {"link", "disk"}
 
     @property

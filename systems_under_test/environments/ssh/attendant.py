@@ -28,6 +28,8 @@ import subprocess
 import sys
 import time
 
+from systems_under_test.environments.cluster import EnvironmentFailed
+from systems_under_test.environments.local import resources
 from systems_under_test.environments.local.processes import look
 from systems_under_test.environments.ssh.firewall import Firewall, Refused, remove, reset
 from systems_under_test.environments.ssh.network_stack import network_stack
@@ -45,6 +47,8 @@ LOG_CHUNK_BYTES = 2**16
 PR_SET_PDEATHSIG = 1
 MARK = "chain"
 """The file that says: a chain has been made, or was about to be."""
+LIMITED = "limited"
+"""The file that says the same of control groups."""
 
 
 class LeaseEnded(BaseException):
@@ -59,6 +63,7 @@ class Attendant:
         self._chain = chain
         self._firewall: Firewall | None = None
         self._disk: RemoteDisk | None = None
+        self._resources: resources.Resources | None = None
         self._selector = selectors.DefaultSelector()
         self._process: subprocess.Popen[bytes] | None = None
         self._life = 0
@@ -82,6 +87,7 @@ class Attendant:
             "count": self._count,
             "chances": self._chances,
             "disk": self._spoil,
+            "resources": self._limit,
             "reset": lambda request: {"reset": reset(map(tuple, request["to"]))},
         }
 
@@ -139,7 +145,7 @@ class Attendant:
                 self._pass_on({"id": number, **request["request"]})
                 return
             answer = self._acts[request["do"]](request)
-        except Refused as error:
+        except (Refused, EnvironmentFailed) as error:
             self._tell(id=number, error=str(error))
         except Exception as error:
             self._tell(id=number, error=f"{type(error).__name__}: {error}")
@@ -186,6 +192,8 @@ class Attendant:
         self._life += 1
         self._selector.register(process.stdout, selectors.EVENT_READ)
         incarnation = self._incarnation() + 1
+        if self._resources is not None:
+            self._resources.join(process.pid)
         process.stdin.write(b"go\n")
         return {"pid": process.pid, "life": self._life, "incarnation": incarnation}
 
@@ -273,6 +281,25 @@ class Attendant:
             raise Refused("the disk of this node was not opened")
         return self._disk.obey(request)
 
+    def _limit(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Have the node's control groups ready, or ask something of them."""
+        if request["verb"] == "open":
+            reason = resources.cannot()
+            if reason:
+                raise Refused(f"nothing can limit a process here: {reason}")
+            with open(os.path.join(self._directory, LIMITED), "w"):
+                self._resources = resources.Resources(_group(self._directory))
+            return {}
+        if self._resources is None:
+            raise Refused("this cluster was brought up without limits of resources")
+        process = self._process
+        if request["verb"] == "cpu":
+            self._resources.limit_cpu(request["percent"], _pid(process))
+        elif request["verb"] == "memory" and process is not None:
+            self._resources.exhaust_memory(process.pid, lambda: process.poll() is not None)
+            self._reap()
+        return {"usage": dict(self._resources.usage(_pid(self._process)))}
+
     # What the node says and does.
 
     def _hear(self) -> bool:
@@ -345,8 +372,19 @@ def clean(directory: str, chain: str) -> bool:
         except Refused as error:
             sys.stderr.write(f"{error}\n")
             cleaned = False
+    if os.path.exists(os.path.join(directory, LIMITED)):
+        resources.remove(_group(directory))
     shutil.rmtree(directory, ignore_errors=True)
     return cleaned and not os.path.exists(directory)
+
+
+def _pid(process: subprocess.Popen[bytes] | None) -> int | None:
+    return None if process is None else process.pid
+
+
+def _group(directory: str) -> str:
+    """The name of a node's control group: its directory is nobody else's."""
+    return os.path.basename(directory)
 
 
 def _end_lease(number: int, frame: object) -> None:

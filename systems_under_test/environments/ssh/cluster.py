@@ -36,6 +36,7 @@ logger = logging.getLogger("lineal.ssh")
 
 PARTITION: Final = "partition"
 LINK: Final = "link"
+LIMITS: Final = {"cpu": "cgroup", "memory": "cgroup"}
 CLEAR: Final = LinkQuality()
 READY_S_MAX: Final = 20.0
 LINKS_TRIES: Final = 20
@@ -68,6 +69,7 @@ class SshCluster:
         self._places = tuple(places)
         self._options = options
         self._cuts = not needs.isdisjoint({PARTITION, LINK})
+        self._limits = not needs.isdisjoint(LIMITS)
         self._machines: list[Machine] = []
         self._nodes: dict[str, SshNode] = {}
         self._cut: dict[str, frozenset[str] | None] = {}
@@ -109,6 +111,7 @@ class SshCluster:
         cutting = {PARTITION: "iptables", LINK: "iptables"} if self._cuts else {}
         return {
             **cutting,
+            **(LIMITS if self._limits else {}),
             "kill": "SIGKILL",
             "stop": "SIGTERM",
             "pause": "SIGSTOP",
@@ -151,6 +154,8 @@ class SshCluster:
             self._build()
             if self._cuts:
                 self._open_firewalls()
+            if self._limits:
+                side_by_side(lambda node: node.open_resources(), self._nodes.values())
             side_by_side(lambda node: node.open_disk(), self._nodes.values())
             side_by_side(lambda node: node.start(), self._nodes.values())
             side_by_side(lambda node: node.wait_ready(READY_S_MAX), self._nodes.values())

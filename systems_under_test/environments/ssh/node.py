@@ -239,6 +239,27 @@ class SshNode:
             damaged: Mapping[str, Any] = self._on_disk("damage", kind=kind)["damaged"]
             return damaged
 
+    def open_resources(self) -> None:
+        """Have its machine ready to limit it. Raises EnvironmentFailed where it cannot."""
+        self._session.ask("resources", verb="open")
+
+    def limit_cpu(self, percent: int | None) -> None:
+        """Let it have so many percent of one processor; None: all that there are."""
+        with self._lock:
+            self._session.ask("resources", verb="cpu", percent=percent)
+
+    def exhaust_memory(self) -> None:
+        """Leave it no memory, so that the kernel kills its process, then give it back."""
+        with self._lock:
+            if self.state() != "dead":
+                self._killed = True
+                self._session.ask("resources", verb="memory")
+
+    def usage(self) -> Mapping[str, int]:
+        """As its control group says: `cpu_percent`, `throttled`, `memory`, `oom_kills`."""
+        told: Mapping[str, int] = self._session.ask("resources", verb="usage")["usage"]
+        return told
+
     def counters(self) -> Mapping[str, Any]:
         """Everything that the node's host counts in this life."""
         return self._ask("counters")

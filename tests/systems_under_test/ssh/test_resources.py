@@ -1,0 +1,84 @@
+"""Nodes on machines that get little of a processor, and no memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from systems_under_test.environments.cluster import EnvironmentFailed
+from systems_under_test.environments.local import resources
+from systems_under_test.environments.ssh.cluster import SshCluster
+from systems_under_test.environments.ssh.places import options_of, places_of
+from tests.nemesis.test_resources import feels_both
+from tests.systems_under_test.local.clusters import tally
+from tests.systems_under_test.ssh.machines import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.systems_under_test.ssh.machines import Machines
+
+pytestmark = [pytest.mark.live, pytest.mark.ssh]
+
+
+@pytest.fixture
+def with_groups(made: Machines) -> Iterator[Machines]:
+    """Machines that see the control groups of this one, which a namespace of networks hides."""
+    if reason := resources.cannot():
+        pytest.skip(reason)
+    found = resources.bases()
+    assert not isinstance(found, str)
+    spelling, there = found.spelling, "/sys/fs/cgroup"
+    mounts = [f"mount -t tmpfs tmpfs {there}"]
+    for line in resources.MOUNTS.read_text("utf-8").splitlines():
+        kind, _, options = line.partition(" - ")[2].split(" ", 2)
+        controllers = [name for name in options.split(",") if name != "rw"]
+        if kind == "cgroup" and {"cpu", "memory"} & set(controllers):
+            place, names = f"{there}/{controllers[0]}", ",".join(controllers)
+            mounts += [f"mkdir {place}", f"mount -t cgroup -o {names} cgroup {place}"]
+        elif kind == "cgroup2" and spelling is resources.VERSION_2:
+            mounts = [f"mount -t cgroup2 cgroup2 {there}"]
+    for namespace in made.namespaces[:2]:
+        script = " && ".join(mounts)
+        run("nsenter", "-t", sshd_in(namespace), "-m", "sh", "-c", script)
+    yield made
+    for namespace in made.namespaces[:2]:
+        run("nsenter", "-t", sshd_in(namespace), "-m", "umount", "-R", there)
+
+
+def sshd_in(namespace: str) -> str:
+    """The number of the sshd, which is older than its sessions."""
+    return min(run("ip", "netns", "pids", namespace).split(), key=int)
+
+
+def limited(made: Machines, folder: Path, user: str = "root") -> SshCluster:
+    """Two machines on which nodes are to be limited, not yet up."""
+    spec = tally(folder, nodes=("n1", "n2"))
+    places, options = places_of(made.texts(2, user)), options_of(made.options())
+    return SshCluster(spec, places, options, needs=frozenset({"cpu", "memory"}))
+
+
+def groups(prefix: str) -> list[Path]:
+    """The control groups of this machine, which the machines of the test share, with such names."""
+    found = resources.bases()
+    assert not isinstance(found, str)
+    return [group for base in {found.cpu, found.memory} for group in base.glob(f"{prefix}*")]
+
+
+def test_machines_feel_both_and_keep_nothing(with_groups: Machines, tmp_path: Path) -> None:
+    with limited(with_groups, tmp_path) as cluster:
+        assert cluster.method["cpu"] == cluster.method["memory"] == "cgroup"
+        feels_both(cluster)
+        assert groups(f"lineal-{cluster.run_id}")
+    assert groups(f"lineal-{cluster.run_id}") == []
+
+
+def test_a_user_who_may_make_no_control_groups_is_told_before_the_nodes_start(
+    made: Machines, tmp_path: Path
+) -> None:
+    unable = limited(made, tmp_path, "guest")
+    with pytest.raises(EnvironmentFailed, match=r"n[12].*nothing can limit a process here"):
+        unable.up()
+    assert not (tmp_path / "n1" / "data").exists()
