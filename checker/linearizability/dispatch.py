@@ -12,6 +12,7 @@ from checker.linearizability import elements, rules
 from checker.linearizability.known import known_automaton
 from checker.linearizability.objects import Objects, by_key
 from checker.linearizability.problem import Problem, action_in, problem_of
+from checker.linearizability.unseen import outcomes_without_unseen
 from checker.models.set import Set
 from checker.wording import of_key
 
@@ -151,11 +152,20 @@ def _by_rules(
         number, reason = ruled.inapplicable
         _refuse(forced and reason != rules.LATE, name, reason, objects.key(number))
     if ruled.codes.count(rules.UNDECIDED) == len(ruled.codes):
-        make = partial(problem_of, history, model, objects=objects, spent=spent)
+        kept = outcomes_without_unseen(history, model)
+        if kept is not outcome:
+            objects = by_key(history, kept)
+        make = partial(problem_of, history, model, outcome=kept, objects=objects, spent=spent)
         return Dispatch(make(), make)
     together = [row for rows in illegal.values() for row in rows]
     left = _core.keep_rows(
-        outcome, objects.rows, objects.ends, ruled.codes, rules.UNDECIDED, together, FAIL
+        outcomes_without_unseen(history, model),
+        objects.rows,
+        objects.ends,
+        ruled.codes,
+        rules.UNDECIDED,
+        together,
+        FAIL,
     )
     make = partial(problem_of, history, part, outcome=memoryview(left).cast("i"), spent=spent)
     problem = make()
