@@ -68,8 +68,15 @@ NOTHING: Final = Snapshot(0, 0)
 
 encode_values = msgspec.msgpack.Encoder().encode
 decode_values = msgspec.msgpack.Decoder(Values).decode
-encode_picture = msgspec.msgpack.Encoder().encode
+encode = msgspec.msgpack.Encoder().encode
+ARRAY_OF_TWO: Final = b"\x92"
+ARRAY_32: Final = b"\xdd"
 decode_picture = msgspec.msgpack.Decoder(Picture).decode
+
+
+def encode_picture(head: Head, count: int, rows: Iterable[bytes]) -> bytes:
+    """A picture with so many rows, of which each is encoded already: alone or with others."""
+    return b"".join((ARRAY_OF_TWO, encode(head), ARRAY_32, count.to_bytes(4, "big"), *rows))
 
 
 class Inventory:

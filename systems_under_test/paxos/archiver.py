@@ -10,24 +10,25 @@ between cannot be restored. Writes never wait for the archive.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.paxos import api
 from systems_under_test.paxos.archive import (
     Inventory,
-    Picture,
     Segment,
     Snapshot,
+    encode,
     encode_picture,
     encode_values,
 )
 from systems_under_test.paxos.configuration import MS
 from systems_under_test.paxos.lease import NEVER
 from systems_under_test.paxos.rebuild import Rebuilding, Replay, keys_of
-from systems_under_test.paxos.state_machine import TABLES
+from systems_under_test.paxos.view import View
 
 if TYPE_CHECKING:
-    from systems_under_test.paxos.node import Node
+    from systems_under_test.paxos.node import Head, Node
     from systems_under_test.paxos.step import Step
     from systems_under_test.replica import ObjectAnswer
 
@@ -35,8 +36,22 @@ ARCHIVE: Final = "archive"
 LOOK_EVERY: Final = 200 * MS
 AGAIN: Final = 5_000 * MS
 """What the store did not answer for so long is asked again."""
+PICTURE: Final = "picture"
+PICTURE_EVERY: Final = 2 * MS
 REBUILDINGS_MAX: Final = 4
 SEGMENT_SLOTS_MAX: Final = 4_096
+
+
+@dataclass(slots=True)
+class Picturing:
+    """A snapshot for the archive that is being made, a slice of it with each input."""
+
+    name: Snapshot
+    head: Head
+    view: View
+    count: int = 0
+    rows: list[bytes] = field(default_factory=list)
+    """Encoded already, many of them together."""
 
 
 class Archiver:
@@ -59,6 +74,7 @@ class Archiver:
         self._asked: tuple[str, str] | None = None
         self._asked_at = NEVER
         self._putting: Segment | Snapshot | None = None
+        self._picturing: Picturing | None = None
 
     @property
     def on(self) -> bool:
@@ -96,6 +112,7 @@ class Archiver:
             self._known, self._asked, self._putting, self.trouble = False, None, None, ""
         self._leads = leads
         if not leads:
+            self._drop_picture()
             return
         if self._asked is not None and step.mono - self._asked_at > AGAIN:
             self._asked = self._putting = None
@@ -143,10 +160,15 @@ class Archiver:
         if not self._known:
             self._ask(step, "list", "")
             return
-        if self.slot < node.log.start or (
-            self.slot - self.snapshot >= configuration.archive_snapshot_slots
-        ):
-            self._put_snapshot(step)
+        picturing = self._picturing
+        if picturing is not None and picturing.view.whole:
+            self._put_snapshot(step, picturing)
+            return
+        gap = self.slot < node.log.start
+        due = gap or self.slot - self.snapshot >= configuration.archive_snapshot_slots
+        if due and picturing is None:
+            self._begin_picture(step)
+        if gap:
             return
         waiting = applied - self.slot
         if waiting <= 0:
@@ -167,16 +189,37 @@ class Archiver:
         values = tuple((entry.time, entry.payload) for entry in found)
         self._ask(step, "put", self._putting.name, encode_values(values))
 
-    def _put_snapshot(self, step: Step) -> None:
+    def _begin_picture(self, step: Step) -> None:
         node = self._node
-        rows = tuple(
-            (table, key, value)
-            for table in TABLES
-            for key, value in step.scan(node.state.table(table))
-        )
-        self._putting = Snapshot(node.learner.applied, node.learner.time)
-        content = encode_picture(Picture(node.head, rows))
-        self._ask(step, "put", self._putting.name, content)
+        name = Snapshot(node.learner.applied, node.learner.time)
+        self._picturing = Picturing(name, node.head, View(step, node.state))
+        step.set_timer(PICTURE, PICTURE_EVERY)
+
+    def go_on_picturing(self, step: Step) -> None:
+        """The timer: one more slice, and the last one is followed by the writing of it all."""
+        picturing = self._picturing
+        if picturing is None:
+            return
+        if picturing.view.done:  # Another state was put in place.
+            self._drop_picture()
+            return
+        rows = picturing.view.next(step, self._node.configuration.batch_bytes)
+        picturing.count += len(rows)
+        picturing.rows.append(b"".join(map(encode, rows)))
+        if not picturing.view.whole:
+            step.set_timer(PICTURE, PICTURE_EVERY)
+        elif self._asked is None and self._leads:
+            self._next(step)
+
+    def _put_snapshot(self, step: Step, made: Picturing) -> None:
+        self._picturing, self._putting = None, made.name
+        content = encode_picture(made.head, made.count, made.rows)
+        self._ask(step, "put", made.name.name, content)
+
+    def _drop_picture(self) -> None:
+        if self._picturing is not None:
+            self._picturing.view.close()
+        self._picturing = None
 
     def _ask(self, step: Step, verb: Any, name: str, content: bytes = b"") -> None:
         self._asked, self._asked_at = (verb, name), step.mono

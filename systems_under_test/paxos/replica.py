@@ -191,6 +191,8 @@ def _on_timer(node: Node, step: Step, event: TimerFired) -> None:
             node.scrubber.on_timer(step)
     elif event.name == archiver.ARCHIVE:
         node.archiver.on_timer(step)
+    elif event.name == archiver.PICTURE:
+        node.archiver.go_on_picturing(step)
     elif event.name == clients.DEADLINES:
         node.clients.on_timer(step)
     elif event.name == installation.SWEEP:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from systems_under_test.paxos import archiver
 from systems_under_test.paxos.archive import (
     NOTHING,
     Inventory,
@@ -13,10 +14,15 @@ from systems_under_test.paxos.archive import (
     Segment,
     Snapshot,
 )
+from systems_under_test.paxos.view import View
 from systems_under_test.replica import Write
 from tests.systems_under_test.paxos.driving import THREE, Drive
 from tests.systems_under_test.paxos.invariants import archived_without_gap
 from workloads.client import Request
+
+if TYPE_CHECKING:
+    from systems_under_test.paxos.state_machine import Rows
+    from systems_under_test.paxos.step import Step
 
 MS = 1_000_000
 OFTEN = {
@@ -62,9 +68,21 @@ def wall_ms(drive: Drive, node: str) -> int:
     return int(place.clock.read(drive.cluster.now).wall // MS)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_any_moment_is_restored_as_it_was(seed: int) -> None:
-    drive = Drive(OFTEN, seed=seed)
+@pytest.mark.parametrize(("seed", "batch_bytes"), [(0, 1 << 18), (1, 200), (2, 60)])
+def test_any_moment_is_restored_as_it_was(
+    seed: int, batch_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Snapshots are made in slices of a batch, while rows change."""
+    taken: list[int] = []
+
+    class Watched(View):
+        def next(self, step: Step, size_max: int) -> Rows:
+            rows = super().next(step, size_max)
+            taken.append(sum(len(key) + len(value) for _, key, value in rows))
+            return rows
+
+    monkeypatch.setattr(archiver, "View", Watched)
+    drive = Drive({**OFTEN, "batch_bytes": batch_bytes}, seed=seed)
     leader = drive.await_leader()
     moments: list[tuple[int, dict[str, Any]]] = []
     state: dict[str, Any] = {}
@@ -82,7 +100,10 @@ def test_any_moment_is_restored_as_it_was(seed: int) -> None:
             status, content = restored(drive, node, ms)
             assert status == 200, content
             assert content["keys"] == expected
-    assert any(name.startswith("snapshots/") for name in drive.cluster.objects.contents)
+    pictures = sum(name.startswith("snapshots/") for name in drive.cluster.objects.contents)
+    assert 0 < pictures <= len(taken)
+    assert max(taken) < batch_bytes + 200
+    assert (len(taken) > 5 * pictures) == (batch_bytes < 1_000)
 
 
 def test_a_moment_that_the_archive_does_not_go_beyond_is_refused() -> None:
