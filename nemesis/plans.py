@@ -28,10 +28,10 @@ from nemesis.limits import Within, never_fitting, serving_of
 from nemesis.members import members
 from nemesis.membership import CHANGES, MEMBERSHIP
 from nemesis.options import CYCLE, FaultOptions
-from nemesis.plan import FaultPlan
+from nemesis.plan import Check, FaultPlan
 from nemesis.schedule import Alternate, Course, OneOf, Timing
 from nemesis.script import Line, Script, drift_at_once, read_script
-from nemesis.targets import WORDS
+from nemesis.targets import WORDS, Target
 from nemesis.turns import CUTS, ENDINGS, ZONES
 from nemesis.zones import thirds
 from systems_under_test.environments.cluster import CAPABILITIES
@@ -209,6 +209,11 @@ def within(options: FaultOptions, plan: FaultPlan) -> FaultPlan:
     return replace(plan, schedule=first_of(*schedules))
 
 
+def _is_of_members(check: Check) -> bool:
+    """Whether it counts nodes, and does not look for names."""
+    return isinstance(check, AtLeast) or (isinstance(check, Target) and not check.names)
+
+
 def missing_capabilities(
     plan: FaultPlan,
     environment: str,
@@ -232,7 +237,7 @@ def missing_capabilities(
         unfit = [
             problem
             for check in plan.checks
-            for problem in check.problems(inside if isinstance(check, AtLeast) else nodes)
+            for problem in check.problems(inside if _is_of_members(check) else nodes)
         ]
         # A target that does not exist fits nowhere, and that is said already.
         unfit = unfit or never_fitting(

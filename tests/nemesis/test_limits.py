@@ -267,3 +267,10 @@ def test_a_shape_needs_enough_members() -> None:
     assert missing_capabilities(plan, "simulated", carried, FIVE, spares=("n4", "n5")) == []
     (said,) = missing_capabilities(plan, "simulated", carried, FIVE, spares=("n3", "n4", "n5"))
     assert "at least 3 nodes, and there are 2" in said
+
+
+def test_a_minority_is_asked_of_the_members_and_a_name_of_all_nodes() -> None:
+    carried, spares = frozenset(CAPABILITIES), ("n3", "n4", "n5")
+    (said,) = missing_capabilities(parse("kill@minority"), "local", carried, FIVE, spares=spares)
+    assert "`minority` of 2 node(s) is no node at all" in said
+    assert missing_capabilities(parse("kill@n4"), "local", carried, FIVE, spares=spares) == []
