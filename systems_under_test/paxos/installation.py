@@ -51,9 +51,13 @@ _decode = msgspec.msgpack.Decoder(Part).decode
 
 @dataclass(slots=True)
 class Staging:
-    """A snapshot that is arriving, in the generation of the tables that does not count."""
+    """A snapshot that is arriving, in the generation of the tables that does not count.
 
-    name: tuple[Ballot, int]
+    Its name is of one transfer: if another of the same slot went on with it, of which the log
+    begins later, the values of the first would stand in wrong slots.
+    """
+
+    name: tuple[Ballot, int, int]
     head: Head | None = None
     next: int = 0
     values: list[tuple[int, bytes]] = field(default_factory=list)
@@ -82,24 +86,25 @@ class Installation:
         if message.slot <= node.learner.chosen and not careless:
             node.counters.snapshots_refused += 1
             part = message.parts - 1 if message.parts else NEWER
-            step.send(sender, SnapshotTaken(message.slot, part))
+            step.send(sender, SnapshotTaken(message.slot, message.transfer, part))
             return
         staging = self._staging
-        if staging is None or staging.name != (message.ballot, message.slot):
+        name = (message.ballot, message.slot, message.transfer)
+        if staging is None or staging.name != name:
             if message.part:
-                step.send(sender, SnapshotTaken(message.slot, LOST))
+                step.send(sender, SnapshotTaken(message.slot, message.transfer, LOST))
                 return
             staging = self._staging = self._begin_staging(step, message)
         if staging is None or message.part > staging.next:
             return  # It is sent again.
         if message.part == staging.next:
             self._stage(step, staging, message)
-        step.send(sender, SnapshotTaken(message.slot, message.part))
+        step.send(sender, SnapshotTaken(message.slot, message.transfer, message.part))
 
     def _begin_staging(self, step: Step, message: SnapshotPart) -> Staging | None:
         """A place for another snapshot, once what an earlier one has left is swept away."""
         if self._clean:
-            return Staging((message.ballot, message.slot))
+            return Staging((message.ballot, message.slot, message.transfer))
         self._begin_sweep(step)
         return None
 
@@ -123,7 +128,7 @@ class Installation:
 
     def _install(self, step: Step, staging: Staging) -> None:
         """Write the log, then the head that has the other generation count: all in this input."""
-        node, (ballot, slot), head = self._node, staging.name, staging.head
+        node, (ballot, slot, _), head = self._node, staging.name, staging.head
         assert head is not None
         for view in list(node.views):
             view.close()

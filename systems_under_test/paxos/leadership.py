@@ -90,6 +90,7 @@ class Leadership:
             self._put(step, slot, entry.time, entry.payload)
         node.log.last = max(recovered, default=first - 1)
         node.learner.learn(step, min(settled, node.log.last))
+        self._wait_no_more(first, node.learner.chosen)
         self.noop = node.log.last + 1
         node.clients.leader_changed(step)
         self.propose(step, NOOP)
@@ -216,11 +217,15 @@ class Leadership:
                 break
             chosen = upto
         if chosen > node.learner.chosen:
-            for slot in range(node.learner.chosen + 1, chosen + 1):
-                self._unchosen_bytes -= self._unchosen.pop(slot, 0)
+            self._wait_no_more(node.learner.chosen + 1, chosen)
             node.learner.learn(step, chosen)
             self.reads.serve(step)
             self.reconfiguration.on_chosen(step)
+
+    def _wait_no_more(self, first: int, last: int) -> None:
+        """These slots are chosen."""
+        for slot in range(first, last + 1):
+            self._unchosen_bytes -= self._unchosen.pop(slot, 0)
 
     def _held_by_quorum(self, step: Step, members: Iterable[Member], quorum: int) -> int:
         node = self._node

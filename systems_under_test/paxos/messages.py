@@ -133,11 +133,13 @@ class Superseded(Message, frozen=True, tag="superseded"):
 class SnapshotPart(Message, frozen=True, tag="snapshot-part"):
     """A part of the state at `slot`. Part 0 carries the head; a log replica gets that alone.
 
-    `parts` is 0 until the last one: they are made one after the other.
+    `parts` is 0 until the last one: they are made one after the other. `transfer` is a number that
+    its sender gives no other: two of one state differ, for the log may be cut between them.
     """
 
     ballot: Ballot
     slot: int
+    transfer: int
     part: int
     parts: int
     content: bytes
@@ -150,6 +152,7 @@ class SnapshotTaken(Message, frozen=True, tag="snapshot-taken"):
     """
 
     slot: int
+    transfer: int
     part: int
 
 

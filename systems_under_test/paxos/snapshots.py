@@ -50,6 +50,8 @@ _encode = msgspec.msgpack.Encoder().encode
 class Transfer:
     """A snapshot on its way to a peer, made while it is sent."""
 
+    name: int
+    """No other transfer of this leader has it."""
     slot: int
     head: Head
     view: View | None
@@ -74,6 +76,7 @@ class Snapshots:
         self.floor = 0
         """Slots up to this one are in the snapshots of two storage replicas."""
         self._sending: dict[str, Transfer] = {}
+        self._begun = 0
         self._following: set[str] = set()
         """Who got a snapshot, and has not got what the log holds behind it."""
 
@@ -167,7 +170,8 @@ class Snapshots:
         assert leadership is not None
         transfer.sent_at = step.mono
         number, parts, content = transfer.number, transfer.parts, transfer.content
-        step.send(name, SnapshotPart(leadership.ballot, transfer.slot, number, parts, content))
+        part = (transfer.slot, transfer.name, number, parts, content)
+        step.send(name, SnapshotPart(leadership.ballot, *part))
 
     def _begin(self, step: Step, name: str) -> Transfer:
         """A transfer of the state as it is now; to a log replica of the head alone.
@@ -176,15 +180,16 @@ class Snapshots:
         applied, slots that another storage replica misses would lie on this one's disk alone.
         """
         node = self._node
+        self._begun += 1
         if node.role_of(name) == LOG:
-            return Transfer(node.log.start, node.head, None, [])
+            return Transfer(self._begun, node.log.start, node.head, None, [])
         applied = node.learner.applied
         values = [
             (entry.time, entry.payload)
             for slot, entry in node.log.accepted_from(node.log.start + 1)
             if slot <= applied
         ]
-        return Transfer(applied, node.head, View(step, node.state), values)
+        return Transfer(self._begun, applied, node.head, View(step, node.state), values)
 
     def _make_part(self, step: Step, transfer: Transfer) -> None:
         """The next part: half of it is for rows, half for the log."""
@@ -207,7 +212,7 @@ class Snapshots:
         """A part has arrived: send the next one."""
         transfer = self._sending.get(sender)
         leadership = self._node.leadership
-        if transfer is None or leadership is None or transfer.slot != message.slot:
+        if transfer is None or leadership is None or transfer.name != message.transfer:
             return
         if message.part == LOST:
             self._drop(sender)

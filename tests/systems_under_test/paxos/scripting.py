@@ -104,9 +104,9 @@ def _fields(message: AnyMessage) -> dict[str, Any]:
             return {"asks": _json(what).decode()}
         case m.Answered(_, status):
             return {"status": status}
-        case m.SnapshotPart(_, slot, part, parts):
+        case m.SnapshotPart(_, slot, _, part, parts):
             return {"slot": slot, "part": part, "parts": parts}
-        case m.SnapshotTaken(slot, part):
+        case m.SnapshotTaken(slot, _, part):
             return {"slot": slot, "part": part}
     return {}
 

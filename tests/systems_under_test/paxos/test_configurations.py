@@ -150,3 +150,28 @@ def test_so_they_do_over_many_seeds() -> None:
     wrong, outdated = found_in(range(5, 5 + SEEDS_IN_SOAK))
     assert wrong == {}
     assert outdated > 0
+
+
+def test_slots_that_are_settled_when_a_leader_begins_wait_for_no_quorum() -> None:
+    """They were counted for ever, and a leader refused every command for what was chosen."""
+    options = {"repair": "off", "unchosen_bytes_max": 20_000, "checkpoint_slots": 10_000}
+    drive = Drive(options, nodes=FIVE)
+    leader = drive.await_leader()
+    behind, *_, removed = [node for node in FIVE if node != leader]
+    drive.wait(200)
+    cut_off(drive, behind)
+    for n in range(40):
+        drive.put(leader, f"k{n}", "x" * 1_000)
+    drive.order(leader, f"remove?node={removed}")
+    drive.wait(1_000)
+    cut_off(drive, leader, removed)
+    left = [node for node in FIVE if node not in (leader, removed)]
+    while not (leading := [n for n in left if drive.status(n)["role"] == "leader"]):
+        drive.wait(100)
+    drive.wait(1_500)
+    assert drive.status(leading[0])["counters"]["slots_recovered"] >= 40
+    assert drive.put(leading[0], "k", "after") > 40
+
+
+def cut_off(drive: Drive, *nodes: str) -> None:
+    drive.cut([pair for n in nodes for o in FIVE if o != n for pair in ((n, o), (o, n))])

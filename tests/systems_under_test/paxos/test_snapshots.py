@@ -192,3 +192,38 @@ def test_no_input_drops_more_of_the_log_than_it_may(monkeypatch: pytest.MonkeyPa
         assert status["log_start"] >= 40
     longest = max(max(sizes) for sizes in dropped)
     assert max(sum(sizes) for sizes in dropped) < 500 + longest
+
+
+def test_what_came_of_one_transfer_is_not_taken_for_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of two of the same slot the log of the second began later: slot 53 came to have two values.
+
+    Between them the leader has given the receiver up and cut its log.
+    """
+    monkeypatch.setattr(log_of, "TRUNCATED_BYTES_AT_ONCE", 500)
+    observer = Observer()
+    drive = Drive({"checkpoint_slots": 100, "batch_bytes": 400}, observer=observer)
+    leader = drive.await_leader()
+    other = next(node for node in THREE if node != leader)
+    for n in range(4):
+        drive.put(leader, f"a{n}", "x" * 60)
+    drive.wait(200)
+    drive.isolate(other)
+    while (applied := drive.status(leader)["applied"]) < 100:
+        drive.put(leader, f"k{applied}", "x" * 60)
+    drive.wait(600)
+    start = drive.status(leader)["log_start"]
+    drive.cut([])
+    rows = drive.cluster.nodes[other].disk
+    while len(list(rows.scan("values-1"))) < 20:
+        drive.wait(1)
+    drive.isolate(other)
+    drive.wait(12_000)
+    assert drive.status(leader)["log_start"] > start
+    drive.cut([])
+    drive.wait(6_000)
+    assert drive.status(leader)["counters"]["snapshots_sent"] >= 2
+    assert drive.status(other)["counters"]["snapshots_installed"] == 1
+    assert observer.violations == []
+    assert drive.dump(other)["keys"] == drive.dump(leader)["keys"]
