@@ -44,6 +44,15 @@ AVAILABLE: Final = frozenset({"unavailable"})
 DETECTED_MS: Final = 1000
 """With request time-outs as long as this, or shorter, nodes know within two seconds who is gone."""
 
+WHOLLY_GONE: Final = frozenset({"partition", "kill", "stop", "power", "pause"})
+"""Faults under which a node answers everything or nothing, so that the others find out.
+
+Under any other a node may answer pings, so that the others go on to ask it, and yet not finish what
+they ask: it stays the coordinator to which writes of its keys are passed on. A link that loses a
+third, or a slow disk or processor or clock, does that; and all of `link` counts as such, since the
+plan does not tell a link that is held from one that is lossy.
+"""
+
 SPOILS: Final = frozenset({"damage", "wipe"})
 
 VECTOR_CLOCKS: Final = {
@@ -171,6 +180,12 @@ def _why_not_available(configuration: Configuration, plan: FaultPlanSummary) -> 
     changes = sorted(plan.faults & {"join", "leave", "replace", *SPOILS})
     if c.spares or changes:
         return f"who the members are changes: {', '.join(changes) or 'there are spares'}"
+    halfway = sorted(plan.faults - WHOLLY_GONE)
+    if halfway:
+        return (
+            f"under {', '.join(halfway)} a node may answer enough to be asked, and not enough to "
+            "finish what it is asked"
+        )
     return None
 
 
