@@ -6,6 +6,7 @@ remembers the answer.
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from checker._core import TransitionTable
@@ -53,12 +54,15 @@ class Automaton:
         if known is None:
             self.number_of_state(model)
         deterministic = not hasattr(model, "steps")
+        # Python's collector of cycles does not see into the core: if the table held the automaton
+        # that holds it, neither would ever be freed.
+        weak = weakref.proxy(self)
         self.table: Final = TransitionTable(
-            self.successor,
+            lambda state, action: weak.successor(state, action),
             b"",
             deterministic=deterministic,
             known=known,
-            held=lambda: self._bytes,
+            held=lambda: weak._bytes,
         )
 
     def number(self, action: Action) -> int:

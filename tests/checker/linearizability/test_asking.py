@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from dataclasses import dataclass
 from itertools import count
@@ -12,10 +13,10 @@ import msgspec
 import pytest
 
 from checker.history.notation import parse
-from checker.linearizability.automaton import ASKED_TWICE_EVERY, WrongDeclaration
+from checker.linearizability.automaton import ASKED_TWICE_EVERY, Automaton, WrongDeclaration
 from checker.linearizability.checker import check
 from checker.linearizability.streaming import Stream
-from checker.models import Inconsistent
+from checker.models import MODELS, Inconsistent
 from checker.models.model import text
 from checker.verdict import Budget
 
@@ -48,6 +49,23 @@ def test_a_question_is_asked_once_and_one_in_a_hundred_twice() -> None:
     assert set(Counted.asked.values()) == {1, 2}
     twice = sum(1 for times in Counted.asked.values() if times == 2)
     assert twice == -(-len(Counted.asked) // ASKED_TWICE_EVERY)
+
+
+def automata() -> int:
+    """How many are held in memory."""
+    gc.collect()
+    return sum(type(held) is Automaton for held in gc.get_objects())
+
+
+def test_what_a_check_met_is_freed_when_it_is_over() -> None:
+    history, before = parse("p0: add 1 -> ok\np0: read -> 2"), automata()
+    for _ in range(20):
+        assert check(history, MODELS["counter"]()).status == "invalid"
+        stream = Stream(MODELS["counter"]())
+        assert [stream.feed(event) for event in history.events()][-1] == "possible"
+        assert stream.finish() == "illegal"
+    del stream
+    assert automata() <= before
 
 
 @dataclass(frozen=True)
