@@ -148,10 +148,9 @@ def _keep(fields: dict[str, Any], line: int, found: RawEvents) -> None:
         found.problems += problems
         return
     kept = {name: fields.get(name) for name in _KNOWN}
-    for name, least in (("time", -STAMP_MAX + 1), ("index", 0)):
-        value = kept[name]
-        if type(value) is not int or not least <= value < STAMP_MAX:
-            kept[name] = None
+    index = kept["index"]
+    if type(index) is not int or not 0 <= index < STAMP_MAX:
+        kept["index"] = None
     if not isinstance(kept["node"], str):
         kept["node"] = None
     others = {name: value for name, value in fields.items() if name not in _KNOWN}
@@ -172,6 +171,9 @@ def _complaints(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "unknown-type", ""
     if f is not None and not isinstance(f, str):
         yield "ill-typed-field", "f"
+    time = fields.get("time")
+    if time is not None and not (type(time) is int and abs(time) < STAMP_MAX):
+        yield "ill-typed-field", "time"
 
 
 def _line(text: str, at: int) -> int:

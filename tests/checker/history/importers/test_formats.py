@@ -246,6 +246,8 @@ def test_a_process_never_returns_from_info() -> None:
         ("{:process 0 :type :go :f :read}", 'line 1: the type is "go"'),
         ("{:process :n1 :type :invoke :f :read}", "line 1: the field process is not an integer"),
         ("{:type :invoke :f :read}", "line 1: the field process is missing"),
+        ('{:process 0 :type :invoke :f :read :time "x"}', "the field time is not an integer"),
+        ("{:process 0 :type :ok :f :read :time 1.5}", "the field time is not an integer"),
         ("{:process 0 :type :invoke :f 5}", "line 1: the field f is not a string"),
         ("[\n5]", "line 2: not an event: a map with :process"),
         ("{:process 0 :type :invoke :f :read", "line 1: the last line is half-written"),

@@ -254,12 +254,13 @@ impl RawEvents {
         let process = text(PROCESS).and_then(process_number);
         let kind = text(TYPE).and_then(|text| TYPES.iter().position(|known| *known == text));
         let has_f = text(F).is_some_and(|text| text[0] == b'"');
-        let (Some(process), Some(kind), true) = (process, kind, has_f) else {
+        let time = text(TIME).map_or(Some(ABSENT), stamp);
+        let (Some(process), Some(kind), true, Some(time)) = (process, kind, has_f, time) else {
             return self.complain_of_fields(line);
         };
-        let integer = |field, from: i64| text(field).and_then(stamp).filter(|n| *n >= from);
-        let time = integer(TIME, ABSENT).unwrap_or(ABSENT);
-        let index = integer(INDEX, 0).unwrap_or(ABSENT);
+        // Jepsen gives events without a place the index -1.
+        let index = text(INDEX).and_then(stamp).filter(|number| *number >= 0);
+        let index = index.unwrap_or(ABSENT);
         let node = text(NODE).filter(|text| text[0] == b'"');
         let values = &mut self.values;
         let mut number = |text: Option<&[u8]>| text.map_or(NULL, |text| values.number(text));
@@ -294,6 +295,12 @@ impl RawEvents {
                 continue;
             };
             self.problems.add(line, 0, kind, detail);
+        }
+        let time = &self.fields.known[TIME];
+        if is_there(time) && stamp(time).is_none() {
+            // Taken as absent, it would have the stamps of all events follow the lines.
+            let name = NAMES[TIME].to_string();
+            self.problems.add(line, 0, "ill-typed-field", name);
         }
     }
 }
