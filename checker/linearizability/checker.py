@@ -13,6 +13,7 @@ from checker.linearizability.dispatch import ALGORITHMS, dispatch
 from checker.linearizability.judging import NOT_JUDGED, Judged, Terms, judge
 from checker.linearizability.search import PRUNINGS, budget_of
 from checker.linearizability.states import ModelFailed
+from checker.models.model import UnfitStart, text
 from checker.verdict import Budget, CheckContext, Verdict
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from checker._core import SearchBudget
+    from checker.evidence import Explanation
     from checker.history.columns import History
     from checker.linearizability.dispatch import Dispatch
     from checker.models.model import Specification
@@ -79,18 +81,10 @@ class Linearizable:
         evidence = Evidence(history, context.claims)
         if not _can_fail(dispatched):
             evidence.doubt(TOO_LITTLE, CLAIM)
-        terms = Terms(
-            prune=self.prune,
-            elements=dispatched.elements,
-            replay=dispatched.replay,
-            explain=evidence.claimed(CLAIM),
-            all_keys=self.all_keys,
-        )
+        terms = self._terms(dispatched, explain=evidence.claimed(CLAIM))
         judged = self._judge(dispatched, terms, context.budget, spent)
         if judged.violations:
-            from checker.linearizability.start import refuse_unfit_start
-
-            refuse_unfit_start(history, self.model)
+            judged = self._from_either_start(history, judged, context.budget, spent)
         for doubt in judged.doubts:
             evidence.doubt(doubt, CLAIM)
         if judged.ran_out and judged.hardest and len(dispatched.problem.objects) > 1:
@@ -99,6 +93,44 @@ class Linearizable:
         for _ in range(judged.violations):
             evidence.add("not-linearizable", explanations.__next__, claim=CLAIM)
         return evidence.verdict({**_observed(history, dispatched, judged), **observed})
+
+    def _terms(self, dispatched: Dispatch, *, explain: bool) -> Terms:
+        return Terms(
+            prune=self.prune,
+            elements=dispatched.elements,
+            replay=dispatched.replay,
+            explain=explain,
+            all_keys=self.all_keys,
+        )
+
+    def _from_either_start(
+        self, history: History, judged: Judged, budget: Budget, spent: SearchBudget
+    ) -> Judged:
+        """What was judged; only violations from the start that may have been meant too, if any may.
+
+        Raises UnfitStart if none of those is seen within the budget.
+        """
+        from checker.linearizability.start import other_start
+
+        other = other_start(history, self.model)
+        if other is None:
+            return judged
+        free = replace(self, algorithm=None, all_keys=True)
+        illegal = free._illegal(history, budget, spent)
+        still = replace(free, model=other.model)._illegal(history, budget, spent)
+        kept = [told for key, told in illegal.items() if key in still]
+        if not kept:
+            raise UnfitStart(other.told)
+        return replace(judged, explanations=kept, violations=len(kept))
+
+    def _illegal(
+        self, history: History, budget: Budget, spent: SearchBudget
+    ) -> dict[str, Explanation]:
+        """The violations that are told, by the key of the object."""
+        dispatched = dispatch(history, self.model, self.algorithm, spent)
+        terms = self._terms(dispatched, explain=True)
+        told = self._judge(dispatched, terms, budget, spent).explanations
+        return {text(each.operations[0].key): each for each in told}
 
     def _judge(
         self, dispatched: Dispatch, terms: Terms, budget: Budget, spent: SearchBudget
