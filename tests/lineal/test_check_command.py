@@ -168,7 +168,10 @@ def test_a_budget_in_steps_is_spent(edn: Path, capsys: pytest.CaptureFixture[str
     lines += [f'"process":30,"type":"ok","f":"read","output":{2**30}']
     numbered = (f'{{"index":{n},"time":{n},{line}}}\n' for n, line in enumerate(lines))
     edn.write_text("".join(numbered), encoding="utf-8")
-    assert lineal(edn, "--model", "counter", "--step-budget", 1000) == exit_status.UNKNOWN
+    assert (
+        lineal(edn, "--model", "counter", "--algorithm", "frontier", "--step-budget", 1000)
+        == exit_status.UNKNOWN
+    )
     assert "ran out of steps at operation 30: 0 of 1 returns passed" in capsys.readouterr().out
 
 
