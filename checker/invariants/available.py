@@ -4,11 +4,14 @@ A *stretch* is a time in which no fault begins or ends, less its first two secon
 find out who is missing. In it a *company* is a set of nodes that are struck by no fault, of which
 each is connected with each other, both ways, and none with any further such node. Two companies
 never share a node that is asked: where a node is connected with two that are not connected with
-one another nothing is said of it.
+one another nothing is said of it. Nor is anything said while a fault is open that was not seen to
+be applied as asked: a cut that is half a cut leaves nodes that reach some of a company.
 
 A company that is large enough has to take writes. It did not, if in one stretch at least three
-writes of a key through it failed and none succeeded, while writes of other keys did; or if twenty
-failed and no write of any key succeeded. One failure alone says little: a machine may be slow.
+writes of a key through it were refused for certain and none succeeded, while as many of other keys
+did; or if twenty failed and no write of any key succeeded. One failure alone says little: a machine
+may be slow. Nor do a key's writes that timed out: each node finds out by one of them who is
+missing, and where there is little to do that may be long after the cut.
 A refusal that is about the write itself (an error that begins with `status 4`) is an answer.
 
 Source: DeCandia et al., SOSP 2007, 4.6 (sloppy quorum: writes to the first N healthy nodes).
@@ -36,7 +39,7 @@ UNAVAILABLE: Final = "unavailable"
 SETTLE_NS: Final = 2_000_000_000
 """So long after a fault began or ended nothing is expected."""
 OF_A_KEY_MIN: Final = 3
-"""So many writes of a key have to fail, while as many of others succeed."""
+"""So many writes of a key have to be refused, while as many of others succeed."""
 OF_ALL_MIN: Final = 20
 """So many have to fail where none succeeds: a machine that stands still fails a few as well."""
 
@@ -123,7 +126,7 @@ def stretches(history: History, nodes: Iterable[str], needed: int) -> list[Stret
             continue
         still_open = tuple(f for f in faults if f.start <= start and (f.end or last) >= end)
         large = tuple(one for one in companies(nodes, still_open) if len(one) >= needed)
-        if large:
+        if large and all(fault.effect == "applied" for fault in still_open):
             found.append(Stretch(start + SETTLE_NS, end, still_open, large))
     return found
 
@@ -172,7 +175,8 @@ def _unavailable(tally: Tally) -> Iterator[list[Operation]]:
     if not everything and len(together) >= OF_ALL_MIN:
         yield together
     for key, failed in tally.failed.items():
-        enough = len(failed) >= OF_A_KEY_MIN and everything >= len(failed)
+        refused = sum(operation.outcome == "fail" for operation in failed)
+        enough = refused >= OF_A_KEY_MIN and everything >= len(failed)
         if enough and not tally.taken.get(key):
             yield failed
 

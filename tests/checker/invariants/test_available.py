@@ -57,11 +57,18 @@ def test_accepts(was: str, instead: str) -> None:
     assert found(text.replace(was, instead)) == []
 
 
-def test_a_write_that_nobody_knows_of_counts_as_failed() -> None:
-    unknown = ALL_OF_A.replace("fail", "info")
-    for number in (1, 2, 3):
-        unknown = unknown.replace(f"p1: put a {number}", f"p{number + 5}: put a {number}")
-    assert found(CUT + unknown + OTHERS) == ["unavailable"]
+def test_writes_of_a_key_that_timed_out_may_be_how_nodes_find_out_who_is_missing() -> None:
+    unknown = ALL_OF_A.replace("p1: put a 3 node=n1 -> fail", "p8: put a 3 node=n1 -> info")
+    more = OTHERS + "p1: put c 8 node=n2 -> ok\n"
+    assert found(CUT + unknown + more) == []
+    refused = "p1: put a 7 node=n2 -> fail\n"
+    assert found(CUT + unknown + refused + more) == ["unavailable"]
+
+
+@pytest.mark.parametrize("effect", ["partly", "uncertain", "ineffective"])
+def test_a_fault_that_was_not_applied_as_asked_tells_nobody_who_reaches_whom(effect: str) -> None:
+    assert found(CUT + ALL_OF_A + OTHERS) == ["unavailable"]
+    assert found(CUT.replace("applied", effect) + ALL_OF_A + OTHERS) == []
 
 
 def test_writes_across_a_healing_are_of_neither_stretch() -> None:
