@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from checker import _core
 from checker.history.layout import FAIL, NEVER
-from checker.linearizability import elements, rules
+from checker.linearizability import rules
 from checker.linearizability.known import known_automaton
 from checker.linearizability.objects import Objects, by_key
 from checker.linearizability.problem import Problem, action_in, problem_of
-from checker.linearizability.unseen import outcomes_without_unseen
 from checker.models.set import Set
 from checker.wording import of_key
 
@@ -85,6 +84,8 @@ def dispatch(
         if algorithm == "replay":
             _refuse_overlap(problem)
         return Dispatch(problem, make, replay=algorithm == "replay")
+    from checker.linearizability import elements
+
     by_element = elements.misfit(history, model)
     for name in rules.RULES:
         why = rules.misfit(name, model)
@@ -141,6 +142,8 @@ def _by_rules(
     *,
     forced: bool,
 ) -> Dispatch:
+    from checker.linearizability.unseen import outcomes_without_unseen
+
     outcome = history.columns.outcome
     objects = by_key(history, outcome)
     ruled = rules.judge(name, history, objects, model, spent)
