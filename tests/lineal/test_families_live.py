@@ -45,15 +45,19 @@ def clean(
     effects = effects_in(directory)
     injected = {effect for f, effect in effects if f not in ("heal", "recovered", "quiescent")}
     healed = {effect for f, effect in effects if f == "heal"}
-    # What came of an order is known when it is healed.
-    assert ("partly" if injected_by_order(effects) else "applied") in injected, effects
+    assert injected & may_be(effects), effects
     assert "healed" in healed
     assert "leaked" not in healed
     return directory
 
 
-def injected_by_order(effects: set[tuple[str, str]]) -> bool:
-    return bool({f for f, _ in effects} & CHANGES.keys())
+def may_be(effects: set[tuple[str, str]]) -> set[str]:
+    """What injections may say: what came of an order is known when it is healed only, and where the
+    power was lost everything may have been synced."""
+    faults = {f for f, _ in effects}
+    if faults & CHANGES.keys():
+        return {"partly"}
+    return {"applied", "partly"} if "power" in faults else {"applied"}
 
 
 def effects_in(directory: Path) -> set[tuple[str, str]]:
@@ -116,10 +120,12 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     ),
     "power and damage": (
         "nemesis: power target=one 1",
+        # Of two nodes only: where containers start slowly, the next fault comes before the last
+        # one's victim is whole, and the others must be able to go on without both.
         "n1: disk torn 0.5",
         "n2: disk flip 0.5",
-        "n3: disk truncate 0.5",
-        "n4: disk lost 0.5",
+        "n1: disk truncate 0.5",
+        "n2: disk lost 0.5",
     ),
 }
 NAMES_OF: dict[str, str] = {
@@ -134,8 +140,9 @@ NAMES_OF: dict[str, str] = {
     "zone lost": "kill",
 }
 """What a fault is called in the history, where that is not its family."""
-MAY_BE_IDLE = ("disk read-errors",)
-"""A store that has all it needs in memory may read nothing meanwhile, and says so."""
+MAY_BE_IDLE = ("disk read-errors", "power target=one")
+"""A store that has all it needs in memory may read nothing meanwhile, or have synced all, and says
+so."""
 
 
 @pytest.mark.docker
@@ -294,6 +301,7 @@ def test_a_lease_that_heeds_drift_is_clean_under_the_same(tmp_path: Path) -> Non
 def test_a_clock_that_is_ahead_is_found_where_the_last_write_wins(tmp_path: Path) -> None:
     """The bug itself skews the clock: where a nemesis does, nothing is claimed by time."""
     require_docker()
-    options = {"reconciliation": "last-write-wins"}
+    # Of each key it shows only if another node than the one ahead coordinates the last write.
+    options = {"reconciliation": "last-write-wins", "keys": 40}
     found = found_by(tmp_path, "dynamo", parse("none"), "lww", options, rate=80.0, seconds=9)
     assert "lost-update" in found
