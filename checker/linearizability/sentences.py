@@ -23,8 +23,9 @@ AMONG_THESE: Final = "among these operations alone"
 """What is told of a part of the history: the operations that the finding shows."""
 FREER: Final = "even if crashed operations could do more than they can"
 """What is told of a walk that allows more than the model."""
-ALONE: Final = "nobody had written what it saw"
-"""The reason of an operation that is impossible without any other."""
+UNWRITTEN: Final = "nobody had written what it saw"
+ALONE: Final = "nothing that was called before it ended could have led to it"
+"""The reasons of an operation that is impossible without any other."""
 
 
 def explanation(found: Witness, key: Any) -> Explanation:
@@ -37,7 +38,7 @@ def explanation(found: Witness, key: Any) -> Explanation:
         freer = f"{FREER}, " if found.freer else ""
         why = _joined(f"{freer}whatever the order, ", list(found.reasons))
     elif len(found.operations) == 1:
-        why = f": {ALONE}"
+        why = f": {UNWRITTEN if found.unwritten else ALONE}"
     else:
         others = listed(_named(op) for op in found.operations if op != culprit)
         why = _joined(f"even with {others} alone, ", list(found.reasons))

@@ -15,7 +15,8 @@ from checker.linearizability.allowance import Allowance
 from checker.linearizability.culprit import WALK_STEPS, culprit_of, found
 from checker.linearizability.relaxing import Relaxing
 from checker.linearizability.states import ModelFailed, shown
-from checker.models.model import Unfit
+from checker.models.model import NULL, Unfit, text
+from checker.models.register import CasRegister, Register
 
 if TYPE_CHECKING:
     from checker._core import SearchBudget, SearchResult
@@ -61,6 +62,7 @@ class Witness:
     wider intervals or (`ret` None) as if nobody knew that they happened; empty where the twin came
     to no end with them. `orders` are the longest orders that the model allows of `ordered`: of all
     that was called before the culprit returned, where that is little, or else of `relaxed`.
+    `unwritten` says that nobody ever wrote what it saw, as far as that is sure.
     `untold` says at what the model failed. `refuted` is True if the twin holds that history for
     linearizable: then one of the two searches is wrong.
     """
@@ -77,6 +79,7 @@ class Witness:
     first: bool = True
     freer: bool = False
     alone: bool = False
+    unwritten: bool = False
 
 
 def witness(
@@ -113,6 +116,8 @@ def witness(
         return replace(plain, untold=(str(unfit),))
     agreed, relaxed, untold = _agreed(relaxing, narrow)
     small = tuple(problem.history[row] for row in relaxing.rows)
+    if len(small) == 1:
+        part = replace(part, unwritten=_is_unwritten(problem, rows, small[0]))
     if agreed is None:
         if untold or relaxing.idle or len(small) > SMALL_MAX:
             return replace(plain, untold=untold)
@@ -176,6 +181,21 @@ def _agreed(
                 automaton.check_pure(state, action)
         return agreed, relaxed, ()
     return None, (), tuple(dict.fromkeys(untold))
+
+
+def _is_unwritten(problem: Problem, rows: list[int], culprit: Operation) -> bool:
+    """Whether what was read from a register, or swapped out of it, is a value that nobody gave it.
+
+    Of other models it is not said: a queue may have had the value from the start.
+    """
+    if type(problem.model) not in (Register, CasRegister):
+        return False
+    seen = text(culprit.input[0] if culprit.f == "cas" else culprit.output)
+    if seen == NULL or (culprit.f == "cas" and culprit.output is not True):
+        return False
+    others = [problem.history[row] for row in rows]
+    given = (op.input[1] if op.f == "cas" else op.input for op in others if op.f != "read")
+    return seen not in map(text, given)
 
 
 def _plain(problem: Problem, found: Culprit, allowance: Allowance) -> Witness:

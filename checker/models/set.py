@@ -91,7 +91,9 @@ class Part:
 
     def _read(self, op: Action) -> Part | Inconsistent:
         found = [text(element) for element in op.output]
-        if len(found) == len(set(found)) and self.of.intersection(found) == self.elements:
+        if len(found) > len(set(found)):
+            return Inconsistent(f"{op.answered} was read, which names an element twice")
+        if self.of.intersection(found) == self.elements:
             return self
         return Inconsistent(f"{op.answered} was read, but {self}")
 
@@ -108,6 +110,8 @@ class Part:
         return op.f in ("add", "remove")
 
     def __str__(self) -> str:
+        if not self.of:
+            return "the set, whatever it held"
         return (
             f"of {', '.join(sorted(self.of))} the set held {{{', '.join(sorted(self.elements))}}}"
         )

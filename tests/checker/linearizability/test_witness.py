@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations, permutations
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -281,3 +281,38 @@ def test_a_small_history_keeps_the_order_of_stamps_that_touch() -> None:
     [finding] = check(history, MODELS["mutex"]()).findings
     assert [operation.index for operation in finding.sub_history] == [0, 1, 4]
     assert twin.search(finding.sub_history, MODELS["mutex"]()) is False
+
+
+UNWRITTEN, ALONE = "nobody had written what it saw", "nothing that was called before it ended could"
+
+
+@pytest.mark.parametrize(
+    ("model", "initial", "text", "why"),
+    [
+        ("register", None, "p0: write 5 -> ok\np0: read -> 6", UNWRITTEN),
+        ("register", 5, "p0: write 6 -> fail\np0: read -> 6", UNWRITTEN),
+        ("register", None, "p0: read -> 6\np0: write 6 -> ok", ALONE),
+        ("register", 5, "p0: read -> null", ALONE),
+        ("cas-register", 0, "p0: cas [1,2] -> true", UNWRITTEN),
+        ("cas-register", 0, "p0: read -> 2\np0: cas [0,2] -> true", ALONE),
+        ("cas-register", 0, "p0: cas [1,1] -> true", ALONE),
+        ("queue", [5], "p0: dequeue -> null", ALONE),
+        ("queue", [5, 6], "p0: dequeue -> 6", ALONE),
+        ("set", [5], "p0: read -> []", ALONE),
+        ("set", None, "p0: add 1 -> ok\np0: read -> [1,1]", ALONE),
+    ],
+)
+def test_nobody_is_said_to_have_written_it_only_where_nobody_did(
+    model: str, initial: Any, text: str, why: str
+) -> None:
+    start = MODELS[model]() if initial is None else MODELS[model](initial)
+    [finding] = check(parse(text), start).findings
+    assert f"fits into no order of the operations: {why}" in finding.sentence
+
+
+def test_a_set_that_is_read_with_an_element_twice_is_told_so() -> None:
+    history = parse("p0: add 1 -> ok\np0: read -> [1,1]")
+    [finding] = check(history, MODELS["set"]()).findings
+    assert finding.details[0].endswith(
+        "the set, whatever it held; [1,1] was read, which names an element twice"
+    )
