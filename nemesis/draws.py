@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from nemesis.grudges import MakeGrudge, MakeSided, complete, draw_variant, secluded, to_json
 from nemesis.links import links_at, links_from, links_to
-from nemesis.members import members
 from nemesis.partition import PARTITION
 from nemesis.schedule import MS, SECOND
 from workloads.invocations import Invocation
@@ -40,9 +39,10 @@ SLOW_PPM: Final = (200_000,)
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Draws a partition by a grudge of the members, in which no target stands out beforehand.
+    """Draws a partition by a grudge of the nodes, in which no target stands out beforehand.
 
-    A node that only waits to join is left as it is: to cut it off alone would be no fault.
+    Spares are nodes as well: some systems take them in by themselves, as a group of Paxos does its
+    log replicas, and a bug of one of these shows only where it is cut off.
     """
 
     make: MakeGrudge
@@ -50,11 +50,10 @@ class Cut:
 
     def __call__(self, ctx: Context, open_faults: tuple[Fault, ...]) -> Invocation | None:
         """A partition; None if its grudge is empty, as a ring of two nodes is."""
-        inside = members(ctx.nodes, ctx.spares, open_faults)
-        grudge = self.make(inside, ctx.rng)
+        grudge = self.make(ctx.nodes, ctx.rng)
         if not grudge:
             return None
-        fields = {"grudge": to_json(grudge), "targets": list(secluded(grudge, inside))}
+        fields = {"grudge": to_json(grudge), "targets": list(secluded(grudge, ctx.nodes))}
         return Invocation(PARTITION, _with_variant(self.variant, fields))
 
 
@@ -63,8 +62,8 @@ class CutAny:
     """Draws a partition of a shape that it draws too."""
 
     def __call__(self, ctx: Context, open_faults: tuple[Fault, ...]) -> Invocation | None:
-        """A partition; None if there are too few members for any."""
-        variant = draw_variant(members(ctx.nodes, ctx.spares, open_faults), ctx.rng)
+        """A partition; None if there are too few nodes for any."""
+        variant = draw_variant(ctx.nodes, ctx.rng)
         return None if variant is None else Cut(variant.make, variant.name)(ctx, open_faults)
 
 

@@ -21,7 +21,6 @@ from nemesis.families import (
     LINKS,
     LINKS_DRAWN,
     RESOURCES,
-    AtLeast,
 )
 from nemesis.grudges import ANY, VARIANTS
 from nemesis.limits import Within, never_fitting, serving_of
@@ -210,8 +209,8 @@ def within(options: FaultOptions, plan: FaultPlan) -> FaultPlan:
 
 
 def _is_of_members(check: Check) -> bool:
-    """Whether it counts nodes, and does not look for names."""
-    return isinstance(check, AtLeast) or (isinstance(check, Target) and not check.names)
+    """Whether it is a word, which counts members, and does not look for names."""
+    return isinstance(check, Target) and not check.names
 
 
 def missing_capabilities(

@@ -318,7 +318,9 @@ PACKED = gzip.compress(b"".join(b"%d" % n**9 for n in range(1_000)))
 
 
 @pytest.mark.parametrize(
-    "broken", [PACKED[:12], PACKED[:-1], PACKED[:100] + b"\xff" * 99 + PACKED[199:], PACKED[:2]]
+    "broken",
+    [PACKED[:12], PACKED[:-1], PACKED[:100] + b"\xff" * 99 + PACKED[199:], PACKED[:2]],
+    ids=["head", "end", "middle", "two-bytes"],
 )
 def test_a_broken_gzip_is_told(tmp_path: Path, broken: bytes) -> None:
     path = tmp_path / "history.gz"
