@@ -197,7 +197,7 @@ def test_agrees_with_the_whole_check_on_long_histories(model: str) -> None:
             rng, model, operations=60, processes=5, stamps=120, crash_share=0.05, wrong_share=0.5
         )
         cut = History.of(apart(rng, history))
-        stream = streamed(cut.events(), MODELS[model]())
+        stream = streamed(cut.events(), MODELS[model](), seconds=60)
         status = check(cut, MODELS[model]()).status
         assert {"possible": "valid", "illegal": "invalid"}[stream.state] == status
         statuses.add(status)
