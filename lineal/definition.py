@@ -241,10 +241,8 @@ class Test:
 
     def promises(self) -> Promises:
         """What the system claims here under this plan, of what the workload can judge."""
-        spoilt = self.plan.spoilt
-        spoilt_max = None if spoilt is None else len(spoilt)
-        faults = self.plan.nemesis.faults
-        summary = FaultPlanSummary(faults, self.plan.drift_ppm, spoilt_max)
+        plan = self.plan
+        summary = FaultPlanSummary(plan.nemesis.faults, plan.drift_ppm, plan.spoilt_max)
         promised = self.system.promises(self.system_options, self.nodes, summary)
         judged = self.made_workload.claims
         withdrawn = {c: why for c, why in promised.withdrawn.items() if c in judged}

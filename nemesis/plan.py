@@ -169,6 +169,11 @@ class FaultPlan:
         return self.spoils if self.nemesis.faults & SPOILING else frozenset()
 
     @property
+    def spoilt_max(self) -> int | None:
+        """How many stores that may be; None: any number."""
+        return None if self.spoilt is None else len(self.spoilt)
+
+    @property
     def drift_ppm(self) -> int | None:
         """The most drift of any clock, 0 if it moves none; None if that is not known."""
         return self.clock_drift_ppm if "clock" in self.nemesis.faults else 0

@@ -21,7 +21,6 @@ import ctypes
 import json
 import os
 import selectors
-import shutil
 import signal
 import socket
 import subprocess
@@ -31,7 +30,8 @@ import time
 from systems_under_test.environments.cluster import EnvironmentFailed
 from systems_under_test.environments.local import resources
 from systems_under_test.environments.local.processes import look
-from systems_under_test.environments.ssh.firewall import Firewall, Refused, remove, reset
+from systems_under_test.environments.ssh.firewall import Firewall, Refused, reset
+from systems_under_test.environments.ssh.leftovers import LIMITED, MARK, clean, group_of
 from systems_under_test.environments.ssh.network_stack import network_stack
 from systems_under_test.environments.ssh.remote_disk import RemoteDisk
 
@@ -45,10 +45,6 @@ TICK_S = 0.2
 OBEY_S_MAX = 5.0
 LOG_CHUNK_BYTES = 2**16
 PR_SET_PDEATHSIG = 1
-MARK = "chain"
-"""The file that says: a chain has been made, or was about to be."""
-LIMITED = "limited"
-"""The file that says the same of control groups."""
 
 
 class LeaseEnded(BaseException):
@@ -284,11 +280,10 @@ class Attendant:
     def _limit(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Have the node's control groups ready, or ask something of them."""
         if request["verb"] == "open":
-            reason = resources.cannot()
-            if reason:
+            if reason := resources.cannot():
                 raise Refused(f"nothing can limit a process here: {reason}")
             with open(os.path.join(self._directory, LIMITED), "w"):
-                self._resources = resources.Resources(_group(self._directory))
+                self._resources = resources.Resources(group_of(self._directory))
             return {}
         if self._resources is None:
             raise Refused("this cluster was brought up without limits of resources")
@@ -363,28 +358,8 @@ def _now() -> dict[str, int]:
     return {"mono": mono, "wall": wall, "took_ns": time.monotonic_ns() - mono}
 
 
-def clean(directory: str, chain: str) -> bool:
-    """Remove what a run has left on this machine; whether nothing is left."""
-    cleaned = True
-    if os.path.exists(os.path.join(directory, MARK)):
-        try:
-            remove(chain)
-        except Refused as error:
-            sys.stderr.write(f"{error}\n")
-            cleaned = False
-    if os.path.exists(os.path.join(directory, LIMITED)):
-        resources.remove(_group(directory))
-    shutil.rmtree(directory, ignore_errors=True)
-    return cleaned and not os.path.exists(directory)
-
-
 def _pid(process: subprocess.Popen[bytes] | None) -> int | None:
     return None if process is None else process.pid
-
-
-def _group(directory: str) -> str:
-    """The name of a node's control group: its directory is nobody else's."""
-    return os.path.basename(directory)
 
 
 def _end_lease(number: int, frame: object) -> None:
