@@ -118,7 +118,9 @@ class Versions:
         found = tuple(map(graph.version, entries))
         read = Read(operation, found, graph.down(found))
         graph.reads.append(read)
-        cover = Cover(read.down, read.parents, operation)
+        inside = tuple(v for v, it in zip(found, entries, strict=True) if _is_covered(it))
+        told = read if len(inside) == len(found) else Read(operation, inside, graph.down(inside))
+        cover = Cover(told.down, told.parents, operation)
         self._returned(graph, output.get("context"), cover, covers)
 
     def _returned(self, graph: VersionGraph, token: Any, cover: Cover, covers: _Covers) -> None:
@@ -202,6 +204,14 @@ def _events(history: History) -> list[tuple[Operation, bool]]:
             events.append((operation.completion, operation, True))
     events.sort(key=lambda event: event[0])
     return [(operation, is_answer) for _, operation, is_answer in events]
+
+
+def _is_covered(entry: dict[str, Any]) -> bool:
+    """Whether the context of the reply covers a version that it shows: unless it says not.
+
+    A store whose contexts are bounded may show more than one of them can say.
+    """
+    return entry.get("covered") is not False
 
 
 def _input(operation: Operation) -> dict[str, Any]:

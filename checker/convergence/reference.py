@@ -34,11 +34,21 @@ class Reference:
         return [op for op in self._of_key(key) if op.f == "get" and op.outcome == "ok"]
 
     def covered(self, reply: Operation, bound: Bound) -> frozenset[int]:
-        """What an answered operation covers: for a get its `down`."""
+        """What the context of an answered operation covers: of a get all, unless it says not."""
         if reply.f != "get":
             return self._down(reply, bound)
+        versions = reply.output["versions"]
+        return self._all_of([it for it in versions if it.get("covered", True)], reply, bound)
+
+    def down(self, read: Operation, bound: Bound) -> frozenset[int]:
+        """What a get returned with all that this observed."""
+        return self._all_of(read.output["versions"], read, bound)
+
+    def _all_of(
+        self, versions: Iterable[dict[str, Any]], reply: Operation, bound: Bound
+    ) -> frozenset[int]:
         found: frozenset[int] = frozenset()
-        for version in reply.output["versions"]:
+        for version in versions:
             candidates = [self._down(write, bound) for write in self.candidates(version, reply)]
             found |= _all_or_any(candidates, bound)
         return found

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -30,7 +31,7 @@ from systems_under_test.dynamo.causal_context import (
     from_token,
     to_token,
 )
-from systems_under_test.dynamo.versions import NOTHING, context_of
+from systems_under_test.dynamo.versions import NOTHING, bytes_of, context_of
 
 if TYPE_CHECKING:
     from systems_under_test.dynamo.configuration import Configuration
@@ -212,22 +213,40 @@ def _context(request: ClientRequest, key: Key) -> CausalContext | None:
 
 
 def versions_read(key: Key, versions: Versions, fastest: str = "") -> Response:
-    """The answer to a read: the versions in order of their ids, and the context of all of them."""
-    context = _fitting(key, versions, fastest) if versions else None
+    """The answer to a read: the versions in order of their ids, and the context of all of them.
+
+    A version that had no place in the context says so (`covered` false). If it did not, a client
+    that writes with this context would have told everyone that it replaces all that it was shown,
+    and the version would stand beside its replacement like a sibling that nobody may see.
+    """
     shown = in_order_of_ids(versions)
+    if not versions:
+        return Response(200, None, _body({"versions": shown, "context": None}))
+    context, covered = _fitting(key, versions, fastest)
+    if len(covered) < len(versions):
+        inside = {str(version.dot) for version in covered}
+        shown = [it if it["id"] in inside else {**it, "covered": False} for it in shown]
     return Response(200, context, _body({"versions": shown, "context": context}))
 
 
-def _fitting(key: Key, versions: Versions, fastest: str) -> str:
-    """The context of the versions; of as many of them as fit, where that of all is too long.
+def _fitting(key: Key, versions: Versions, fastest: str) -> tuple[str, Versions]:
+    """A context that fits, and what it covers: all versions, or those that have seen least.
 
     A write that has seen fewer replaces fewer, and the next read says the rest.
     """
-    for seen in range(len(versions), 0, -1):
-        token = to_token(key, context_of(versions[:seen]), fastest)
-        if len(token) <= TOKEN_CHARACTERS_MAX:
-            return token
-    return to_token(key, NOTHING, fastest)
+    token = to_token(key, context_of(versions), fastest)
+    if len(token) <= TOKEN_CHARACTERS_MAX:
+        return token, versions
+    by_length = sorted(versions, key=lambda version: bytes_of(version.history))
+
+    def context_of_first(count: int) -> str:
+        return to_token(key, context_of(tuple(by_length[:count])), fastest)
+
+    def is_too_long(count: int) -> bool:
+        return len(context_of_first(count)) > TOKEN_CHARACTERS_MAX
+
+    fits = bisect_left(range(len(versions)), True, key=is_too_long) - 1
+    return context_of_first(fits), tuple(by_length[:fits])
 
 
 def in_order_of_ids(versions: Versions) -> list[dict[str, Any]]:

@@ -116,10 +116,14 @@ class SetCodec:
 
 
 def decode_version(version: Mapping[str, Any]) -> dict[str, Any]:
-    """A version as operations show it: {"id", "value"} or {"id", "tombstone"}."""
+    """A version as operations show it: {"id", "value"} or {"id", "tombstone"}.
+
+    With "covered": false, where the context of the reply leaves it out.
+    """
+    left_out = {} if version.get("covered", True) else {"covered": False}
     if version.get("tombstone"):
-        return {"id": version["id"], "tombstone": True}
-    return {"id": version["id"], "value": _decode_json(version["value"])}
+        return {"id": version["id"], "tombstone": True, **left_out}
+    return {"id": version["id"], "value": _decode_json(version["value"]), **left_out}
 
 
 def decode_dump(body: bytes) -> dict[str, dict[str, list[Any]]]:

@@ -17,7 +17,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, Final
 
-from systems_under_test.dynamo.causal_context import from_token, to_token
+from systems_under_test.dynamo.causal_context import (
+    TOKEN_CHARACTERS_MAX,
+    from_token,
+    to_token,
+)
 from systems_under_test.dynamo.ring import POSITION_BYTES, Key, position_of
 from systems_under_test.dynamo.versions import NOTHING, Dot, covers, join
 
@@ -47,13 +51,25 @@ class KnownRing:
         return self._homes[self.place(name).range]
 
 
+class ContextsTooLong(ValueError):
+    """What the answers have seen is longer than a context: a node has to read in their place.
+
+    A node leaves out of a context what does not fit. Of such answers a client cannot tell what has
+    replaced what: one shows b, the other c, which has replaced b but had no place in its context.
+    """
+
+
 def reconciled(
     key: Key, answers: Sequence[Mapping[str, Any]], *, last_write_wins: bool = False
 ) -> tuple[list[dict[str, Any]], str | None]:
     """The versions that are left of several nodes' answers, and one context of all of them.
 
-    In order of ids, as a node would answer it.
+    In order of ids, as a node would answer it. Raises ContextsTooLong.
     """
+    if not all(it.get("covered", True) for answer in answers for it in answer["versions"]):
+        raise ContextsTooLong
+    if last_write_wins:
+        answers = _latest(answers)
     seen = [
         NOTHING if answer["context"] is None else from_token(key, answer["context"]).history
         for answer in answers
@@ -68,11 +84,20 @@ def reconciled(
                 for others, history in zip(shown, seen, strict=True)
             ):
                 left[name] = version
-    if last_write_wins and left:
-        latest = max(left, key=lambda name: (dot_of(name).counter, dot_of(name)))
-        left = {latest: left[latest]}
     context = to_token(key, join(seen)) if left else None
+    if context is not None and len(context) > TOKEN_CHARACTERS_MAX:
+        raise ContextsTooLong
     return [left[name] for name in sorted(left)], context
+
+
+def _latest(answers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The answer with the version that wins; its context covers that one and no other."""
+
+    def time(answer: Mapping[str, Any]) -> tuple[int, Dot]:
+        dot = dot_of(answer["versions"][0]["id"])
+        return dot.counter, dot
+
+    return sorted((it for it in answers if it["versions"]), key=time)[-1:]
 
 
 def dot_of(name: str) -> Dot:

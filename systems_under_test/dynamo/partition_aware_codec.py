@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from systems_under_test.dynamo.partition_aware import RING_S, KnownRing, reconciled
+from systems_under_test.dynamo.partition_aware import RING_S, ContextsTooLong, KnownRing, reconciled
 from workloads.client import Failure, Reply, Request
 from workloads.conversation import Round
 
@@ -82,11 +82,12 @@ class PartitionAware:
                 break
             answers = yield self._reading(ring.homes(name), request)
             if not _is_old(answers):
-                return self.codec.decode(invocation, self._read(ring, name, answers))
+                reply = self._read(ring, name, answers) or (yield own)[node]
+                return self.codec.decode(invocation, reply)
             del memory["ring_at"]
         else:
             return self.codec.decode(invocation, (yield own)[node])
-        reply: Reply | Failure = Failure("no home node was asked", definite=True)
+        reply = Failure("no home node was asked", definite=True)
         for home in _not_shunned(ring.homes(name), memory, now):
             reply = (yield Round({home: request}, 1))[home]
             if not _never_happened(reply):
@@ -98,7 +99,8 @@ class PartitionAware:
         own = Request("GET", f"{request.target}?r=own", request.headers)
         return Round(dict.fromkeys(homes, own), self.configuration.r)
 
-    def _read(self, ring: KnownRing, name: bytes, answers: Answers) -> Reply | Failure:
+    def _read(self, ring: KnownRing, name: bytes, answers: Answers) -> Reply | Failure | None:
+        """What the answers say together; None where that is longer than a context."""
         good = [
             msgspec.json.decode(answer.body)
             for answer in answers.values()
@@ -108,7 +110,10 @@ class PartitionAware:
         if len(good) < needed:
             return Failure(f"{len(good)} of {needed} home nodes answered", definite=False)
         last = self.configuration.reconciliation == "last-write-wins"
-        versions, context = reconciled(ring.place(name), good, last_write_wins=last)
+        try:
+            versions, context = reconciled(ring.place(name), good, last_write_wins=last)
+        except ContextsTooLong:
+            return None
         return Reply(200, {}, msgspec.json.encode({"versions": versions, "context": context}))
 
 

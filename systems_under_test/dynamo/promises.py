@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from systems_under_test.system import FaultPlanSummary
 
 ALWAYS: Final = frozenset({"false-sibling", "dishonest-context", "phantom-element", "duplicate"})
-"""Versions carry what their writers had seen, so these hold in every configuration."""
+"""Versions carry exactly what their writers had seen, so these hold wherever clocks are not cut."""
 
 BY_TIME: Final = "lost-update-by-time"
 
@@ -67,6 +67,8 @@ VECTOR_CLOCKS: Final = {
         ("false-sibling", "resurrection", "resurrection-online", "no-convergence"),
         "a vector clock is cut to ten entries, so that what was replaced may show again",
     ),
+    "dishonest-context": "a context is one vector clock, and that of two versions may cover a "
+    "third, so that reads with it and without it come with the same",
 }
 """What versioning as in the paper cannot promise."""
 

@@ -108,9 +108,14 @@ def join(histories: Iterable[History]) -> History:
     return tuple((*line, lines[line]) for line in sorted(lines))
 
 
+def bytes_of(history: History) -> int:
+    """What its lines take in a causal context, at most."""
+    return sum(len(node) + 10 + 9 * len(bounds) for node, _, bounds in history)
+
+
 def is_long(history: History) -> bool:
     """Whether it leaves no room in a causal context for what others may have seen besides."""
-    return sum(len(line[0]) + 10 + 9 * len(line[2]) for line in history) > BYTES_MAX
+    return bytes_of(history) > BYTES_MAX
 
 
 def _join_bounds(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:

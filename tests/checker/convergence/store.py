@@ -62,7 +62,16 @@ class Client:
 class Drive:
     """One run. `events` is its history when `all()` has returned."""
 
-    def __init__(self, seed: int, bug: str | None = None, *, write_back: bool = True) -> None:
+    def __init__(
+        self,
+        seed: int,
+        bug: str | None = None,
+        *,
+        write_back: bool = True,
+        contexts_hold: int = 1_000,
+    ) -> None:
+        """`contexts_hold` is how many of the versions that it shows a read's token covers."""
+        self.contexts_hold = contexts_hold
         self.rng = random.Random(seed)
         self.bug = bug
         self.write_back = write_back and bug != "answers-before-writing-back"
@@ -138,11 +147,15 @@ class Drive:
         self.answer_get(client, key, node, found)
 
     def answer_get(self, client: Client, key: str, node: str, found: Versions) -> None:
-        seen = frozenset().union(*(v.seen | {v.dot} for v in found))
+        inside = sorted_by_dot(found)[: self.contexts_hold]
+        seen = frozenset().union(*(v.seen | {v.dot} for v in inside))
         if self.bug == "context-covers-more-than-was-read":
             seen = frozenset(self.dots_of_key[key])
         token = self.token(key, seen) if seen else None
-        output = {"versions": listed(found), "context": token}
+        shown = listed(found)
+        for version in shown[self.contexts_hold :]:
+            version["covered"] = False
+        output = {"versions": shown, "context": token}
         self.event(client, "ok", "get", key, node, output=output)
         client.busy = False
         if token is not None:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
+from checker.convergence.siblings import Siblings
+from checker.history.columns import History
+from checker.history.events import Event
+from systems_under_test.dynamo import api
+from systems_under_test.dynamo.api import versions_read
 from systems_under_test.dynamo.causal_context import TOKEN_CHARACTERS_MAX, from_token, to_token
-from systems_under_test.dynamo.versions import NOTHING, History, Version, covers, join, seen_with
+from systems_under_test.dynamo.codec import SiblingsCodec
+from systems_under_test.dynamo.partition_aware import ContextsTooLong, reconciled
+from systems_under_test.dynamo.versions import NOTHING, Dot, Version, covers, join, seen_with
+from systems_under_test.dynamo.versions import History as Seen
 from systems_under_test.rng import Rng
+from tests.checker.judging import context as claimed
+from tests.checker.judging import kinds
 from tests.systems_under_test.dynamo.alone import Alone, responses
 from tests.systems_under_test.dynamo.driving import CONTEXT, NODES, Drive, put
 from tests.systems_under_test.dynamo.test_lost_disks import repaired, wiped
 from tests.systems_under_test.dynamo.test_versions import KEY, OTHER, Server
-from workloads.client import Reply
+from workloads.client import Completion, Reply
+from workloads.invocations import invoke
 
 
 def size(drive: Drive, key: str) -> int:
@@ -65,7 +78,7 @@ def test_what_was_not_seen_stays_uncovered_over_restarts() -> None:
             server.restart()
 
 
-def long(stores: int) -> History:
+def long(stores: int) -> Seen:
     """A history of a key that so many stores have written."""
     return tuple(("n1", 1 << 39 | i, (0, 1 << 30)) for i in range(stores))
 
@@ -105,6 +118,115 @@ def test_a_read_says_as_much_of_its_context_as_fits() -> None:
         (reply,) = responses(alone.request("GET", "/kv/k"))
         versions = msgspec.json.decode(reply.body)["versions"]
         assert sum("value" in it for it in versions) <= left
+
+
+LIVES = {"n": 1, "r": 1, "w": 1, "write_buffer_ms": 50, "durable_copies": 1}
+"""A node of which each life has a number in its dots, and whose versions are durable all the same.
+"""
+
+
+class Recorded:
+    """Clients of a single node, and the history of what they ask."""
+
+    def __init__(self) -> None:
+        self.node = Alone("n1", LIVES, nodes=("n1",))
+        self.lives = 1
+        self.events: list[Event] = []
+
+    def restart(self) -> None:
+        """Begin another life on what is stored."""
+        self.lives += 1
+        self.node = Alone(
+            "n1", LIVES, nodes=("n1",), tables=self.node.tables, incarnation=self.lives
+        )
+
+    def ask(self, process: int, f: str, given: Any = None) -> Completion:
+        """One operation on the one key."""
+        invocation = invoke(f, given, key="k")
+        asked = SiblingsCodec().encode(invocation, "")
+        headers = {name.replace("-", "_"): text for name, text in asked.headers.items()}
+        (got,) = responses(self.node.request(asked.method, asked.target, asked.body, **headers))
+        done = SiblingsCodec().decode(invocation, Reply(got.status, got.headers, got.body))
+        self._note(process, "invoke", f, input=given)
+        self._note(process, done.type, f, output=done.output)
+        return done
+
+    def _note(self, process: int, type: Any, f: str, **fields: Any) -> None:
+        index = len(self.events)
+        event = Event(
+            index=index, time=index, process=process, type=type, f=f, key="k", node="n1", **fields
+        )
+        self.events.append(event)
+
+    def branches(self, count: int, lives: int) -> None:
+        """So many clients go on from their own writes alone, one life of the node after another."""
+        contexts: list[str | None] = [None] * count
+        for life in range(lives * count):
+            mine = life % count
+            given = {"value": life, "context": contexts[mine]}
+            contexts[mine] = self.ask(mine, "put", given).output["context"]
+            self.restart()
+
+    def delete(self) -> list[dict[str, Any]]:
+        """Another client deletes what it reads; what it read."""
+        read = self.ask(9, "get").output
+        assert self.ask(9, "delete", {"context": read["context"]}).type == "ok"
+        found: list[dict[str, Any]] = read["versions"]
+        return found
+
+    def findings(self) -> list[str]:
+        """What a checker says of it."""
+        claims = claimed({"false-sibling", "dishonest-context"})
+        return kinds(Siblings().check(History.of(self.events), claims))
+
+
+def test_nobody_is_accused_where_a_read_shows_more_than_fits_into_a_context() -> None:
+    clients = Recorded()
+    clients.branches(4, lives=130)
+    shown = clients.delete()
+    left_out = {version["id"] for version in shown if version.get("covered") is False}
+    assert len(shown) == 4
+    then = clients.delete()
+    assert clients.findings() == []
+    assert 0 < len(left_out) < 4
+    assert {version["id"] for version in then if "value" in version} == left_out
+    clients.delete()
+    assert all("tombstone" in version for version in clients.delete())
+    assert clients.findings() == []
+
+
+def test_a_client_that_knows_the_ring_lets_a_node_read_what_is_longer_than_a_context() -> None:
+    clients = Recorded()
+    clients.branches(4, lives=130)
+    own = clients.node.request("GET", "/kv/k?r=own")
+    answer = msgspec.json.decode(responses(own)[0].body)
+    key = clients.node.replica._life.node.ring.place(b"k")  # type: ignore[union-attr]
+    with pytest.raises(ContextsTooLong):
+        reconciled(key, [answer])
+    halves: list[dict[str, Any]] = []
+    for name in ("n1", "n2"):
+        lines = tuple((name, 1 << 39 | i, (0, 1 << 30)) for i in range(250))
+        id = f"{name}.{1 << 39}.{1 << 30}"
+        halves.append({"versions": [{"id": id}], "context": to_token(key, lines)})
+    assert reconciled(key, halves[:1])[1] == halves[0]["context"]
+    with pytest.raises(ContextsTooLong):
+        reconciled(key, halves)
+
+
+def test_a_node_finds_what_fits_of_thousands_of_versions_in_a_moment() -> None:
+    lines = [tuple((f"n{i}", j, (0, 9)) for j in range(8)) for i in range(3_000)]
+    versions = tuple(Version(Dot(f"m{i}", 1, 1), 0, lines[i], b"") for i in range(3_000))
+    calls = 0
+
+    def counted(*arguments: Any) -> str:
+        nonlocal calls
+        calls += 1
+        return to_token(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api, "to_token", counted)
+        versions_read(KEY, versions)
+    assert calls <= 15
 
 
 def test_a_key_that_was_deleted_and_collected_begins_a_new_history() -> None:

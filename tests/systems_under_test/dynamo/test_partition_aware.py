@@ -83,8 +83,10 @@ def test_where_the_last_write_wins_it_keeps_the_last_one() -> None:
     drive.put(home[0], "k", "2")
     two = drive.get(home[0], "k", "?r=own")
     key = KnownRing(drive.page("n1", "ring")).place(b"k")
-    versions, _ = reconciled(key, [two, one], last_write_wins=True)
-    assert [version["value"] for version in versions] == ["2"]
+    for answers in ([two, one], [one, two]):
+        versions, context = reconciled(key, answers, last_write_wins=True)
+        assert [version["value"] for version in versions] == ["2"]
+        assert context == two["context"]
 
 
 def test_the_context_that_it_makes_is_taken_by_the_store() -> None:

@@ -24,7 +24,7 @@ from tests.systems_under_test.dynamo.driving import Drive
 from workloads.client import Reply
 
 AT_REST = (KEPT | LIVENESS) - {BY_TIME}
-VECTOR = {"dishonest-context", "phantom-element", "duplicate", "did-not-recover", "node-died"}
+VECTOR = {"phantom-element", "duplicate", "did-not-recover", "node-died"}
 """A vector clock may cover too much, and once it is cut too little."""
 
 SPOILT = LIVENESS - {"did-not-recover"}

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from systems_under_test.dynamo.configuration import problems_of
+from systems_under_test.dynamo.configuration import configure, problems_of
 from systems_under_test.dynamo.last_write_wins import next_counter
+from systems_under_test.dynamo.promises import promises
 from systems_under_test.dynamo.vector_clocks import ENTRIES_MAX, advanced, cut
 from systems_under_test.dynamo.versions import Dot, Version, merge
 from systems_under_test.rng import Rng
+from systems_under_test.system import FaultPlanSummary
 from tests.proof.sweeping import kinds, simulate
 from tests.systems_under_test.dynamo.driving import Drive
 
@@ -119,3 +121,26 @@ def test_the_option_is_offered() -> None:
     nodes = ("n1", "n2", "n3")
     assert problems_of(VECTOR, nodes) == []
     assert "versioning must be dotted or vector-clock" in problems_of({"versioning": "x"}, nodes)[0]
+
+
+def test_one_vector_clock_covers_what_only_one_of_two_reads_has_shown() -> None:
+    drive = Drive(VECTOR | {"r": 1, "w": 1, "read_repair": "off", "anti_entropy": "off"})
+    (one, other, _), _ = drive.home("k")
+    drive.put(other, "k", "seen")
+    drive.wait(100)
+    context = drive.get(other, "k")["context"]
+    drive.isolate(one)
+    drive.put(one, "k", "u", context)
+    drive.heal()
+    drive.put(one, "k", "a")
+    drive.put(other, "k", "b")
+    drive.wait(100)
+    reads = [drive.get(node, "k") for node in (one, other)]
+    assert [[it["value"] for it in read["versions"]] for read in reads] == [
+        ["u", "a", "b"],
+        ["a", "b"],
+    ]
+    assert reads[0]["context"] == reads[1]["context"]
+    claimed = promises(configure(VECTOR), FaultPlanSummary(frozenset())).claims
+    assert "dishonest-context" not in claimed
+    assert "dishonest-context" in promises(configure({}), FaultPlanSummary(frozenset())).claims
