@@ -25,7 +25,7 @@ str, bytes, and lists and string-keyed dicts of them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -332,9 +332,13 @@ def on_damage(replica: Replica) -> OnDamage:
     return wanted
 
 
+STOPPING_NS_MAX: Final = 1_000_000_000
+"""So long a replica that hears of its end may take for what it leaves to others."""
+
+
 def hears_stopping(replica: Replica) -> bool:
     """Whether a replica wants to be told that its process is to end, by its attribute of that
-    name: an optional power. A simulation ends a life at once all the same."""
+    name: an optional power."""
     return bool(getattr(replica, "hears_stopping", False))
 
 

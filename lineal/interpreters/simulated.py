@@ -78,19 +78,22 @@ class SimulatedWorld:
         """Carry out a generator until it is exhausted and every operation has ended."""
         self.desk.load(generator)
         self._stale = True
-        with _fewer_collections():
-            self._drive()
+        # A verb of the nemesis that waits goes on with the run: others are asked meanwhile.
+        with _fewer_collections(), self.cluster.driven_by(self._go_on):
+            while self._go_on():
+                pass
 
-    def _drive(self) -> None:
-        while True:
-            if self._stale:
-                self._proposal = self.desk.propose(self.cluster.now)
-                self._stale = False
-                if self._proposal is None and not self.desk.busy:
-                    return
-                self._arm()
-            if not self.cluster.step():
-                raise EnvironmentFailed("the simulation has nothing left to do in mid-run")
+    def _go_on(self) -> bool:
+        """One event more; False if the generator is exhausted and every operation has ended."""
+        if self._stale:
+            self._proposal = self.desk.propose(self.cluster.now)
+            self._stale = False
+            if self._proposal is None and not self.desk.busy:
+                return False
+            self._arm()
+        if not self.cluster.step():
+            raise EnvironmentFailed("the simulation has nothing left to do in mid-run")
+        return True
 
     def ask(
         self, requests: Mapping[str, Request], timeout_ns: int

@@ -2,7 +2,7 @@
 
 What an environment cannot do it says up front in `capabilities`; a planner asks, nobody tries and
 catches. Every verb returns when it has been done, and raises `EnvironmentFailed` when it could
-not be; none waits for the system to react. In the simulation a verb takes no time at all.
+not be; none but `stop` waits for the system to react. In the simulation no other takes any time.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from systems_under_test.host.peers import Link
 from systems_under_test.host.storage import CommitFailed, StorageDamaged
 from systems_under_test.host.welcome import PeerServer
 from systems_under_test.replica import (
+    STOPPING_NS_MAX,
     ObjectAnswer,
     Place,
     Started,
@@ -55,8 +56,6 @@ FIRST_LINKS_S_MAX: Final = 0.15
 """So long the first input waits for links, so that what it sends is not lost for want of one."""
 NO_OBJECTS: Final = "this host has no object store: start it with --objects"
 BACKLOG: Final = 512
-STOPPING_S_MAX: Final = 1.0
-"""So long a replica that hears of its end may take for what it leaves to others."""
 
 
 class CannotStart(Exception):
@@ -165,7 +164,7 @@ class Node:
         """Asked to end: by a replica that hears of it in good order, asked again at once."""
         if self._hears_stopping and self._life.offer(Stopping()):
             self._hears_stopping = False
-            self._loop.call_later(STOPPING_S_MAX, self.end)
+            self._loop.call_later(STOPPING_NS_MAX / 1e9, self.end)
         else:
             self.end()
 

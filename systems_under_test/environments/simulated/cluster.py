@@ -7,6 +7,7 @@ calls at the same virtual times give the same events, on every machine.
 from __future__ import annotations
 
 import importlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from systems_under_test.environments.cluster import CAPABILITIES, EnvironmentFailed
@@ -20,7 +21,7 @@ from systems_under_test.replica import Place
 from systems_under_test.rng import Rng
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from systems_under_test.environments.cluster import ClusterSpec, Link, LinkQuality
@@ -106,6 +107,18 @@ class SimulatedCluster:
     def run_until(self, time: int) -> None:
         """Process every event that is due by this time, and let the time come."""
         self._kernel.run_until(time)
+
+    @contextmanager
+    def driven_by(self, drive: Callable[[], bool]) -> Iterator[None]:
+        """Meanwhile time goes on by this, an event with each call, also within a verb that waits.
+
+        It returns False if there is nothing left to do.
+        """
+        before, self._kernel.drive = self._kernel.drive, drive
+        try:
+            yield
+        finally:
+            self._kernel.drive = before
 
     def log(self, node: str) -> list[str]:
         """The lines of a node's log, oldest first."""

@@ -16,11 +16,13 @@ class Kernel:
     stamp: an event due at a time that has been used happens one nanosecond later.
     """
 
-    __slots__ = ("_heap", "_sequence", "events", "now")
+    __slots__ = ("_heap", "_sequence", "drive", "events", "now")
 
     def __init__(self) -> None:
         self.now = 0
         self.events = 0
+        self.drive: Callable[[], bool] = self.step
+        """By which time goes on while something is awaited, an event at a time."""
         self._heap: list[tuple[int, int, Callable[[Any], None], Any]] = []
         self._sequence = 0
 
@@ -48,3 +50,14 @@ class Kernel:
             self.events += 1
             call(argument)
         self.now = max(self.now, time)
+
+    def wait(self, over: Callable[[], bool], duration: int) -> None:
+        """Let time go on, within an event too, until it is over, and for so long at most."""
+        limit = self.now + duration
+        self.push(limit, _nothing, None)
+        while not over() and self.now < limit and self.drive():
+            pass
+
+
+def _nothing(_: None) -> None:
+    """What happens when nobody is waited for any longer."""

@@ -26,6 +26,7 @@ from systems_under_test.replica import (
     CancelTimer,
     ClientRequest,
     Diagnostic,
+    Leave,
     ObjectRequest,
     PeerMessage,
     Respond,
@@ -36,6 +37,7 @@ from systems_under_test.replica import (
     VerifyStorage,
     Write,
     WriteLater,
+    hears_stopping,
 )
 from workloads.client import Reply
 
@@ -50,14 +52,14 @@ if TYPE_CHECKING:
     from systems_under_test.replica import Effect, Input, Now, Replica
     from systems_under_test.rng import Rng
 
-    Departure = tuple[Channel, bytes] | Call | bytes | ObjectRequest | VerifyStorage
+    Departure = tuple[Channel, bytes] | Call | bytes | ObjectRequest | VerifyStorage | Leave
     """What leaves: a message, the reply to a call, a line of the log, or what the host is asked."""
 
 # Tuples: a union is built anew each time that it is written, and asked more slowly.
 _TIMERS = (SetTimer, CancelTimer)
 _CHANGES = (Write, Append, WriteLater, AppendLater)
 _DURABLE = (Write, Append)
-_ASKED = (ObjectRequest, VerifyStorage)
+_ASKED = (ObjectRequest, VerifyStorage, Leave)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
@@ -112,6 +114,11 @@ class Life:
         """Leaves after that, and after another commit if `_waiting_durable`."""
         self._waiting_durable = False
         self._last_departure = 0
+
+    @property
+    def hears_stopping(self) -> bool:
+        """Whether the replica wants to be told that its process is to end."""
+        return hears_stopping(self._replica)
 
     # --- inputs ---
 
@@ -262,6 +269,8 @@ class Life:
                 node.objects.ask(self, departure, time)
             elif isinstance(departure, VerifyStorage):
                 self._kernel.push(time, self._verify, None)
+            elif isinstance(departure, Leave):
+                self._kernel.push(time, self._left, None)
             else:
                 departure.departure = time
                 delay = options.client_latency.draw(node.clients)
@@ -272,6 +281,11 @@ class Life:
         """Look at the disk for the replica."""
         if self.died_at == NEVER:
             self.offer(StorageVerified(tuple(self.node.disk.damaged_records())))
+
+    def _left(self, _: None) -> None:
+        """End the life, which asked for it."""
+        if self.died_at == NEVER:
+            self.node.left()
 
     def _reply_arrives(self, call: Call) -> None:
         """A reply has reached the client, if it had left before the process died."""

@@ -10,7 +10,14 @@ from systems_under_test.environments.simulated.clock import Clock
 from systems_under_test.environments.simulated.disk import FULL, Disk, ReadFailed
 from systems_under_test.environments.simulated.life import Life
 from systems_under_test.environments.simulated.log import Log, packed
-from systems_under_test.replica import Place, Started, StorageDamaged, on_damage
+from systems_under_test.replica import (
+    STOPPING_NS_MAX,
+    Place,
+    Started,
+    Stopping,
+    StorageDamaged,
+    on_damage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -126,10 +133,19 @@ class SimulatedNode:
             self._die("killed")
 
     def stop(self) -> None:
-        """End the process in order; a paused one does not hear it."""
-        if self.life is not None:
-            if self.life.paused:
-                raise EnvironmentFailed(f"node {self.name} is paused, and did not end when asked")
+        """End the process in order; a paused one does not hear it.
+
+        Time goes on until a replica that hears of its end has left, up to `STOPPING_NS_MAX`.
+        """
+        life = self.life
+        if life is None:
+            return
+        if life.paused:
+            raise EnvironmentFailed(f"node {self.name} is paused, and did not end when asked")
+        if life.hears_stopping:
+            life.offer(Stopping())
+            self.kernel.wait(lambda: self.life is not life, STOPPING_NS_MAX)
+        if self.life is life:
             self._die("stopped")
 
     def pause(self) -> None:
@@ -181,6 +197,10 @@ class SimulatedNode:
         return self.disk.damage(kind)
 
     # --- what its life tells it ---
+
+    def left(self) -> None:
+        """The replica has nothing left to do."""
+        self._die("stopped")
 
     def replica_raised(self, error: Exception) -> None:
         """The replica raised: log it and end the life. Reading what we damaged is our doing."""

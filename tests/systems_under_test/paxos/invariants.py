@@ -268,6 +268,11 @@ class Observed:
         """The replica's own."""
         return self._replica.on_damage
 
+    @property
+    def hears_stopping(self) -> bool:
+        """The replica's own."""
+        return self._replica.hears_stopping
+
     def handle(self, event: Input, turn: Turn) -> Sequence[Effect]:
         """The replica's own effects."""
         self._observer.before(self._replica, self._place.node, event, turn.storage)

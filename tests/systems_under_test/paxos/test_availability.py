@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import pytest
 
+from checker.history.columns import History
+from lineal.definition import standard
+from lineal.running import run
+from systems_under_test.replica import STOPPING_NS_MAX
 from systems_under_test.rng import Rng
-from tests.systems_under_test.paxos.driving import FIVE, THREE, Drive
+from tests.systems_under_test.paxos.driving import FIVE, MILLISECOND, THREE, Drive, put
+from workloads.client import Reply
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LINKS = [(a, b) for a in THREE for b in THREE if a != b]
 GRUDGES = [cut for size in range(len(LINKS) + 1) for cut in combinations(LINKS, size)]
@@ -45,6 +54,49 @@ def test_a_write_succeeds_within_200_ms_of_a_planned_hand_over(seed: int) -> Non
     for node in THREE:
         assert drive.first_write_after(node, HAND_OVER_MS) <= HAND_OVER_MS
     assert drive.leader() not in (None, leader)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_write_succeeds_within_200_ms_of_a_leaders_being_asked_to_end(seed: int) -> None:
+    drive = Drive(seed=seed)
+    drive.wait(500)
+    leader = drive.await_leader()
+    other = next(node for node in THREE if node != leader)
+    asked = drive.begin(leader, put("k", 1))
+    began = drive.cluster.now
+    drive.cluster.nodes[leader].stop()
+    assert drive.cluster.nodes[leader].state() == "dead"
+    stood = (drive.cluster.now - began) // MILLISECOND
+    assert stood + drive.first_write_after(other, HAND_OVER_MS) <= HAND_OVER_MS
+    assert [reply.status for reply in asked if isinstance(reply, Reply)] == [200]
+
+
+def test_a_leader_alone_that_is_asked_to_end_is_not_waited_for_without_end() -> None:
+    drive = Drive()
+    leader = drive.await_leader()
+    for node in THREE:
+        if node != leader:
+            drive.cluster.nodes[node].kill()
+    began = drive.cluster.now
+    drive.cluster.nodes[leader].stop()
+    assert drive.cluster.nodes[leader].state() == "dead"
+    assert drive.cluster.now - began <= STOPPING_NS_MAX + MILLISECOND
+
+
+def test_clients_go_on_while_the_nemesis_of_a_run_waits_for_a_stop(tmp_path: Path) -> None:
+    """The last one to be asked has nobody to hand over to, and takes all the time that there is."""
+    asked = {"faults": "stop@all", "time_limit_s": 8.0, "seed": 1}
+    test = standard(system="paxos", environment="simulated", **asked)
+    outcome = run(test, runs=tmp_path, report=False)
+    history = History.read(outcome.directory.path / "history.jsonl")
+    told = [event.time for event in history.nemesis("stop")]
+    stops = zip(told[::2], told[1::2], strict=True)
+    waits = [(begin, end) for begin, end in stops if end - begin >= STOPPING_NS_MAX]
+    assert waits, told
+    for begin, end in waits:
+        meanwhile = [op for op in history if begin < op.call < end]
+        assert len(meanwhile) > 10, "at 50 operations a second"
+    assert outcome.verdict.status == "valid"
 
 
 def elections_with_one_cut_link(seed: int, bug: str | None) -> int:

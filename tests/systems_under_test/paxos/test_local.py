@@ -15,8 +15,8 @@ from lineal.running import run
 from systems_under_test.environments.cluster import ClusterSpec
 from systems_under_test.environments.http_client import HttpClient
 from systems_under_test.environments.local.cluster import LocalCluster
-from systems_under_test.host.node import STOPPING_S_MAX
 from systems_under_test.paxos.api import REQUEST_HEADER
+from systems_under_test.replica import STOPPING_NS_MAX
 from tests.systems_under_test.paxos.diagnostics import (
     Watch,
     applied_lines,
@@ -36,6 +36,7 @@ pytestmark = pytest.mark.live
 FAIL_OVER_S = 3.0
 HAND_OVER_S = 0.2
 BEHIND_CUTS_S = 5.0
+STOPPING_S_MAX = STOPPING_NS_MAX / 1e9
 TRIES = 3
 """So many tries, of which the best counts: other processes may have the processor."""
 

@@ -3,11 +3,12 @@
 A script is a list of steps, each a list: ["write", key, text], ["write_later", key, text],
 ["append", file, text], ["append_later", file, text], ["send", node, body], ["respond", text],
 ["stored", key] and ["records", file] (respond with what is stored), ["timer", name, ns, script],
-["cancel", name], ["note", word], ["raise", text], and what the port forbids: ["reply", any],
-["put", any], ["nonsense"].
+["cancel", name], ["note", word], ["leave"], ["raise", text], and what the port forbids:
+["reply", any], ["put", any], ["nonsense"].
 
-A script comes as the body of a client's request, in a message as {"do": script}, or as the
-payload of a timer. Every input is noted in the log, before the script is carried out.
+A script comes as the body of a client's request, in a message as {"do": script}, as the payload of
+a timer, or as the option `on_stop`, without which it does not hear of its end. Every input is noted
+in the log, before the script is carried out.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ from systems_under_test.replica import (
     ClientRequest,
     Diagnostic,
     Effect,
+    Leave,
     PeerMessage,
     Place,
     Respond,
     Send,
     SetTimer,
     Started,
+    Stopping,
     TimerFired,
     Write,
     WriteLater,
@@ -53,6 +56,8 @@ class Puppet:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.on_start = options.get("on_start", [])
+        self.on_stop = options.get("on_stop", [])
+        self.hears_stopping = bool(self.on_stop)
 
     def handle(self, event: Input, turn: Turn) -> Sequence[Effect]:
         match event:
@@ -65,6 +70,8 @@ class Puppet:
                 note = Diagnostic("heard", {"who": f"{sender}/{incarnation}", **body})
             case TimerFired(name, payload):
                 script, note = payload or [], Diagnostic("fired", {"name": name})
+            case Stopping():
+                script, note = self.on_stop, Diagnostic("stopping")
         request = event.id if isinstance(event, ClientRequest) else 0
         return [note, *(self.effect(step, request, turn) for step in script)]
 
@@ -91,6 +98,8 @@ class Puppet:
                 return SetTimer(name, delay, script)
             case ["cancel", name]:
                 return CancelTimer(name)
+            case ["leave"]:
+                return Leave()
             case ["note", word]:
                 return Diagnostic(word)
             case ["reply", anything]:
@@ -116,12 +125,13 @@ class World(SimulatedCluster):
         seed: int = 1,
         engine: Any = "sqlite",
         on_start: Sequence[Step] = (),
+        on_stop: Sequence[Step] = (),
         options: SimulationOptions = SimulationOptions(),  # noqa: B008
     ) -> None:
         spec = ClusterSpec(
             nodes=tuple(f"n{i}" for i in range(1, nodes + 1)),
             replica_path=f"{__name__}:make",
-            options={"on_start": list(on_start)},
+            options={"on_start": list(on_start), "on_stop": list(on_stop)},
             bug=None,
             engine=engine,
             seed=seed,

@@ -12,6 +12,7 @@ from systems_under_test.environments.cluster import (
 from systems_under_test.environments.simulated.cluster import SimulatedCluster
 from systems_under_test.environments.simulated.options import SimulationOptions
 from systems_under_test.environments.simulated.timers import Timers
+from systems_under_test.replica import STOPPING_NS_MAX
 from tests.systems_under_test.simulated.puppet import MS, SECOND, World
 
 SLOW_LINK = {("n1", "n2"): LinkQuality(delay_ns=50 * MS)}
@@ -194,6 +195,53 @@ def test_a_timer_follows_a_change_of_the_rate() -> None:
     assert "fired" not in world.said("n1")[-1]
     world.settle(200 * MS)
     assert world.said("n1")[-1] == 'fired name="slowed"'
+
+
+def test_a_replica_that_hears_of_its_end_has_time_for_it_and_others_go_on_meanwhile() -> None:
+    leaving = ["timer", "later", 30 * MS, [["send", "n2", {"n": 2}], ["leave"]]]
+    world = World(2, on_stop=[["write", "k", "v"], ["send", "n2", {"n": 1}], leaving])
+    world.tell("n2", ["timer", "now", 10 * MS, [["note", "meanwhile"]]])
+    began = world.now
+    world.nodes["n1"].stop()
+    assert 30 * MS <= world.now - began < 40 * MS
+    assert "meanwhile" in world.said("n2")
+    world.settle()
+    assert world.heard("n2") == ['heard who="n1/1" n=1', 'heard who="n1/1" n=2']
+    assert world.said("n1")[-1] == "stopped"
+    assert not world.unprovoked_deaths()
+    world.nodes["n1"].start()
+    assert world.ask("n1", ["stored", "k"]) == "v"
+
+
+def test_a_replica_that_does_not_leave_is_ended_when_its_time_is_up() -> None:
+    world = World(2, on_stop=[["note", "stays"]])
+    began = world.now
+    world.nodes["n1"].stop()
+    assert STOPPING_NS_MAX <= world.now - began < STOPPING_NS_MAX + MS
+    assert world.nodes["n1"].state() == "dead"
+
+
+def test_a_replica_that_raises_when_it_hears_of_its_end_is_dead_and_reported() -> None:
+    world = World(on_stop=[["raise", "not now"]])
+    world.nodes["n1"].stop()
+    assert world.nodes["n1"].state() == "dead"
+    assert world.unprovoked_deaths() == ["n1"]
+
+
+def test_a_replica_that_does_not_hear_of_its_end_is_ended_at_once() -> None:
+    world = World()
+    began = world.now
+    world.nodes["n1"].stop()
+    assert (world.now, world.nodes["n1"].state()) == (began, "dead")
+    world.nodes["n1"].stop()  # No change.
+
+
+def test_a_paused_replica_does_not_hear_of_its_end() -> None:
+    world = World(on_stop=[["leave"]])
+    world.nodes["n1"].pause()
+    with pytest.raises(EnvironmentFailed, match="paused"):
+        world.nodes["n1"].stop()
+    assert world.nodes["n1"].state() == "paused"
 
 
 def test_a_pause_does_not_stop_the_clocks() -> None:
