@@ -17,6 +17,7 @@ from nemesis.options import options_of as fault_options_of
 from nemesis.plan import FaultPlan
 from nemesis.plans import missing_capabilities, parse
 from nemesis.zones import thirds, zones_of
+from systems_under_test.environments.cluster import CAPABILITIES
 from systems_under_test.environments.docker.options import CARRIED as DOCKER_CARRIES
 from systems_under_test.environments.ssh.places import names_of
 from systems_under_test.foreign import CARRIED as FOREIGN_CARRY
@@ -27,20 +28,15 @@ from systems_under_test.system import FaultPlanSummary
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from systems_under_test.system import Administration, BundledSystem, Offer, System
+    from systems_under_test.system import Administration, Bug, BundledSystem, Offer, System
     from workloads.workload import Workload
 
+_ALL: Final = frozenset(CAPABILITIES)
 CAPABILITIES_BY_ENVIRONMENT: Mapping[str, frozenset[str]] = {
-    "local": frozenset(
-        {"partition", "link", "kill", "stop", "pause", "power", "clock", "disk", "cpu", "memory"}
-    ),
+    "local": _ALL,
     "docker": DOCKER_CARRIES,
-    "ssh": frozenset(
-        {"partition", "link", "kill", "stop", "pause", "power", "clock", "disk", "cpu", "memory"}
-    ),
-    "simulated": frozenset(
-        {"partition", "link", "kill", "stop", "pause", "power", "clock", "disk"}
-    ),
+    "ssh": _ALL,
+    "simulated": _ALL - {"cpu", "memory"},
 }
 
 
@@ -95,8 +91,7 @@ class Test:
             object.__setattr__(self, "addresses", self.nodes)
             object.__setattr__(self, "nodes", names_of(self.addresses))
         if not self.nodes:
-            bug = self.system.bugs.get(self.bug) if self.bug else None
-            count = (bug and bug.nodes) or self.system.nodes_default
+            count = (self._named_bug and self._named_bug.nodes) or self.system.nodes_default
             names = tuple(f"n{i + 1}" for i in range(count))
             object.__setattr__(self, "nodes", names)
         if not self.workload:
@@ -134,8 +129,12 @@ class Test:
     @cached_property
     def _given(self) -> dict[str, Any]:
         """The options that were given, and before them those that the bug needs."""
-        bug = self.system.bugs.get(self.bug) if self.bug else None
+        bug = self._named_bug
         return {**(bug.needs if bug else {}), **self.options}
+
+    @property
+    def _named_bug(self) -> Bug | None:
+        return self.system.bugs.get(self.bug) if self.bug else None
 
     @cached_property
     def made_workload(self) -> Workload:
@@ -245,9 +244,19 @@ class Test:
         summary = FaultPlanSummary(plan.nemesis.faults, plan.drift_ppm, plan.spoilt_max)
         promised = self.system.promises(self.system_options, self.nodes, summary)
         judged = self.made_workload.claims
-        withdrawn = {c: why for c, why in promised.withdrawn.items() if c in judged}
+        claims = (promised.claims | self._upheld(summary)) & judged
+        withdrawn = {c: why for c, why in promised.withdrawn.items() if c in judged - claims}
         bounds = {c: bound for c, bound in promised.bounds.items() if c in judged}
-        return Promises(promised.claims & judged, withdrawn, bounds)
+        return Promises(claims, withdrawn, bounds)
+
+    def _upheld(self, plan: FaultPlanSummary) -> frozenset[str]:
+        """What its bug claims although a fault of this plan withdraws it."""
+        bug = self._named_bug
+        if bug is None or bug.upholds is None:
+            return frozenset()
+        claim, fault = bug.upholds
+        without = replace(plan, faults=plan.faults - {fault})
+        return self.system.promises(self.system_options, self.nodes, without).claims & {claim}
 
     def problems(self) -> list[str]:
         """Every problem of the definition at once, in sentences; empty if it can be run."""
@@ -264,7 +273,7 @@ class Test:
                 f"{self.environment} has no place for; add "
                 f"{' or '.join(f'--environment {name}' for name in FOREIGN_ENVIRONMENTS)}"
             )
-        found += self._problems_of_numbers() + problems.of_machines(self)
+        found += problems.of_numbers(self) + problems.of_machines(self)
         if len(set(self.nodes)) < len(self.nodes):
             found.append(f"nodes {', '.join(self.nodes)}: a name stands twice")
         for attribute in ("offer", "made_workload", "plan"):
@@ -320,16 +329,6 @@ class Test:
             self.plan, self.environment, self.capabilities, self.nodes, zones, self.spares
         )
         return found
-
-    def _problems_of_numbers(self) -> list[str]:
-        rules = {
-            "concurrency": (1 <= self.concurrency <= 10_000, "between 1 and 10000 clients"),
-            "rate": (0 < self.rate <= 1_000_000, "operations per second, above 0"),
-            "time limit": (0 < self.time_limit_s <= 86_400 * 7, "seconds, above 0, a week at most"),
-            "operation time-out": (0 < self.operation_timeout_s <= 3_600, "seconds, above 0"),
-            "seed": (self.seed >= 0, "an integer from 0"),
-        }
-        return [f"{name}: must be {rule}" for name, (good, rule) in rules.items() if not good]
 
     def to_json(self) -> dict[str, Any]:
         """What `test.json` holds of the definition."""

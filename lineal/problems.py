@@ -1,4 +1,4 @@
-"""What is wrong with a test's environment, in sentences: told before anything starts."""
+"""What is wrong with a test's numbers and environment, in sentences, before anything starts."""
 
 from __future__ import annotations
 
@@ -21,6 +21,18 @@ if TYPE_CHECKING:
 _DISK_FIELDS: Final = frozenset(field.name for field in fields(DiskQuality))
 _LINK_FIELDS: Final = frozenset(field.name for field in fields(LinkQuality))
 _DAMAGES: Final = frozenset({DAMAGE, WIPE})
+
+
+def of_numbers(test: Test) -> list[str]:
+    """What is too much or too little."""
+    rules = {
+        "concurrency": (1 <= test.concurrency <= 10_000, "between 1 and 10000 clients"),
+        "rate": (0 < test.rate <= 1_000_000, "operations per second, above 0"),
+        "time limit": (0 < test.time_limit_s <= 86_400 * 7, "seconds, above 0, a week at most"),
+        "operation time-out": (0 < test.operation_timeout_s <= 3_600, "seconds, above 0"),
+        "seed": (test.seed >= 0, "an integer from 0"),
+    }
+    return [f"{name}: must be {rule}" for name, (good, rule) in rules.items() if not good]
 
 
 def of_machines(test: Test) -> list[str]:

@@ -26,7 +26,8 @@ class Bug:
     `needs` are options that expose it, `nodes` how many nodes do (None: the usual number), `faults`
     a nemesis argument that does, `masked_by` what must be switched off so that it is not repaired
     before it can be seen (already part of `needs`). `finding` is None for one that breaks no
-    promise: then `found_by` says what finds it.
+    promise: then `found_by` says what finds it. `upholds` is a claim that is made although a fault,
+    by name, withdraws it: to promise what cannot be kept is a bug too.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Bug:
     masked_by: tuple[str, ...] = ()
     nodes: int | None = None
     found_by: str = ""
+    upholds: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

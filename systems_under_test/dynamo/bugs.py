@@ -65,7 +65,6 @@ _BUGS = (
         finding="lost-update",
         workload="siblings",
         faults="power@all",
-        environments=("simulated",),
     ),
     Bug(
         name=EARLY_TOMBSTONE_COLLECTION,
@@ -103,12 +102,13 @@ _BUGS = (
     ),
     Bug(
         name=LWW,
-        sentence="The first node stamps its writes by a clock that is an hour ahead, so that later "
-        "writes of others lose against them.",
+        sentence="That no write loses against one of long before is promised wherever clocks are "
+        "set, though writes are ordered by wall clocks alone.",
         finding="lost-update",
         workload="siblings",
-        needs={"reconciliation": "last-write-wins"},
-        faults="none",
+        needs={"reconciliation": "last-write-wins", "keys": 40},
+        faults="clock:jump",
+        upholds=("lost-update-by-time", "clock"),
     ),
     Bug(
         name=TRUNCATE_AT_TWO,

@@ -58,7 +58,6 @@ class DotSource:
         *,
         vector: bool,
         stamped: bool = False,
-        ahead: int = 0,
         bug: str | None,
         durable: bool,
     ) -> None:
@@ -75,7 +74,6 @@ class DotSource:
         self._node = node
         self._vector = vector
         self._stamped = stamped
-        self._ahead = ahead
         self._cuts = bug == TRUNCATE_AT_TWO
         self.cut = 0
         """How many histories of new versions were cut in this life."""
@@ -97,7 +95,7 @@ class DotSource:
         if self.by_key:
             return self._counted_by_key(history, value, decode(held))
         if self._vector or self._stamped:
-            counter = next_counter(self._counter, step.wall + self._ahead)
+            counter = next_counter(self._counter, step.wall)
         else:
             counter = self._counter + 1
         self._count(step, counter)

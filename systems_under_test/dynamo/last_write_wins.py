@@ -15,8 +15,6 @@ from __future__ import annotations
 from typing import Final
 
 MICROSECOND: Final = 1_000
-AHEAD: Final = 3600 * 1_000_000_000
-"""The bug `lww`: how far the first node's clock is ahead, in nanoseconds."""
 
 
 def next_counter(counter: int, wall: int) -> int:

@@ -12,14 +12,12 @@ from systems_under_test.dynamo.bugs import (
     ACK_BEFORE_DURABLE,
     DROP_SIBLINGS,
     FORGET_HINTS,
-    LWW,
     NO_STAND_INS,
 )
 from systems_under_test.dynamo.counters import Counters
 from systems_under_test.dynamo.dots import META, DotSource
 from systems_under_test.dynamo.failure_detection import FailureDetection
 from systems_under_test.dynamo.hinted_handoff import ForgetfulHintStore, HintStore
-from systems_under_test.dynamo.last_write_wins import AHEAD
 from systems_under_test.dynamo.measurements import Measurements
 from systems_under_test.dynamo.membership import stored_view
 from systems_under_test.dynamo.store_repair import StoreCondition
@@ -91,7 +89,6 @@ class Node:
             incarnation,
             vector=configuration.versioning == "vector-clock",
             stamped=configuration.reconciliation == "last-write-wins",
-            ahead=AHEAD if bug == LWW and place.node == place.nodes[0] else 0,
             bug=bug,
             durable=durable and not configuration.write_buffer_ms,
         )

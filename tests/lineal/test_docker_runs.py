@@ -9,8 +9,7 @@ import pytest
 
 from lineal.cli.main import main
 from systems_under_test.environments.docker import options
-from systems_under_test.environments.docker.disks import cannot
-from tests.systems_under_test.docker.containers import left_of, require_docker, require_for_docker
+from tests.systems_under_test.docker.containers import left_of, require_docker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,17 +92,6 @@ def test_a_leader_is_cut_off_alone(tmp_path: Path) -> None:
     cut = [e["input"]["targets"] for e in events if e["f"] == "partition" and e["type"] == "invoke"]
     assert cut
     assert all([*look["leader"]] in cut for look in looks if look)
-
-
-@pytest.mark.soak
-def test_an_acknowledgement_before_durability_is_found_by_power_losses(tmp_path: Path) -> None:
-    require_for_docker(cannot())
-    words = ("dynamo", "--nemesis", "power@all", "--bug", "ack-before-durable")
-    status, verdict, events = run(tmp_path, *words, seconds=15)
-    assert (status, verdict["verdict"]) == (1, "invalid")
-    found = {f["kind"] for checker in verdict["checkers"] for f in checker["findings"]}
-    assert "lost-update" in found
-    assert "applied" in effects(events, "power")
 
 
 @pytest.mark.soak

@@ -13,15 +13,16 @@ from lineal import registry
 from lineal.cli.main import main
 from lineal.definition import Test
 from lineal.running import run
+from nemesis.clock import Clock
 from nemesis.membership import CHANGES
+from nemesis.plan import FaultPlan
 from nemesis.plans import parse
+from nemesis.schedule import SECOND, Timing, alternate
 from systems_under_test.environments.docker import disks, slow_writes
 from tests.systems_under_test.docker.containers import require_docker, require_for_docker
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from nemesis.plan import FaultPlan
 
 pytestmark = pytest.mark.live
 
@@ -198,11 +199,17 @@ def test_containers_are_clean_on_disks_that_the_kernel_makes_slow(
     assert "slow by the cgroup" in text
 
 
+def run_in(runs: Path) -> Path:
+    """The directory of the one run there."""
+    (directory,) = (found.parent for found in runs.glob("*/*/history.jsonl"))
+    return directory
+
+
 def found_by(
     runs: Path,
     system: str,
     faults: FaultPlan,
-    bug: str,
+    bug: str | None,
     options: dict[str, Any],
     *,
     rate: float,
@@ -296,12 +303,67 @@ def test_a_lease_that_heeds_drift_is_clean_under_the_same(tmp_path: Path) -> Non
     assert judgement.status == "valid", judgement
 
 
+AN_HOUR_AHEAD = FaultPlan(
+    "an hour ahead",
+    Clock(),
+    alternate(
+        "clock",
+        "n1",
+        timing=Timing(lead_in_ns=(2 * SECOND,) * 2, fault_ns=(3 * SECOND,) * 2),
+        wall_offset_ns=3_600 * SECOND,
+    ),
+)
+"""What n1 stamps meanwhile wins for an hour, for its counter never goes back. So of each key it
+shows only if another node than n1 coordinates the last write: there are forty."""
+LAST_WRITES = {"reconciliation": "last-write-wins", "keys": 40}
+
+
 @pytest.mark.docker
 @pytest.mark.soak
-def test_a_clock_that_is_ahead_is_found_where_the_last_write_wins(tmp_path: Path) -> None:
-    """The bug itself skews the clock: where a nemesis does, nothing is claimed by time."""
+def test_a_clock_that_a_nemesis_moves_is_found_where_the_last_write_wins(tmp_path: Path) -> None:
+    """The bug promises what the store does not: that clocks may be set apart."""
     require_docker()
-    # Of each key it shows only if another node than the one ahead coordinates the last write.
-    options = {"reconciliation": "last-write-wins", "keys": 40}
-    found = found_by(tmp_path, "dynamo", parse("none"), "lww", options, rate=80.0, seconds=9)
+    found = found_by(tmp_path, "dynamo", AN_HOUR_AHEAD, "lww", LAST_WRITES, rate=80.0, seconds=9)
     assert "lost-update" in found
+    assert ("clock", "applied") in effects_in(run_in(tmp_path))
+
+
+LIGHTS_OUT = (
+    "nemesis: wait 3",
+    "nemesis: power target=all",
+    "nemesis: wait 1",
+    "nemesis: heal",
+    "nemesis: wait 2",
+)
+
+
+def lights_out(tmp_path: Path) -> FaultPlan:
+    """Every node loses its power at the same time, three seconds after the first write."""
+    file = tmp_path / "lights-out.txt"
+    file.write_text("\n".join(LIGHTS_OUT) + "\n", encoding="utf-8")
+    return parse(f"script:{file}")
+
+
+@pytest.mark.docker
+@pytest.mark.soak
+def test_an_acknowledgement_before_durability_is_found_in_containers(tmp_path: Path) -> None:
+    """Nothing of those seconds was synced, so all of it is gone with the power."""
+    require_docker()
+    require_for_docker(disks.cannot())
+    found = found_by(
+        tmp_path, "dynamo", lights_out(tmp_path), "ack-before-durable", {}, rate=80.0, seconds=8
+    )
+    assert "lost-update" in found
+    (power,) = History.read(run_in(tmp_path) / "history.jsonl").faults
+    assert power.effect == "applied"
+    assert power.method == "copy of the disk"
+    assert all(node["lost"] > 0 for node in power.evidence.values()), power
+
+
+@pytest.mark.docker
+@pytest.mark.soak
+def test_what_is_acknowledged_once_durable_outlives_the_same_loss_of_power(tmp_path: Path) -> None:
+    require_docker()
+    require_for_docker(disks.cannot())
+    found = found_by(tmp_path, "dynamo", lights_out(tmp_path), None, {}, rate=80.0, seconds=8)
+    assert found == set()

@@ -62,7 +62,7 @@ def test_a_system_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
     for name in (*about["options"], *about["bugs"], *about["promises"], *about["not_promised"]):
         assert f"\n  {name}" in page, name
     assert "How many nodes keep each key. In nodes; default 3." in page
-    assert "-> lost-update, by last-write; with workload siblings, nemesis none," in page
+    assert "-> lost-update, by last-write; with workload siblings, nemesis clock:jump," in page
 
 
 def test_every_bug_with_a_finding_names_the_checker_that_finds_it() -> None:
