@@ -27,9 +27,10 @@ OPTIONS: list[dict[str, Any]] = [
     {"quorum": "strict", "read_repair": "off"},
     {"quorum": "strict", "r": 1, "w": 3, "deletes": 0},
     {"quorum": "strict", "partitioning": "equal"},
+    {"quorum": "strict", "write_back": "on", "read_repair": "off"},
 ]
-SEEDS_IN_CHECK = range(5)
-SEEDS_IN_SOAK = range(5, int(os.environ.get("LINEAL_SEEDS", "150")))
+SEEDS_IN_CHECK = range(6)
+SEEDS_IN_SOAK = range(6, int(os.environ.get("LINEAL_SEEDS", "150")))
 LIVE = ["run", "dynamo", "--workload", "membership", "--nemesis", "membership", "--nodes", "6"]
 
 

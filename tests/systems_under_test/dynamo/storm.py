@@ -49,6 +49,8 @@ class Storm:
     clients: int = 8
     pause_ms: int = 40
     deletes: bool = True
+    monotonic: bool = False
+    """Whether no client may see less than it has seen."""
     writes: list[Written] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -56,6 +58,8 @@ class Storm:
     _under: dict[str, frozenset[str]] = field(default_factory=dict)
     """The ids that stand under each context that a client was given."""
     _reads: list[frozenset[str]] = field(default_factory=list)
+    _seen: list[tuple[int, str, frozenset[str]]] = field(default_factory=list)
+    """Who has read what of which key, in the order of the answers."""
     _ids: dict[int, str] = field(default_factory=dict)
     """The id of each value that anybody has read."""
     settled_ms: int = 0
@@ -116,6 +120,8 @@ class Storm:
             context = None
             if completion.type == "ok":
                 context = self._learn(completion, write)
+                if write is None:
+                    self._seen.append((client, invocation.key, self._reads[-1]))
             keeps = context is not None and self.rng.below(4)
             self._later(client, invocation.key if keeps else None, context if keeps else None)
 
@@ -164,8 +170,22 @@ class Storm:
             )
             if below & shown:
                 self.problems.append(f"{sorted(below & shown)} was read beside what replaced it")
+        if self.monotonic:
+            self._judge_clients(direct)
         for key, versions in final.items():
             self._judge_key(key, versions, direct)
+
+    def _judge_clients(self, direct: Mapping[str, frozenset[str]]) -> None:
+        """What a client read is under what it reads next, unless a delete may have covered it."""
+        deletes = [write for write in self.writes if write.value is None]
+        gone = _down(frozenset[str]().union(*(d.observed | {d.id or ""} for d in deletes)), direct)
+        told = set(direct) - {d.id for d in deletes}
+        last: dict[tuple[int, str], frozenset[str]] = {}
+        for client, key, shown in self._seen:
+            missing = (last.get((client, key), frozenset()) & told) - _down(shown, direct) - gone
+            if missing:
+                self.problems.append(f"{key}: client {client} had read {sorted(missing)}")
+            last[client, key] = shown
 
     def _final(self, key: str) -> list[dict[str, Any]]:
         reads = [
