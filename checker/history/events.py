@@ -70,7 +70,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FaultWindow(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault, from its injection to its healing (nanoseconds; `end` None: never healed)."""
+    """One fault, from its injection to its healing (nanoseconds; `end` None: never healed).
+
+    `seen` is when the injection was done and its effect known, `healing` when a healing was first
+    asked for, whether it took or not. Outside of these two it may be there in part.
+    """
 
     fault: int
     f: str
@@ -80,6 +84,8 @@ class FaultWindow(msgspec.Struct, frozen=True, kw_only=True):
     effect: str | None
     method: str | None
     evidence: Any = None
+    seen: int | None = None
+    healing: int | None = None
 
     def touches(self, operation: Operation) -> bool:
         """Whether the fault was there at any moment of the operation's interval."""

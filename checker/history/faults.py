@@ -34,9 +34,8 @@ def windows(nemesis: Iterable[Event]) -> tuple[FaultWindow, ...]:
             continue
         window = found.get(number)
         if event.f == HEAL:
-            if window is not None and window.end is None and _heals(event):
-                effect = "ineffective" if _was_idle(event) else window.effect
-                found[number] = msgspec.structs.replace(window, end=event.time, effect=effect)
+            if window is not None and window.end is None:
+                found[number] = _ended(window, event)
         elif window is None:
             found[number] = _completed(_opened(event, number), event)
         else:
@@ -52,6 +51,16 @@ def _healed(event: Event, last: int | None) -> int | None:
         return last
     number = event.input.get("fault") if isinstance(event.input, dict) else None
     return number if type(number) is int else None
+
+
+def _ended(window: FaultWindow, event: Event) -> FaultWindow:
+    """With what a line of its healing tells."""
+    if window.healing is None:
+        window = msgspec.structs.replace(window, healing=event.time)
+    if not _heals(event):
+        return window
+    effect = "ineffective" if _was_idle(event) else window.effect
+    return msgspec.structs.replace(window, end=event.time, effect=effect)
 
 
 def _was_idle(event: Event) -> bool:
@@ -84,4 +93,5 @@ def _completed(window: FaultWindow, event: Event) -> FaultWindow:
         effect=event.output.get("effect"),
         method=event.output.get("method"),
         evidence=event.output.get("evidence"),
+        seen=event.time,
     )

@@ -5,7 +5,8 @@ find out who is missing. In it a *company* is a set of nodes that are struck by 
 each is connected with each other, both ways, and none with any further such node. Two companies
 never share a node that is asked: where a node is connected with two that are not connected with
 one another nothing is said of it. Nor is anything said while a fault is open that was not seen to
-be applied as asked: a cut that is half a cut leaves nodes that reach some of a company.
+be applied as asked, or from when its healing was asked for, be it that it leaked: a cut that is
+half a cut leaves nodes that reach some of a company.
 
 A company that is large enough has to take writes. It did not, if in one stretch at least three
 writes of a key through it were refused for certain and none succeeded, while as many of other keys
@@ -119,16 +120,23 @@ def stretches(history: History, nodes: Iterable[str], needed: int) -> list[Stret
     rest = history.quiescent_time
     last = max(history.lines.time, default=0) + 1 if rest is None else rest
     faults = history.faults
-    times = {0, last, *(f.start for f in faults), *(f.end for f in faults if f.end is not None)}
+    moments = [time for f in faults for time in (f.start, f.seen, f.healing, f.end)]
+    times = {0, last, *(time for time in moments if time is not None and time < last)}
     found: list[Stretch] = []
-    for start, end in pairwise(sorted(time for time in times if time <= last)):
+    for start, end in pairwise(sorted(times)):
         if end - start <= SETTLE_NS:
             continue
         still_open = tuple(f for f in faults if f.start <= start and (f.end or last) >= end)
         large = tuple(one for one in companies(nodes, still_open) if len(one) >= needed)
-        if large and all(fault.effect == "applied" for fault in still_open):
+        if large and all(_holds(fault, start, end) for fault in still_open):
             found.append(Stretch(start + SETTLE_NS, end, still_open, large))
     return found
+
+
+def _holds(fault: FaultWindow, start: int, end: int) -> bool:
+    """Whether all of a fault, and no more, was there the whole time."""
+    was_seen = fault.effect == "applied" and fault.seen is not None and fault.seen <= start
+    return was_seen and (fault.healing is None or fault.healing >= end)
 
 
 def companies(nodes: Iterable[str], faults: Iterable[FaultWindow]) -> list[Company]:

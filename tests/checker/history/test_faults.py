@@ -27,6 +27,8 @@ def test_a_window_reaches_from_the_asking_to_the_end_of_the_healing() -> None:
         effect="applied",
         method="proxy",
         evidence={"n1": "cut"},
+        seen=20,
+        healing=30,
     )
 
 

@@ -77,9 +77,23 @@ def test_writes_across_a_healing_are_of_neither_stretch() -> None:
     assert found(CUT + halves + OTHERS) == []
 
 
-def test_a_healing_that_leaked_ends_nothing() -> None:
-    leaked = CUT + "\nnemesis: heal fault=1 @4 -> leaked" + ALL_OF_A + OTHERS
-    assert found(leaked.replace('{"n3": ["n1", "n2"]}', '{"n1": ["n2"]}')) == []
+@pytest.mark.parametrize("ending", ["-> leaked", "-> uncertain", ""])
+def test_after_a_healing_that_did_not_take_nobody_knows_what_is_cut(ending: str) -> None:
+    tried = CUT + f"\nnemesis: heal fault=1 @4 {ending}" + ALL_OF_A + OTHERS
+    assert found(tried) == []
+    assert found(tried.replace("heal fault=1", "heal fault=2")) == ["unavailable"]
+
+
+def test_before_a_healing_that_leaked_a_cut_is_what_it_was_seen_to_be() -> None:
+    leaked = "nemesis: heal fault=1 -> leaked\n"
+    assert found(CUT + ALL_OF_A + OTHERS + leaked) == ["unavailable"]
+
+
+def test_nothing_is_said_while_a_fault_is_still_being_injected() -> None:
+    slow = CUT.replace(" -> applied", "")
+    seen = "nemesis: -> applied fault=1\n"
+    assert found(slow + ALL_OF_A + OTHERS + seen) == []
+    assert found(slow + "\n" + seen + ALL_OF_A + OTHERS) == ["unavailable"]
 
 
 def test_rejects_that_nothing_at_all_succeeds_only_after_many() -> None:

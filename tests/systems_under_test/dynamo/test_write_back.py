@@ -61,7 +61,8 @@ class Coordinator:
         old, new = (set(leg) for leg in life.node.lists.placements(place, lambda _: True))
         if not {"n1"} < old & new or "n6" not in new:
             return None
-        return name, *(old - new), *(old & new - {"n1"})
+        (goes,), (stays,) = old - new, old & new - {"n1"}
+        return name, goes, stays
 
 
 def written_back(effects: Sequence[Effect]) -> dict[str, int]:
