@@ -23,20 +23,18 @@ from itertools import accumulate, islice, pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from checker.history.layout import FAIL, INFO, NEVER
+from checker.linearizability.unruled import LOOK_EVERY, Unruled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from checker.history.columns import History
+    from checker.linearizability.unruled import Watch
 
 BEGINNING: Final = -(1 << 63)
 NOWHERE: Final = -1
 CHOICES_MAX: Final = 200_000
 """So many sums of additions are looked at, which takes less than a tenth of a second."""
-
-
-class Unruled(Exception):
-    """The rules do not apply, or do not decide, for this reason."""
 
 
 class Change(NamedTuple):
@@ -60,13 +58,17 @@ class Bounds(NamedTuple):
     most: int
 
 
-def read_all(history: History, rows: Sequence[int]) -> tuple[list[Change], list[Change]]:
-    """The additions and the reads of one counter. Raises Unruled."""
+def read_all(
+    history: History, rows: Sequence[int], watch: Watch
+) -> tuple[list[Change], list[Change]]:
+    """The additions and the reads of one counter. Raises Unruled, as when the seconds are spent."""
     columns, values = history.columns, history.values
     returned: dict[int, int] = {}
     adds: list[Change] = []
     reads: list[Change] = []
-    for row in rows:
+    for place, row in enumerate(rows):
+        if place % LOOK_EVERY == 0:
+            watch.look()
         if columns.outcome[row] == FAIL:
             continue
         crashed = columns.outcome[row] == INFO or columns.ret[row] == NEVER
@@ -90,15 +92,23 @@ def read_all(history: History, rows: Sequence[int]) -> tuple[list[Change], list[
     return adds, reads
 
 
-def judge(initial: int, adds: Sequence[Change], reads: Sequence[Change]) -> Bounds | None:
-    """What refutes a counter; None if an order explains it. Raises Unruled if neither is found."""
-    wrong = _out_of_bounds(initial, adds, reads)
+def judge(
+    initial: int,
+    adds: Sequence[Change],
+    reads: Sequence[Change],
+    watch: Watch,
+) -> Bounds | None:
+    """What refutes a counter; None if an order explains it.
+
+    Raises Unruled if neither is found, or if the seconds are spent before.
+    """
+    wrong = _out_of_bounds(initial, adds, reads, watch)
     if wrong is not None:
         return wrong
     sign = 1 if all(add.amount > 0 for add in adds) else -1
     if any(sign * add.amount < 0 for add in adds):
         raise Unruled("something is added and something taken away")
-    if not _Sweep([_turned(add, sign) for add in adds]).reaches(
+    if not _Sweep([_turned(add, sign) for add in adds], watch).reaches(
         sign * initial, [_turned(read, sign) for read in reads]
     ):
         raise Unruled("no order is found at once")
@@ -109,9 +119,26 @@ def _turned(change: Change, sign: int) -> Change:
     return change._replace(amount=sign * change.amount)
 
 
-def _out_of_bounds(initial: int, adds: Sequence[Change], reads: Sequence[Change]) -> Bounds | None:
-    between = _Between(adds)
+def _out_of_bounds(
+    initial: int, adds: Sequence[Change], reads: Sequence[Change], watch: Watch
+) -> Bounds | None:
     beginning = Change(BEGINNING, BEGINNING, initial, NOWHERE)
+    between = _Between(adds)
+    # What has to be added is known in the order in which the second of each pair was called.
+    for first, second in sorted(_pairs(beginning, adds, reads), key=lambda pair: pair[1].call):
+        watch.look()
+        least, most = between(first, second)
+        if not least <= second.amount - first.amount <= most:
+            rows = tuple(row for row in (first.row, second.row) if row != NOWHERE)
+            return Bounds(rows, initial if first is beginning else None, least, most)
+    return None
+
+
+def _pairs(
+    beginning: Change, adds: Sequence[Change], reads: Sequence[Change]
+) -> list[tuple[Change, Change]]:
+    """Those that are compared: each read with the beginning, with the last one before it, and,
+    where reads are in the order of their values, with the one before it in that."""
     pairs = [(beginning, read) for read in reads]
     returning = sorted(reads, key=lambda read: read.ret)
     returns = [read.ret for read in returning]
@@ -123,34 +150,65 @@ def _out_of_bounds(initial: int, adds: Sequence[Change], reads: Sequence[Change]
         ordered = sorted(reads, key=lambda read: read.amount if rising else -read.amount)
         # One that is after a lower one in values and before it in time is found by its return.
         pairs += [(a, b) for a, b in pairwise(ordered) if a.call <= b.ret and a.amount != b.amount]
-    for first, second in pairs:
-        least, most = between(first, second)
-        if not least <= second.amount - first.amount <= most:
-            rows = tuple(row for row in (first.row, second.row) if row != NOWHERE)
-            return Bounds(rows, initial if first is beginning else None, least, most)
-    return None
+    return pairs
 
 
 class _Between:
-    """The least and the most that is added between two reads, of which the second is later."""
+    """The least and the most that is added between two reads, of which the second is later.
+
+    To be asked in the order in which the second ones were called.
+    """
 
     def __init__(self, adds: Sequence[Change]) -> None:
-        self._called: Final = sorted(adds)
-        self._calls: Final = [add.call for add in self._called]
-        returning = sorted(adds, key=lambda add: add.ret)
-        self._returns: Final = [add.ret for add in returning]
+        called = sorted(adds)
+        self._calls: Final = [add.call for add in called]
+        self._returning: Final = sorted(adds, key=lambda add: add.ret)
+        self._returns: Final = [add.ret for add in self._returning]
         self._sums: Final = [
-            (_sums(sign, self._called), _sums(sign, returning)) for sign in (-1, 1)
+            (_sums(sign, called), _sums(sign, self._returning)) for sign in (-1, 1)
         ]
+        # By the place of the call the sums of those that have returned so far.
+        self._over: Final = {sign: _Sums(len(adds)) for sign in (-1, 1)}
+        self._seen = 0
 
     def __call__(self, first: Change, second: Change) -> tuple[int, int]:
         called = bisect_right(self._calls, second.ret)
         over = bisect_left(self._returns, first.call)
         may = [by_call[called] - by_return[over] for by_call, by_return in self._sums]
-        from_, to = bisect_right(self._calls, first.ret), bisect_left(self._calls, second.call)
-        must = [add.amount for add in self._called[from_:to] if add.ret < second.call]
-        least = may[0] + sum(amount for amount in must if amount > 0)
-        return least, may[1] + sum(amount for amount in must if amount < 0)
+        self._see(bisect_left(self._returns, second.call))
+        if first.ret >= second.call:
+            return may[0], may[1]
+        from_ = bisect_right(self._calls, first.ret)
+        return may[0] + self._over[1].since(from_), may[1] + self._over[-1].since(from_)
+
+    def _see(self, over: int) -> None:
+        for add in self._returning[self._seen : over]:
+            # Equal calls share a place: they are before a moment together, or after it.
+            place = bisect_left(self._calls, add.call)
+            self._over[1 if add.amount > 0 else -1].add(place, add.amount)
+        self._seen = max(self._seen, over)
+
+
+class _Sums:
+    """Amounts at places, and the sum of those from a place on: Fenwick's tree, from the end."""
+
+    def __init__(self, places: int) -> None:
+        self._tree: Final = [0] * (places + 1)
+        self.total = 0
+
+    def add(self, place: int, amount: int) -> None:
+        self.total += amount
+        place += 1
+        while place < len(self._tree):
+            self._tree[place] += amount
+            place += place & -place
+
+    def since(self, place: int) -> int:
+        rest = self.total
+        while place and rest:  # Amounts have one sign: where nothing is left there is no more.
+            rest -= self._tree[place]
+            place &= place - 1
+        return rest
 
 
 def _sums(sign: int, adds: Sequence[Change]) -> list[int]:
@@ -161,8 +219,9 @@ def _sums(sign: int, adds: Sequence[Change]) -> list[int]:
 class _Sweep:
     """Positive additions, given to the steps from one value that was read to the next."""
 
-    def __init__(self, adds: Sequence[Change]) -> None:
+    def __init__(self, adds: Sequence[Change], watch: Watch) -> None:
         self._left: Final = sorted(adds, key=lambda add: (add.ret, -add.amount))
+        self._watch: Final = watch
         self._now = BEGINNING
         self._looked = 0
 
@@ -183,6 +242,7 @@ class _Sweep:
 
     def _step(self, difference: int, until: int, following: int) -> bool:
         """Add so much from now `until` then, with all that returned before `following`."""
+        self._watch.look()
         forced = bisect_left(self._left, following, key=lambda add: add.ret)
         rest = difference - sum(add.amount for add in self._left[:forced])
         chosen = self._making_up(rest, forced, until)
@@ -209,6 +269,8 @@ class _Sweep:
         for place, add in enumerate(islice(self._left, first, None), first):
             if rest in by:
                 break
+            if place % LOOK_EVERY == 0:
+                self._watch.look()
             if add.call > until or add.amount > rest:
                 continue
             self._looked += len(by)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from checker import _core
 from checker.history.layout import FAIL, INFO
+from checker.linearizability.unruled import LATE, Unruled, Watch
 from checker.models.counter import Counter, Distance
 from checker.models.model import text
 from checker.models.queues import Queue, Stack, UnorderedQueue
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from checker.models.model import Specification
 
 UNDECIDED, LEGAL, ILLEGAL = range(3)
-
-LATE: Final = "the seconds are spent"
 
 REGISTERS: Final = (Register, CasRegister)
 CONTAINERS: Final = (Queue, Stack, UnorderedQueue)
@@ -115,7 +114,7 @@ def _judge_sets(
     history: History, objects: Objects, model: Set, spent: SearchBudget | None
 ) -> Ruled:
     # Of no use to the checks of other models, which would wait for it to be loaded.
-    from checker.linearizability.whole_sets import Unruled, WholeSet, Wrong, adding
+    from checker.linearizability.whole_sets import WholeSet, Wrong, adding
 
     codes = bytearray()
     wrong: dict[int, set[int]] = {}
@@ -150,7 +149,7 @@ def _judge_counters(
     # As for sets: other models need not wait for it.
     from checker.linearizability import counting
 
-    codes = bytearray()
+    codes, watch = bytearray(), Watch(spent)
     illegal: dict[int, list[int]] = {}
     bounds: dict[str, tuple[int | None, int, int]] = {}
     inapplicable: tuple[int, str] | None = None
@@ -160,14 +159,12 @@ def _judge_counters(
     for number in range(len(objects)):
         try:
             if not crashed:
-                raise counting.Unruled("nothing crashed")
-            if spent is not None and spent.spent() == "seconds":
-                raise counting.Unruled(LATE)
-            adds, reads = counting.read_all(history, objects.group(number))
+                raise Unruled("nothing crashed")
+            adds, reads = counting.read_all(history, objects.group(number), watch)
             if type(model.value) is not int:
-                raise counting.Unruled("a number is not whole")
-            found = counting.judge(model.value, adds, reads)
-        except counting.Unruled as why:
+                raise Unruled("a number is not whole")
+            found = counting.judge(model.value, adds, reads, watch)
+        except Unruled as why:
             codes.append(UNDECIDED)
             inapplicable = inapplicable or (number, str(why))
             continue

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from checker.history.layout import FAIL, INFO, NEVER
+from checker.linearizability.unruled import Unruled
 from checker.models.model import text
 
 if TYPE_CHECKING:
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 BEGINNING: Final = -(1 << 63)
 """Before everything: what is inside at the beginning came in then."""
 NOWHERE: Final = -1
-
-
-class Unruled(Exception):
-    """The rules do not apply, for this reason."""
 
 
 class Wrong(Exception):

@@ -3,17 +3,20 @@ wrong alone."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
+from checker.history.layout import NEVER
 from checker.history.notation import parse
-from checker.linearizability import rules, twin
+from checker.linearizability import counting, rules, twin
 from checker.linearizability.checker import check
 from checker.linearizability.dispatch import Inapplicable
 from checker.linearizability.objects import by_key
+from checker.linearizability.unruled import LATE, Unruled, Watch
 from checker.models.counter import counter
 from checker.verdict import Budget
 from tests.checker.linearizability.histories import history_of_spans, spans
@@ -131,6 +134,43 @@ def test_what_returned_before_and_what_was_called_after_is_no_excuse() -> None:
     begin = "p9: add 1\np1: add 10 -> ok\np1: read -> {}\np1: add 20 -> ok\np1: read -> {}"
     for first, second, status in ((10, 31, "valid"), (9, 31, "invalid"), (11, 32, "invalid")):
         assert check(parse(begin.format(first, second)), counter()).status == status
+
+
+def read_while_added(many: int) -> tuple[list[counting.Change], list[counting.Change]]:
+    """As many reads after one early one, each open to the end, as additions before them."""
+    adds = [counting.Change(10 * n, 10 * n + 5, 1, n) for n in range(1, many)]
+    adds.append(counting.Change(1, NEVER, 1, many))
+    end = 10 * many
+    reads = [counting.Change(0, 2, 0, many + 1)]
+    reads += [counting.Change(end + n, 2 * end, many - 1, many + 2 + n) for n in range(many)]
+    return adds, reads
+
+
+def test_reads_do_not_each_look_at_all_additions() -> None:
+    adds, reads = read_while_added(20_000)
+    begun = time.monotonic()
+    assert counting.judge(0, adds, reads, Watch()) is None
+    assert time.monotonic() - begun < 10, "it takes tenths of a second, and minutes if they do"
+
+
+class Late(Watch):
+    """The seconds are spent after the clock was looked at so many times."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def look(self) -> None:
+        self.looks -= 1
+        if self.looks < 0:
+            raise Unruled(LATE)
+
+
+@pytest.mark.parametrize("looks", [0, 1, 500, 1_500, 2_000])
+def test_the_clock_is_looked_at_within_one_counter(looks: int) -> None:
+    with pytest.raises(Unruled, match=LATE):
+        counting.judge(0, *read_while_added(1_000), Late(looks))
+    counting.judge(0, *read_while_added(1_000), Late(5_000))
 
 
 @pytest.mark.parametrize(
