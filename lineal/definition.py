@@ -23,11 +23,11 @@ from systems_under_test.environments.ssh.places import names_of
 from systems_under_test.foreign import CARRIED as FOREIGN_CARRY
 from systems_under_test.foreign import ENVIRONMENTS as FOREIGN_ENVIRONMENTS
 from systems_under_test.foreign import Adopted, is_foreign
-from systems_under_test.system import FaultPlanSummary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from checker.history.columns import History
     from systems_under_test.system import Administration, Bug, BundledSystem, Offer, System
     from workloads.workload import Workload
 
@@ -238,23 +238,23 @@ class Test:
         tail_s = min(TAIL_S, self.time_limit_s / 10) if tail_s is None else tail_s
         return int(max(0.0, self.time_limit_s - tail_s) * 1e9)
 
-    def promises(self) -> Promises:
-        """What the system claims here under this plan, of what the workload can judge."""
-        plan = self.plan
-        summary = FaultPlanSummary(plan.nemesis.faults, plan.drift_ppm, plan.spoilt_max)
-        promised = self.system.promises(self.system_options, self.nodes, summary)
+    def promises(self, history: History | None = None) -> Promises:
+        """What it claims under this plan, or what that struck in a run, of what can be judged."""
+        plan = self.plan.summary(history)
+        promised = self.system.promises(self.system_options, self.nodes, plan)
         judged = self.made_workload.claims
-        claims = (promised.claims | self._upheld(summary)) & judged
+        claims = (promised.claims | self._upheld(history)) & judged
         withdrawn = {c: why for c, why in promised.withdrawn.items() if c in judged - claims}
         bounds = {c: bound for c, bound in promised.bounds.items() if c in judged}
         return Promises(claims, withdrawn, bounds)
 
-    def _upheld(self, plan: FaultPlanSummary) -> frozenset[str]:
+    def _upheld(self, history: History | None) -> frozenset[str]:
         """What its bug claims although a fault of this plan withdraws it."""
         bug = self._named_bug
         if bug is None or bug.upholds is None:
             return frozenset()
         claim, fault = bug.upholds
+        plan = self.plan.summary(history)
         without = replace(plan, faults=plan.faults - {fault})
         return self.system.promises(self.system_options, self.nodes, without).claims & {claim}
 

@@ -146,7 +146,7 @@ def judge_history(
         logger.error("checker %s raised:\n%s", name, trace)
 
     judges = test.made_workload.judges
-    promises = promises or test.promises()
+    promises = promises or test.promises(history)
     judgement = judge(history, judges, promises, budget=budget, on_crash=on_crash)
     directory.write_verdict(judgement)
     return judgement

@@ -11,11 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
+from systems_under_test.system import FaultPlanSummary
 from workloads.generators.choosing import FirstOf, first_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from checker.history.columns import History
+    from checker.history.events import FaultWindow
     from systems_under_test.environments.cluster import Cluster
     from workloads.generators.protocol import Generator
 
@@ -168,10 +171,15 @@ class FaultPlan:
         """
         return self.spoils if self.nemesis.faults & SPOILING else frozenset()
 
-    @property
-    def spoilt_max(self) -> int | None:
-        """How many stores that may be; None: any number."""
-        return None if self.spoilt is None else len(self.spoilt)
+    def summary(self, history: History | None = None) -> FaultPlanSummary:
+        """What a system is told of it before it promises: of a run that is over, by what was hit.
+
+        A word may strike any node, and in one run have struck one alone: then no more was at stake.
+        """
+        struck = None if history is None else struck_stores(history.faults)
+        known = [len(nodes) for nodes in (self.spoilt, struck) if nodes is not None]
+        most = min(known, default=None)
+        return FaultPlanSummary(self.nemesis.faults, self.drift_ppm, most)
 
     @property
     def drift_ppm(self) -> int | None:
@@ -203,6 +211,18 @@ class FaultPlan:
         if isinstance(self.schedule, FirstOf):
             return self.schedule.generators
         return (self.schedule,)
+
+
+def struck_stores(faults: Iterable[FaultWindow]) -> frozenset[str] | None:
+    """The nodes whose stores these faults have damaged or emptied, or were to; None: not known."""
+    nodes: set[str] = set()
+    for fault in faults:
+        if fault.f in SPOILING:
+            targets = fault.input.get("targets") if isinstance(fault.input, dict) else None
+            if not isinstance(targets, list):
+                return None
+            nodes.update(targets)
+    return frozenset(nodes)
 
 
 def _apart(schedules: tuple[Generator, ...]) -> list[Any]:

@@ -49,7 +49,8 @@ class FaultPlanSummary:
 
     `drift_ppm` is how much too fast or slow its clock faults may make a clock run, all together;
     None where the plan does not say. `spoilt_max` is how many different nodes may have their stores
-    damaged or emptied in the whole run, at once or one after another; None: any number.
+    damaged or emptied in the whole run, at once or one after another; None: any number. Of a run
+    that is over it is how many there were.
     """
 
     faults: frozenset[str]

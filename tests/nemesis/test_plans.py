@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from checker.history.notation import parse as parse_history
 from nemesis.damage import Wipe
 from nemesis.families import kill, none, partition, pause
 from nemesis.grudges import VARIANTS
@@ -224,6 +225,36 @@ def test_a_plan_without_faults_refuses_to_inject_one() -> None:
 )
 def test_a_plan_says_whose_stores_it_may_damage(text: str, nodes: set[str] | None) -> None:
     assert parse(text).spoilt == (None if nodes is None else frozenset(nodes))
+
+
+CUT_UP = 'nemesis: damage {"targets": ["n2"]} fault=1 -> '
+
+
+@pytest.mark.parametrize(
+    ("text", "history", "most"),
+    [
+        ("disk:flip@one", None, None),
+        ("disk:flip@one", "", 0),
+        ("disk:flip@one", CUT_UP + "applied", 1),
+        ("disk:flip@one", CUT_UP + "uncertain", 1),
+        ("disk:flip@one", f"{CUT_UP}applied\n{CUT_UP}applied".replace("=1", "=2", 1), 1),
+        (
+            "disk:flip@one,disk:lost",
+            f'{CUT_UP}applied\nnemesis: wipe {{"targets": ["n3"]}} fault=2',
+            2,
+        ),
+        ("disk:flip@one", "nemesis: damage fault=1 -> applied", None),
+        ("disk:flip@one,kill", 'nemesis: kill {"targets": ["n1"]} fault=1 -> applied', 0),
+        ("disk:flip@n3+n4", None, 2),
+        ("disk:flip@n3+n4", CUT_UP.replace("n2", "n3") + "applied", 1),
+        ("kill", None, 0),
+    ],
+)
+def test_of_a_run_that_is_over_it_says_how_many_stores_were_struck(
+    text: str, history: str | None, most: int | None
+) -> None:
+    over = None if history is None else parse_history("p1: read x -> 1\n" + history)
+    assert parse(text).summary(over).spoilt_max == most
 
 
 def test_a_script_says_whose_stores_it_may_damage(tmp_path: Path) -> None:

@@ -124,3 +124,17 @@ def test_runs_with_flipped_bits_end_whole_and_are_judged(seed: int, tmp_path: Pa
     assert judgement.status == "valid", judgement.explain()
     assert "no-convergence" in judgement.promises.claims
     assert rested(judgement)
+
+
+STRUCK_ONCE = {"budget": 1}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_is_judged_by_the_nodes_that_were_struck_and_not_by_those_that_might_be(
+    seed: int, tmp_path: Path
+) -> None:
+    judgement = simulate(
+        "dynamo", seed, tmp_path, faults="disk:flip@one", options=STRICT, fault_options=STRUCK_ONCE
+    )
+    assert judgement.status == "valid", judgement.explain()
+    assert {"lost-update", "read-your-writes"} <= judgement.promises.claims
