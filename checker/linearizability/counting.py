@@ -37,6 +37,10 @@ CHOICES_MAX: Final = 200_000
 """So many sums of additions are looked at, which takes less than a tenth of a second."""
 
 
+SHOWN_MAX: Final = 60
+"""More additions are counted, and not shown."""
+
+
 class Change(NamedTuple):
     """An addition (`amount` is not 0), or a read (the value that was read); an interval."""
 
@@ -49,13 +53,17 @@ class Change(NamedTuple):
 class Bounds(NamedTuple):
     """Rows of one read or two, the second of which is too low or too high for what was added since.
 
-    `start` is the value at the beginning, if that is what the only read is compared with.
+    `start` is the value at the beginning, if that is what the only read is compared with. What was
+    added came to `least` at least and to `most` at most, of the additions in the rows `adds` alone;
+    or, where these would be too many to show, of all that count: so many are `hidden`.
     """
 
     rows: tuple[int, ...]
     start: int | None
     least: int
     most: int
+    adds: tuple[int, ...] = ()
+    hidden: int = 0
 
 
 def read_all(
@@ -129,9 +137,34 @@ def _out_of_bounds(
         watch.look()
         least, most = between(first, second)
         if not least <= second.amount - first.amount <= most:
-            rows = tuple(row for row in (first.row, second.row) if row != NOWHERE)
-            return Bounds(rows, initial if first is beginning else None, least, most)
+            return _told(1 if second.amount - first.amount < least else -1, first, second, adds)
     return None
+
+
+def _told(sign: int, first: Change, second: Change, adds: Sequence[Change]) -> Bounds:
+    """What refutes this pair, of which the second is too low, or with the sign -1 too high.
+
+    Of the additions all of that other sign that may lie between, and of those that have to the
+    greatest, as far as they are needed.
+    """
+    may = [a for a in adds if sign * a.amount < 0 and a.call <= second.ret and a.ret >= first.call]
+    must = [a for a in adds if sign * a.amount > 0 and first.ret < a.call and a.ret < second.call]
+    must.sort(key=lambda add: -sign * add.amount)
+    totals = list(accumulate((a.amount for a in must), initial=sum(a.amount for a in may)))
+    difference = second.amount - first.amount
+    needed = next(n for n, total in enumerate(totals) if sign * (total - difference) > 0)
+    hidden = len(may) + needed > SHOWN_MAX
+    total = totals[-1] if hidden else totals[needed]
+    # Where two reads overlap and nothing is taken away this is 0: then they have one order only.
+    other = total - totals[0]
+    return Bounds(
+        tuple(read.row for read in (first, second) if read.row != NOWHERE),
+        first.amount if first.row == NOWHERE else None,
+        min(total, other),
+        max(total, other),
+        () if hidden else tuple(add.row for add in (*may, *must[:needed])),
+        len(may) + len(must) if hidden else 0,
+    )
 
 
 def _pairs(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -148,10 +148,10 @@ def _by_rules(
     outcome = history.columns.outcome
     objects = by_key(history, outcome)
     ruled = rules.judge(name, history, objects, model, spent)
-    illegal, part = ruled.illegal, ruled.part or model
+    illegal, part, beside = ruled.illegal, ruled.part or model, ruled.beside
     if ruled.part is not None and rules.UNDECIDED in ruled.codes:
         # The others are searched for the whole model, and so these are as a whole.
-        illegal, part = {n: [*objects.group(n)] for n in illegal}, model
+        illegal, part, beside = {n: [*objects.group(n)] for n in illegal}, model, {}
     if ruled.inapplicable is not None:
         number, reason = ruled.inapplicable
         _refuse(forced and reason != LATE, name, reason, objects.key(number))
@@ -172,7 +172,8 @@ def _by_rules(
         FAIL,
     )
     make = partial(problem_of, history, part, outcome=memoryview(left).cast("i"), spent=spent)
-    problem = make()
+    shown = {illegal[number][0]: with_it for number, with_it in beside.items()}
+    problem = replace(make(), beside=shown)
     return Dispatch(
         problem,
         make,

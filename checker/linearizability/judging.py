@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from checker.findings import FINDINGS_MAX
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from checker._core import SearchBudget, SearchResult
     from checker.evidence import Explanation
     from checker.linearizability.problem import Problem
+    from checker.linearizability.witness import Witness
 
 HARDEST_MAX: Final = 10
 NOT_JUDGED: Final = "not judged"
@@ -144,7 +145,7 @@ def _judge_one(
         if found.refuted:
             judged.doubts.append(sentences.refuted(found, key))
             return
-        judged.explanations.append(sentences.explanation(found, key))
+        judged.explanations.append(_explanation(problem, number, found))
     elif result.outcome == "legal" and terms.rules is not None:
         judged.doubts.append(sentences.doubted(terms.rules, key))
         return
@@ -154,6 +155,16 @@ def _judge_one(
         judged.doubts.append(sentences.undecided(problem, key, result))
         return
     judged.violations += result.outcome != "legal"
+
+
+def _explanation(problem: Problem, number: int, found: Witness) -> Explanation:
+    beside = problem.beside_of(number)
+    if beside is None:
+        return sentences.explanation(found, problem.objects.key(number))
+    # In wider intervals what is beside would be somewhere else.
+    found = replace(found, orders=())
+    operations = tuple(problem.history[row] for row in beside.rows)
+    return sentences.explanation(found, problem.objects.key(number), operations, beside.hidden)
 
 
 def _is_asked(problem: Problem, number: int, allowance: Allowance) -> bool:

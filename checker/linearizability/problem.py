@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +15,7 @@ from checker.linearizability.states import identity
 from checker.models.model import Action, Unfit, text
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from checker._core import SearchBudget
     from checker.history.columns import History
@@ -27,12 +27,23 @@ TOLD_MAX: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """Rows that are to be shown with an object of which only a part is searched, being illegal.
+
+    So many `hidden` ones count too, and would be too many to show.
+    """
+
+    rows: tuple[int, ...] = ()
+    hidden: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """The objects of a history, each to be judged alone.
 
     `model` is what each object is to keep; `automaton` numbers it, or a smaller one that stands in
     for it. `action` (int32) numbers the actions of the automaton, -1 where nothing happened. `told`
-    are the actions that were answered.
+    are the actions that were answered. `beside` has what is shown with an object, by its first row.
     """
 
     history: History
@@ -41,6 +52,11 @@ class Problem:
     action: memoryview
     objects: Objects
     told: frozenset[int]
+    beside: Mapping[int, Beside] = field(default_factory=dict)
+
+    def beside_of(self, number: int) -> Beside | None:
+        """What is shown with this object, if it is a part of one."""
+        return self.beside.get(self.objects.group(number)[0])
 
     def only(self, numbers: Sequence[int]) -> Problem:
         """These of its objects, over the same automaton."""

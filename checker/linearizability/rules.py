@@ -6,11 +6,12 @@ enough. What they find illegal they show in a few operations that are so alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from checker import _core
 from checker.history.layout import FAIL, INFO
+from checker.linearizability.problem import Beside
 from checker.linearizability.unruled import LATE, Unruled, Watch
 from checker.models.counter import Counter, Distance
 from checker.models.model import text
@@ -48,7 +49,8 @@ class Ruled:
     `codes` has a byte for each: UNDECIDED, LEGAL or ILLEGAL. `illegal` has rows of those that are
     illegal, which are so alone; `inapplicable` is the first undecided one with the reason.
     `observed` tells whether any decided one was read. `part` is a model for which the rows of the
-    illegal ones are illegal alone, if it is not that of the whole history.
+    illegal ones are illegal alone, if it is not that of the whole history; `beside` what is to be
+    shown with an illegal one then, if anything is.
     """
 
     codes: bytes
@@ -56,6 +58,7 @@ class Ruled:
     inapplicable: tuple[int, str] | None
     observed: bool
     part: Specification | None = None
+    beside: Mapping[int, Beside] = field(default_factory=dict)
 
 
 def misfit(name: str, model: Specification) -> str | None:
@@ -152,6 +155,7 @@ def _judge_counters(
     codes, watch = bytearray(), Watch(spent)
     illegal: dict[int, list[int]] = {}
     bounds: dict[str, tuple[int | None, int, int]] = {}
+    beside: dict[int, Beside] = {}
     inapplicable: tuple[int, str] | None = None
     observed = False
     # Otherwise a search is narrow mostly, and tells more of what is wrong.
@@ -173,5 +177,6 @@ def _judge_counters(
         if found is not None:
             illegal[number] = sorted(found.rows)
             bounds[text(objects.key(number))] = found.start, found.least, found.most
+            beside[number] = Beside(found.adds, found.hidden)
     part = Distance(bounds) if illegal else None
-    return Ruled(bytes(codes), illegal, inapplicable, observed, part)
+    return Ruled(bytes(codes), illegal, inapplicable, observed, part, beside)

@@ -28,23 +28,34 @@ ALONE: Final = "nothing that was called before it ended could have led to it"
 """The reasons of an operation that is impossible without any other."""
 
 
-def explanation(found: Witness, key: Any) -> Explanation:
+def explanation(
+    found: Witness, key: Any, beside: tuple[Operation, ...] = (), hidden: int = 0
+) -> Explanation:
     """Why an operation could not be linearized.
 
-    Where a part of the history was searched the reasons are of that part.
+    Where a part of the history was searched the reasons are of that part. What is `beside` belongs
+    to it, though it was not searched, and so many `hidden` operations, which are too many to show.
     """
-    culprit = found.culprit
+    culprit, small = found.culprit, found.operations
+    if small:
+        small = tuple(sorted([*small, *beside], key=lambda op: op.index))
     if not found.alone:
         freer = f"{FREER}, " if found.freer else ""
         why = _joined(f"{freer}whatever the order, ", list(found.reasons))
-    elif len(found.operations) == 1:
+    elif len(small) == 1 and not hidden:
         why = f": {UNWRITTEN if found.unwritten else ALONE}"
     else:
-        others = listed(_named(op) for op in found.operations if op != culprit)
+        others = listed([_named(op) for op in small if op != culprit] + _additions(hidden))
         why = _joined(f"even with {others} alone, ", list(found.reasons))
     told = f"{operation(culprit)}{of_key(key)} fits into no order of the operations{why}"
-    details = tuple(_details(found))
-    return Explanation(told, (culprit,), found.operations, details=details)
+    details = [*_details(found)]
+    if hidden and small:
+        details.append(f"the small history is wrong only with {listed(_additions(hidden))} more")
+    return Explanation(told, (culprit,), small, details=tuple(details))
+
+
+def _additions(hidden: int) -> list[str]:
+    return [counted(hidden, "addition")] if hidden else []
 
 
 def _details(found: Witness) -> Iterator[str]:

@@ -52,8 +52,9 @@ class Counter:
 class Distance:
     """Of a counter no more than how far what is read is from what was read before.
 
-    `bounds` has for the canonical text of each key what was added in between at least and at most,
-    after the value at the beginning, or None if that is of no matter. `last` was read last.
+    `bounds` has for the canonical text of each key the value at the beginning, or None if that is
+    of no matter, and what was added after that, or after what was read first, at least and at most.
+    `last` was read last.
     """
 
     bounds: Mapping[str, tuple[int | None, int, int]] = field(compare=False)
@@ -68,9 +69,10 @@ class Distance:
         start, least, most = self.bounds[op.place]
         before = start if self.last is None else self.last
         if before is not None and not least <= op.output - before <= most:
+            came = f"{least} at least" if op.output - before < least else f"{most} at most"
             return Inconsistent(
                 f"{op.answered} was read, but the counter stood at {before}, and what was added"
-                f" since came to {least} at least and {most} at most"
+                f" since came to {came}"
             )
         return Distance(self.bounds, op.output)
 
