@@ -25,7 +25,7 @@ from lineal.phases import Phases
 from lineal.recorder import Recorder
 from lineal.registry import UsageProblem
 from lineal.repeating import command_of
-from nemesis.administration import administer
+from nemesis.administration import administer, dismiss
 from nemesis.plan import Fault
 from reports.run_directory import RunDirectory, make_run_directory
 from systems_under_test.environments.cluster import ClusterSpec
@@ -247,6 +247,7 @@ def _simulated_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[tupl
         )
         yield world, BundledHealth(test.bundled, test.nodes, world)
     finally:
+        dismiss(cluster)
         cluster.down()
 
 
@@ -310,6 +311,7 @@ def _live_world(test: Test, spec: ClusterSpec, desk: Desk) -> Iterator[tuple[Wor
         finally:
             if orders is not None:
                 orders.close()
+                dismiss(cluster)
             world.close()
 
 

@@ -77,6 +77,11 @@ def administer(cluster: Cluster, administrator: Administrator) -> None:
     _ADMINISTRATORS[cluster] = administrator
 
 
+def dismiss(cluster: Cluster) -> None:
+    """Nobody gives them any more. An administrator knows its cluster, which it would keep here."""
+    _ADMINISTRATORS.pop(cluster, None)
+
+
 def administrator(cluster: Cluster) -> Administrator | None:
     """Who gives the orders, if anybody."""
     return _ADMINISTRATORS.get(cluster)

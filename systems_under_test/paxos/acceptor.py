@@ -23,10 +23,12 @@ from systems_under_test.paxos import names
 from systems_under_test.paxos.commands import REGROUP
 from systems_under_test.paxos.messages import (
     NO_BALLOT,
+    NO_OPENING,
     Accept,
     Accepted,
     Ballot,
     Entry,
+    Opening,
     Prepare,
     Promise,
     Rejected,
@@ -45,11 +47,13 @@ class Vote(msgspec.Struct, frozen=True, array_like=True):
     """What must never be forgotten: the id under which this replica votes, and its promise.
 
     `since`: votes of lives from this one on are remembered; 0 if nothing was ever forgotten.
+    `opening` is that of the highest ballot: what it ends is no longer in the log.
     """
 
     replica: int
     promised: Ballot
     since: int
+    opening: Opening = NO_OPENING
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -74,9 +78,9 @@ class Acceptor:
         if found is not None:
             vote = _decode(found)
             self.replica, self.promised = vote.replica, vote.promised
-            self._since = vote.since
+            self._since, self.opening = vote.since, vote.opening
             return
-        self.promised = NO_BALLOT
+        self.promised, self.opening = NO_BALLOT, NO_OPENING
         member = node.groups.newest.member(node.name)
         forgotten = node.incarnation > 1 and node.bug != names.AMNESIAC_VOTES
         self.replica = 0 if member is None or forgotten else member.replica
@@ -122,6 +126,7 @@ class Acceptor:
                 accepted,
                 node.groups.base_slot,
                 groups.encode(node.groups.base),
+                self.opening,
                 message.first,
                 more,
             ),
@@ -149,6 +154,7 @@ class Acceptor:
             return
         self.obey(step, ballot)
         self.grant(step, ballot)
+        self.on_opening(step, Opening(ballot, message.opening))
         if self.held_in != ballot:
             self.held_in, self.held = ballot, node.learner.chosen
         self._take(step, message)
@@ -166,6 +172,14 @@ class Acceptor:
         """The leader of this ballot was heard: whoever led below it leads no longer."""
         self._raise_to(step, ballot)
         self._node.follow(step, ballot)
+
+    def on_opening(self, step: Step, opening: Opening) -> None:
+        """Forget what the leader of this ballot has opened it without."""
+        if opening.ballot <= self.opening.ballot:
+            return
+        self.opening = opening
+        self._store(step)
+        self._node.log.cut(step, opening, self._node.learner.chosen)
 
     def _take(self, step: Step, message: Accept) -> None:
         """Write the values that follow on what is held; after a hole nothing counts."""
@@ -239,5 +253,5 @@ class Acceptor:
 
     def _store(self, step: Step) -> None:
         durable = self._node.bug != names.PROMISE_NOT_DURABLE
-        content = _encode(Vote(self.replica, self.promised, self._since))
+        content = _encode(Vote(self.replica, self.promised, self._since, self.opening))
         step.write(VOTE_TABLE, VOTE, content, durable=durable)

@@ -4,7 +4,8 @@ A follower that has heard no leader for a while asks all replicas whether they h
 quorum has not (and could promise) does it begin a ballot: so neither a cut link nor a lost
 heartbeat makes an election (`elects-while-healthy`). A candidate needs a quorum of every
 configuration that is in force in a slot that it recovers. In each slot it proposes the value
-accepted in the highest ballot among the promises, else nothing (`skips-highest-accepted`).
+accepted in the highest ballot among the promises, else nothing (`skips-highest-accepted`). What an
+earlier leader had opened its ballot without can be chosen no more, and is left out (`Opening`).
 It asks by the newest configuration that it knows of, also where it lacks the log up to it.
 
 Sources: Lamport, "Paxos made simple", 2001, 2.2; Ongaro, "Consensus: bridging theory and
@@ -135,7 +136,8 @@ class Election:
             node.counters.pre_votes_refused += 1
             return
         promised = node.acceptor.promised.round
-        step.send(sender, Silent(message.number, node.acceptor.replica, promised))
+        opening = node.acceptor.opening
+        step.send(sender, Silent(message.number, node.acceptor.replica, promised, opening))
 
     def _favours(self, candidate: str, now: int) -> bool:
         """Whether this replica encourages no other candidate just now; then it favours this one."""
@@ -153,6 +155,8 @@ class Election:
         self.round = max(self.round, message.round)
         node = self._node
         idle = node.leadership is None and self.candidacy is None
+        if idle:
+            node.acceptor.on_opening(step, message.opening)
         if message.number == self._asked and idle and not self.hears_leader(step.mono):
             self._count(step, sender, message.replica)
 
@@ -190,6 +194,7 @@ class Election:
             node.log.accepted_from(first),
             node.groups.base_slot,
             groups.encode(node.groups.base),
+            node.acceptor.opening,
         )
         step.log("candidate", round=ballot.round, first=first)
         self._prepare(step, candidacy)
@@ -255,7 +260,7 @@ class Election:
             self.candidacy = None
             return
         promises = candidacy.promises
-        recovered = highest(promises.values())
+        recovered = still_open(highest(promises.values()), promises.values())
         if node.bug == names.SKIPS_HIGHEST_ACCEPTED:
             recovered = dict(promises[node.name].accepted)
         votes = {name: promise.replica for name, promise in promises.items()}
@@ -274,12 +279,10 @@ class Election:
         """The configurations in force in the slots to recover, and after them."""
         assert self.candidacy is not None
         newest = max(self.candidacy.promises.values(), key=lambda promise: promise.group_slot)
-        found = [groups.decode(newest.group)]
-        for _, entry in sorted(recovered.items()):
-            group = group_in(entry.payload)
-            if group is not None and group.id > found[-1].id:
-                found.append(group)
-        return found
+        base = groups.decode(newest.group)
+        entries = [(slot, group_in(entry.payload)) for slot, entry in sorted(recovered.items())]
+        behind = [(slot, group) for slot, group in entries if group and slot > newest.group_slot]
+        return [base, *(group for _, group in groups.follow(base, behind))]
 
 
 def highest(promises: Iterable[Promise]) -> dict[int, Entry]:
@@ -291,3 +294,17 @@ def highest(promises: Iterable[Promise]) -> dict[int, Entry]:
             if known is None or known.ballot < entry.ballot:
                 chosen[slot] = entry
     return chosen
+
+
+def still_open(recovered: dict[int, Entry], promises: Iterable[Promise]) -> dict[int, Entry]:
+    """What was recovered, without what no quorum can come to hold any more.
+
+    Such a suffix need not be proposed again, and may hold a configuration that has no quorum left:
+    of a leader that was cut off, told to add a member, and came back when the next one was dead.
+    """
+    openings = {promise.opening for promise in promises}
+    return {
+        slot: entry
+        for slot, entry in recovered.items()
+        if not any(opening.ends(slot, entry.ballot) for opening in openings)
+    }

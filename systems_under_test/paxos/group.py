@@ -1,7 +1,11 @@
 """The replication group: who votes, in which role, under which id; configurations by slot.
 
 A configuration is an entry of the log and in force from its slot on. Each differs from the one
-before by one member, so that any majority of one meets any majority of the next.
+before by one member, so that any majority of one meets any majority of the next. An entry whose id
+does not follow on that of the configuration in force before it is void: it was proposed behind
+another log than the one that it lies in now, and need not meet what is in force here. Two leaders,
+one of them cut off, had each proposed a configuration of id 2; one was chosen, and the other one,
+recovered into a later slot, made two groups that did not meet.
 """
 
 from __future__ import annotations
@@ -88,20 +92,26 @@ def first_group(nodes: tuple[str, ...], storage: int) -> Group:
 class Groups:
     """The configuration in force at each slot that is not applied: a base, then entries of the log.
 
-    `pending` is in order of slots and rarely holds more than one. `heard` was told by another node
-    as chosen: this node may lack the slots up to it.
+    `heard` was told by another node as chosen: this node may lack the slots up to it.
     """
 
     def __init__(self, slot: int, group: Group) -> None:
         self.base_slot = slot
         self.base = group
-        self.pending: list[tuple[int, Group]] = []
         self.heard = group
+        self._entries: list[tuple[int, Group]] = []
+        """Of the log above the base, by slot, void ones too: what is before can change."""
+
+    @property
+    def pending(self) -> list[tuple[int, Group]]:
+        """The configurations above the base that are not void, in order of slots; rarely one."""
+        return follow(self.base, self._entries) if self._entries else []
 
     @property
     def newest(self) -> Group:
         """The configuration of the last entry, chosen or not."""
-        return self.pending[-1][1] if self.pending else self.base
+        pending = self.pending
+        return pending[-1][1] if pending else self.base
 
     @property
     def chosen(self) -> Group:
@@ -110,15 +120,18 @@ class Groups:
 
     @property
     def leading(self) -> Group:
-        """The configuration by which to stand for election: the newest of all that are known."""
-        return max(self.newest, self.heard, key=_id)
+        """The configuration by which to stand for election: the newest of all that are known.
+
+        Of two of one id that which was told as chosen.
+        """
+        return max(self.heard, self.newest, key=_id)
 
     @property
     def named(self) -> int:
         """The id that this node's messages name.
 
         Of an unchosen configuration too: whoever has it in the log has everything before it. Two
-        may share an id, of which one at most is chosen; ballots tell them apart, not this.
+        may share an id, of which one at most is ever in force; ballots tell them apart, not this.
         """
         return self.leading.id
 
@@ -156,21 +169,35 @@ class Groups:
         """
         if slot <= self.base_slot:
             return
-        if self.pending or group is not None:
-            self.pending = [pair for pair in self.pending if pair[0] != slot]
+        if self._entries or group is not None:
+            self._entries = [pair for pair in self._entries if pair[0] != slot]
             if group is not None:
-                self.pending.append((slot, group))
-                self.pending.sort(key=_slot)
+                self._entries.append((slot, group))
+                self._entries.sort(key=_slot)
 
     def settle(self, slot: int) -> None:
         """Slots up to this one are chosen: the last configuration among them is the base."""
-        while self.pending and self.pending[0][0] <= slot:
-            self.base_slot, self.base = self.pending.pop(0)
+        if not self._entries or self._entries[0][0] > slot:
+            return
+        for since, group in self.pending:
+            if since <= slot:
+                self.base_slot, self.base = since, group
+        self._entries = [pair for pair in self._entries if pair[0] > slot]
 
     def rebase(self, slot: int, group: Group, kept: Iterable[tuple[int, Group]] = ()) -> None:
         """A snapshot was put in place."""
         self.base_slot, self.base = slot, group
-        self.pending = [pair for pair in kept if pair[0] > slot]
+        self._entries = [pair for pair in kept if pair[0] > slot]
+
+
+def follow(base: Group, entries: Iterable[tuple[int, Group]]) -> list[tuple[int, Group]]:
+    """Of the configurations behind a base, in order of slots, those that are not void."""
+    found: list[tuple[int, Group]] = []
+    for slot, group in entries:
+        if group.id == base.id + 1:
+            found.append((slot, group))
+            base = group
+    return found
 
 
 def _id(group: Group) -> int:

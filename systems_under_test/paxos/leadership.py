@@ -17,7 +17,7 @@ from systems_under_test.paxos import lease, names
 from systems_under_test.paxos.commands import NOOP
 from systems_under_test.paxos.configuration import MS
 from systems_under_test.paxos.lease import NEVER
-from systems_under_test.paxos.messages import Accept, Accepted, Answered, Entry
+from systems_under_test.paxos.messages import Accept, Accepted, Answered, Entry, Opening
 from systems_under_test.paxos.reads import StrongReads
 from systems_under_test.paxos.reconfiguration import Reconfiguration
 
@@ -81,17 +81,18 @@ class Leadership:
         node = self._node
         self.began_at = step.mono
         self.peers = {peer: Peer(first, heard_at=step.mono) for peer in node.peers}
-        for slot in range(first, max(recovered, default=first - 1) + 1):
+        last = max(recovered, default=first - 1)
+        self.noop = last + 1
+        node.acceptor.on_opening(step, Opening(self.ballot, self.noop))
+        for slot in range(first, last + 1):
             entry = recovered.get(slot)
             if entry is None:
                 node.counters.holes_filled += 1
                 entry = Entry(self.ballot, self._time_before(slot), NOOP)
             node.counters.slots_recovered += 1
             self._put(step, slot, entry.time, entry.payload)
-        node.log.last = max(recovered, default=first - 1)
-        node.learner.learn(step, min(settled, node.log.last))
+        node.learner.learn(step, min(settled, last))
         self._wait_no_more(first, node.learner.chosen)
-        self.noop = node.log.last + 1
         node.clients.leader_changed(step)
         self.propose(step, NOOP)
         self.beat(step)
@@ -170,6 +171,7 @@ class Leadership:
                 tuple(values),
                 node.learner.chosen,
                 node.snapshots.floor,
+                self.noop,
             ),
         )
 

@@ -16,6 +16,7 @@ from systems_under_test.paxos.messages import Entry
 
 if TYPE_CHECKING:
     from systems_under_test.paxos.group import Group, Groups
+    from systems_under_test.paxos.messages import Opening
     from systems_under_test.paxos.step import Step
 
 LOG_TABLE: Final = "log"
@@ -110,6 +111,17 @@ class Log:
                 break
         self.last = max(self.last, self.start)
         return count
+
+    def cut(self, step: Step, opening: Opening, chosen: int) -> None:
+        """Forget the values, at the end of the log, that can be chosen no more."""
+        while self.last > chosen:
+            entry = self.entries.get(self.last)
+            if entry is not None and not opening.ends(self.last, entry.ballot):
+                break
+            self.entries.pop(self.last, None)
+            self._groups.put(self.last, None)
+            step.write(LOG_TABLE, key_of(self.last), None, durable=self._durable)
+            self.last -= 1
 
     def begin_at(self, step: Step, slot: int) -> None:
         """The log begins behind this slot: drop what is older, and the gap up to it if there is."""

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-PROTOCOL: Final = 2
+PROTOCOL: Final = 3
 
 
 class Ballot(NamedTuple):
@@ -33,6 +33,23 @@ class Entry(NamedTuple):
     time: int
     payload: bytes
 
+
+class Opening(NamedTuple):
+    """In which slot the leader of a ballot has put its first value, behind all that it recovered.
+
+    What a lower ballot has put there or behind was held by no quorum when this one was promised,
+    and never will be: it can be chosen in that ballot no more, whatever happens.
+    """
+
+    ballot: Ballot
+    slot: int
+
+    def ends(self, slot: int, ballot: Ballot) -> bool:
+        """Whether what was accepted in this slot and ballot can be chosen in it no more."""
+        return slot >= self.slot and ballot < self.ballot
+
+
+NO_OPENING: Final = Opening(NO_BALLOT, 0)
 
 Values = tuple[tuple[int, bytes], ...]
 """(time, payload) of consecutive slots."""
@@ -54,11 +71,12 @@ class Ask(Message, frozen=True, tag="ask"):
 
 
 class Silent(Message, frozen=True, tag="silent"):
-    """I hear no leader, and nothing keeps me from promising."""
+    """I hear no leader, and nothing keeps me from promising. The newest opening that I know of."""
 
     number: int
     replica: int
     round: int
+    opening: Opening
 
 
 class Prepare(Message, frozen=True, tag="prepare"):
@@ -73,7 +91,8 @@ class Prepare(Message, frozen=True, tag="prepare"):
 
 
 class Promise(Message, frozen=True, tag="promise"):
-    """1b: promised. What was accepted, by slot; the group in force before the first of them.
+    """1b: promised. What was accepted, by slot; the group in force before the first of them; the
+    newest opening that is known.
 
     As much as one message may carry, from `first` on, as it was asked for. With `more` the
     candidate asks for what follows: until it has that, this is no vote.
@@ -84,6 +103,7 @@ class Promise(Message, frozen=True, tag="promise"):
     accepted: tuple[tuple[int, Entry], ...]
     group_slot: int
     group: bytes
+    opening: Opening = NO_OPENING
     first: int = 0
     more: bool = False
 
@@ -99,6 +119,7 @@ class Accept(Message, frozen=True, tag="accept"):
 
     `sent_at` is the leader's monotonic reading before sending, echoed in the answer: the leader's
     lease is counted from it. Slots up to `chosen` are chosen, those up to `floor` no longer needed.
+    `opening` is the slot in which the leader has put its first own value.
     """
 
     ballot: Ballot
@@ -107,6 +128,7 @@ class Accept(Message, frozen=True, tag="accept"):
     values: Values
     chosen: int
     floor: int
+    opening: int
 
 
 class Accepted(Message, frozen=True, tag="accepted"):

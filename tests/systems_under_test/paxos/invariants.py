@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from checker.judgement import Judgement
+    from systems_under_test.paxos.group import Group
     from systems_under_test.paxos.node import Node
     from systems_under_test.paxos.replica import PaxosReplica
     from systems_under_test.replica import Effect, Input, OnDamage, Place, Storage, Turn
@@ -102,6 +103,7 @@ class Observer:
         self.chosen: dict[int, bytes] = {}
         self.twin = Twin()
         self.digests: dict[int, bytes] = {}
+        self.groups: dict[int, Group] = {}
         self.outdated = 0
         self._left: dict[str, Ballot] = {}
         self._vote_before: tuple[Any, ...] | None = None
@@ -142,6 +144,7 @@ class Observer:
         if self._vote_before not in (None, vote_of(node)):
             self.wrong(f"{name} has followed a message of a configuration that is no more")
         self._look_at_slots(node)
+        self._look_at_configuration(node)
         self._look_at_leases()
         self._look_at_archive(node)
 
@@ -182,6 +185,12 @@ class Observer:
             if entry.ballot < self._accepted.get(name, NO_BALLOT):
                 self.wrong(f"{node.name} accepted a lower ballot in slot {slot}")
             self._accepted[name] = entry.ballot
+
+    def _look_at_configuration(self, node: Node) -> None:
+        """Of each id one configuration at most is ever in force."""
+        base = node.groups.base
+        if self.groups.setdefault(base.id, base) != base:
+            self.wrong(f"configuration {base.id} is another one on {node.name} than on others")
 
     def _look_at_leases(self) -> None:
         """Each on its own clock at this moment of true time, paused ones too."""

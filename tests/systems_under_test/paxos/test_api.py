@@ -272,11 +272,11 @@ def test_a_node_that_does_not_lead_sends_clients_to_the_leader_where_it_is_told_
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ([3, 0, b"from the future"], "protocol 3; this replica speaks 2"),
-        ([2, 0, b"\xff"], "malformed"),
+        ([4, 0, b"from the future"], "protocol 4; this replica speaks 3"),
+        ([3, 0, b"\xff"], "malformed"),
         ({"a": 1}, "not [protocol, configuration, bytes]"),
-        ([2, b"of no configuration"], "not [protocol, configuration, bytes]"),
-        ([2, 0, msgspec.msgpack.encode(["no-such-message", 1])], "malformed"),
+        ([3, b"of no configuration"], "not [protocol, configuration, bytes]"),
+        ([3, 0, msgspec.msgpack.encode(["no-such-message", 1])], "malformed"),
     ],
 )
 def test_a_message_that_is_not_understood_is_dropped_and_logged(body: Any, reason: str) -> None:

@@ -159,6 +159,7 @@ def test_open_requests_of_a_node_are_bounded() -> None:
     drive.isolate(leader)
     for n in range(2):
         drive.begin(leader, put(f"k{n}", n))
+    drive.wait(50)
     status, definite, sentence = content_of(drive.ask(leader, put("k", 1)))
     assert (status, definite) == (503, True)
     assert "2 requests are open here" in sentence
