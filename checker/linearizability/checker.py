@@ -13,7 +13,7 @@ from checker.linearizability.dispatch import ALGORITHMS, dispatch
 from checker.linearizability.judging import NOT_JUDGED, Judged, Terms, judge
 from checker.linearizability.search import PRUNINGS, budget_of
 from checker.linearizability.states import ModelFailed
-from checker.models.model import UnfitStart, text
+from checker.models.model import UnfitStart
 from checker.verdict import Budget, CheckContext, Verdict
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from checker._core import SearchBudget
-    from checker.evidence import Explanation
     from checker.history.columns import History
     from checker.linearizability.dispatch import Dispatch
     from checker.models.model import Specification
@@ -116,21 +115,19 @@ class Linearizable:
         if other is None:
             return judged
         free = replace(self, algorithm=None, all_keys=True)
-        illegal = free._illegal(history, budget, spent)
-        still = replace(free, model=other.model)._illegal(history, budget, spent)
-        kept = [told for key, told in illegal.items() if key in still]
-        if not kept:
+        still = replace(free, model=other.model)._judge_among(frozenset(), history, budget, spent)
+        both = free._judge_among(frozenset(still.illegal), history, budget, spent)
+        if not both.violations:
             raise UnfitStart(other.told)
-        return replace(judged, explanations=kept, violations=len(kept))
+        return replace(judged, explanations=both.explanations, violations=both.violations)
 
-    def _illegal(
-        self, history: History, budget: Budget, spent: SearchBudget
-    ) -> dict[str, Explanation]:
-        """The violations that are told, by the key of the object."""
+    def _judge_among(
+        self, keys: frozenset[str], history: History, budget: Budget, spent: SearchBudget
+    ) -> Judged:
+        """Judge all objects; only those of these keys, which are given as texts, are violations."""
         dispatched = dispatch(history, self.model, self.algorithm, spent)
-        terms = self._terms(dispatched, explain=True)
-        told = self._judge(dispatched, terms, budget, spent).explanations
-        return {text(each.operations[0].key): each for each in told}
+        terms = replace(self._terms(dispatched, explain=True), among=keys)
+        return self._judge(dispatched, terms, budget, spent)
 
     def _judge(
         self, dispatched: Dispatch, terms: Terms, budget: Budget, spent: SearchBudget

@@ -12,6 +12,7 @@ from checker.linearizability import sentences
 from checker.linearizability.allowance import Allowance
 from checker.linearizability.search import search_some
 from checker.linearizability.witness import witness
+from checker.models.model import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +33,9 @@ class Terms:
 
     `rules` names those that held them for illegal, if any did. `elements` and `replay` are those of
     `Dispatch`. `explain`: whether a violation is a finding. Without `all_keys` one is enough. An
-    object that takes more than about `steps` is left for another time.
+    object that takes more than about `steps` is left for another time. Illegal objects that are not
+    `among` these, which are known by the texts of their keys, are no violations; all are if it is
+    None.
     """
 
     prune: frozenset[str]
@@ -42,6 +45,7 @@ class Terms:
     explain: bool = True
     all_keys: bool = False
     steps: int | None = None
+    among: frozenset[str] | None = None
 
     def algorithm(self, rung: str) -> str:
         """What judged an object, by the rung of its search."""
@@ -56,13 +60,15 @@ class Terms:
 class Judged:
     """What was found out about some objects.
 
-    `violations` is the number of illegal ones, of which the first are explained. `asked` is how
+    `violations` is the number of illegal ones, of which the first are explained; `illegal` are the
+    texts of the keys of all, if only those `among` some are violations. `asked` is how
     often the model was asked; `hardest` tells of the objects that took most steps. `left` are
     objects that took too many for now, by the index of the first operation of each.
     """
 
     explanations: list[Explanation] = field(default_factory=list)
     violations: int = 0
+    illegal: set[str] = field(default_factory=set)
     doubts: list[str] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
     algorithms: set[str] = field(default_factory=set)
@@ -81,6 +87,7 @@ class Judged:
         """Join what was found out about others."""
         self.explanations = [*self.explanations, *other.explanations][:FINDINGS_MAX]
         self.violations += other.violations
+        self.illegal |= other.illegal
         self.doubts += other.doubts
         self.outcomes.update(other.outcomes)
         self.algorithms |= other.algorithms
@@ -137,6 +144,12 @@ def _judge_one(
     key = problem.objects.key(number)
     by_rules = terms.rules is not None
     told = len(judged.explanations) < (FINDINGS_MAX if terms.explain else 1)
+    wrong = result.outcome == "illegal" or (by_rules and result.outcome != "legal")
+    if wrong and terms.among is not None:
+        known = text(problem.history[problem.objects.group(number)[0]].key)
+        judged.illegal.add(known)
+        if known not in terms.among:
+            return
     if result.outcome == "illegal" and not _is_asked(problem, number, allowance):
         judged.doubts.append(sentences.unasked(key))
         return

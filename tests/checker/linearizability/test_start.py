@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from checker.findings import FINDINGS_MAX
 from checker.history.columns import History
 from checker.history.notation import parse
 from checker.linearizability.checker import check
@@ -91,6 +92,21 @@ def test_a_key_that_is_wrong_from_either_start_is_accused_alone(all_keys: bool, 
     verdict = check(history, MODELS["kv"]({"7": 0}), all_keys=all_keys)
     assert verdict.status == "invalid"
     assert [finding.operations[0].key for finding in verdict.findings] == [8]
+
+
+@pytest.mark.parametrize("model", ["kv", "register"])
+def test_the_key_that_is_wrong_is_found_behind_more_than_are_told(model: str) -> None:
+    others = range(2 * FINDINGS_MAX)
+    if model == "kv":
+        steps = [("get", key, 0) for key in others for _ in range(3)]
+        history = kv_history(*steps, ("put", 99, 1), ("get", 99, 3))
+        start = MODELS["kv"]({str(key): 0 for key in others})
+    else:
+        lines = [f"p0: read k{key} -> 0" for key in others for _ in range(3)]
+        history = parse("\n".join([*lines, "p0: write k99 1 -> ok", "p0: read k99 -> 3"]))
+        start = MODELS["register"]("0")
+    [finding] = check(history, start).findings
+    assert finding.operations[0].key in (99, "k99")
 
 
 def test_what_is_legal_from_the_start_that_was_given_is_not_accused() -> None:
