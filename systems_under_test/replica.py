@@ -24,8 +24,9 @@ str, bytes, and lists and string-keyed dicts of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -104,8 +105,7 @@ ObjectVerb = Literal["put", "get", "list", "delete"]
 # --- inputs ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(msgspec.Struct, frozen=True):
     """The first input of a life. `incarnation` is durable and grows with each start, from 1.
 
     `damage` says what a host has found damaged and put aside before, empty if nothing: the storage
@@ -116,8 +116,7 @@ class Started:
     damage: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientRequest:
+class ClientRequest(msgspec.Struct, frozen=True):
     """An HTTP request of a client. `id` is the host's own; header names are lower case.
 
     `target` is the path with its query, still percent-encoded.
@@ -130,8 +129,7 @@ class ClientRequest:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class PeerMessage:
+class PeerMessage(msgspec.Struct, frozen=True):
     """A message of another node, from that incarnation of it."""
 
     sender: str
@@ -139,16 +137,14 @@ class PeerMessage:
     body: Wire
 
 
-@dataclass(frozen=True, slots=True)
-class TimerFired:
+class TimerFired(msgspec.Struct, frozen=True):
     """A timer that this life set. `payload` is what was given with it."""
 
     name: str
     payload: Wire = None
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectAnswer:
+class ObjectAnswer(msgspec.Struct, frozen=True):
     """What came of an `ObjectRequest`: it is repeated by whoever needs it, none is lost silently.
 
     `absent` and `damaged` are answers to `get`; `failed` says why, and may have been done.
@@ -162,15 +158,13 @@ class ObjectAnswer:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StorageVerified:
+class StorageVerified(msgspec.Struct, frozen=True):
     """The answer to `VerifyStorage`: file and record of everything that was found damaged."""
 
     damage: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Stopping:
+class Stopping(msgspec.Struct, frozen=True):
     """The process was asked to end, and soon will: after `Leave`, or when the host waits no longer.
 
     Handed only to a replica that `hears_stopping`; any other one ends at once.
@@ -182,16 +176,14 @@ Input = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Now:
+class Now(msgspec.Struct, frozen=True):
     """The node's own clocks in nanoseconds: `wall` may jump, `mono` only runs, at some rate."""
 
     wall: int
     mono: int
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True):
     """What comes with each input."""
 
     now: Now
@@ -202,8 +194,7 @@ class Turn:
 # --- effects ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(msgspec.Struct, frozen=True):
     """Put a value under a key (None deletes); durable before any later effect leaves."""
 
     table: str
@@ -211,8 +202,7 @@ class Write:
     value: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class WriteLater:
+class WriteLater(msgspec.Struct, frozen=True):
     """The same, but it may be lost at power loss until the node's next durable write."""
 
     table: str
@@ -220,42 +210,37 @@ class WriteLater:
     value: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(msgspec.Struct, frozen=True):
     """Append a record to a file; durable before any later effect leaves."""
 
     file: str
     record: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class AppendLater:
+class AppendLater(msgspec.Struct, frozen=True):
     """The same, but it may be lost at power loss until the node's next durable write."""
 
     file: str
     record: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True):
     """A message to another node. It may be lost, doubled, late or overtaken."""
 
     to: str
     body: Wire
 
 
-@dataclass(frozen=True, slots=True)
-class Respond:
+class Respond(msgspec.Struct, frozen=True):
     """The reply to a client request. A second one for the same request is an error."""
 
     request: int
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class SetTimer:
+class SetTimer(msgspec.Struct, frozen=True):
     """Fire after this many nanoseconds of the node's monotonic clock."""
 
     name: str
@@ -263,23 +248,20 @@ class SetTimer:
     payload: Wire = None
 
 
-@dataclass(frozen=True, slots=True)
-class CancelTimer:
+class CancelTimer(msgspec.Struct, frozen=True):
     """Forget a timer; none of that name is no error."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(msgspec.Struct, frozen=True):
     """A line for the node's log, written by the host with the node's clocks."""
 
     event: str
-    fields: Mapping[str, Wire] = field(default_factory=dict)
+    fields: Mapping[str, Wire] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectRequest:
+class ObjectRequest(msgspec.Struct, frozen=True):
     """Ask the object store that the nodes share: answered by an `ObjectAnswer` of verb and name.
 
     `name` is the object's, for `list` a prefix. An object is written whole or not at all.
@@ -290,13 +272,11 @@ class ObjectRequest:
     content: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyStorage:
+class VerifyStorage(msgspec.Struct, frozen=True):
     """Look at all checksums of what is stored; answered by `StorageVerified`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leave:
+class Leave(msgspec.Struct, frozen=True):
     """After `Stopping`: there is nothing left to do, the host may end the life."""
 
 
@@ -350,8 +330,7 @@ class Replica(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a replica stands: its name, and every node of the cluster in order.
 
     `clients` says for nodes, as far as the host was told, where clients reach them (host:port): a
@@ -360,4 +339,4 @@ class Place:
 
     node: str
     nodes: tuple[str, ...]
-    clients: Mapping[str, str] = field(default_factory=dict)
+    clients: Mapping[str, str] = msgspec.field(default_factory=dict)

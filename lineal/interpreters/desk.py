@@ -6,8 +6,9 @@ time has come it begins the operation, performs it in its own way, and hands in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from checker.history.events import NEMESIS
 from nemesis.schedule import ROLES
@@ -27,8 +28,7 @@ class GeneratorProblem(Exception):
     """A generator yielded what it must not; the message shows it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(msgspec.Struct, frozen=True):
     """An operation that has been recorded and is now to be performed."""
 
     thread: Thread

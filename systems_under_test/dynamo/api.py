@@ -17,7 +17,6 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from bisect import bisect_left
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
@@ -72,8 +71,7 @@ class Response(NamedTuple):
     """The methods that the target knows, where the request's is none of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """A read of all versions; `everyone` asks every home node and waits for all of them.
 
     `own` asks nobody: it shows what this node itself holds.
@@ -85,8 +83,7 @@ class Read:
     own: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(msgspec.Struct, frozen=True):
     """A write by someone who had seen `history`; value None deletes. `name` goes into logs.
 
     `fastest` is the node that its causal context names, if it names one.
@@ -99,15 +96,13 @@ class Put:
     fastest: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """A look at the node itself."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """An admin's order: `join`, `leave`, `remove`, `replace` (a node `by` another), `abort`.
 
     Or `repair`, of the store of this very node.

@@ -15,8 +15,10 @@ message-passing systems", JACM 1995 (a read writes back before it returns).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from systems_under_test.dynamo.api import error, shown_key, versions_read
 from systems_under_test.dynamo.bugs import FORGET_WRITE_BACK, QUORUM_LIE

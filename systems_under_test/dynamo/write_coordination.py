@@ -14,9 +14,11 @@ Source: DeCandia et al., SOSP 2007, 4.5, 4.6 (sloppy quorum), 6.4.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from systems_under_test.dynamo.api import Response, error, shown_key, written
 from systems_under_test.dynamo.bugs import CONTEXT_COLLAPSE, INCARNATION_BLIND
