@@ -17,7 +17,6 @@ Needs the extra `lmdb`.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from contextlib import contextmanager
 from hashlib import md5
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 import lmdb
 
+from systems_under_test.host.hold import lock
 from systems_under_test.host.records import RecordFiles
 from systems_under_test.host.seals import Seals
 from systems_under_test.host.storage import (
@@ -70,7 +70,7 @@ class LmdbEngine:
         self._durable: bool | None = None
         self._writing: lmdb.Transaction[bytes] | None = None
         self._looking: lmdb.Transaction[bytes] | None = None
-        self._lock = _lock(directory)
+        self._lock = lock(self._path, os.O_RDWR | os.O_CREAT)
         try:
             with self._reading():
                 self._env = _open(self._path)
@@ -270,17 +270,6 @@ def _key(row: bytes, sealed: bytes) -> bytes:
     length = int.from_bytes(sealed[:4], "big")
     rest = max(length - KEY_BYTES_IN_ROW, 0)
     return row[:KEY_BYTES_IN_ROW] + sealed[4 : 4 + rest]
-
-
-def _lock(directory: Path) -> int:
-    """Keep a second process off the directory; the lock ends with the process that holds it."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(fd)
-        raise OSError(f"{directory / DATABASE}: another process uses it") from error
-    return fd
 
 
 def _open(path: Path) -> lmdb.Environment:

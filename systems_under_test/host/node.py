@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.host.clock import ClockSetting, NodeClock
 from systems_under_test.host.control import Control, take_standard_streams, wait_for_go
+from systems_under_test.host.hold import hold
 from systems_under_test.host.http import HttpServer
 from systems_under_test.host.life import EXIT_STORAGE_DAMAGED, Life
 from systems_under_test.host.log import NodeLog
@@ -286,15 +287,25 @@ def load_replica(path: str) -> Callable[[Place, Mapping[str, Any], str | None], 
     return make  # type: ignore[no-any-return]  # What it makes is seen when it is used.
 
 
+def _hold(options: HostOptions) -> None:
+    """Have the directory alone until this process ends: nobody lets go of it."""
+    try:
+        hold(options.directory)
+    except OSError as error:
+        raise CannotStart(EXIT_DIRECTORY, _unusable(options, error)) from error
+
+
+def _unusable(options: HostOptions, error: Exception) -> str:
+    return f"the directory {options.directory} cannot be used: {error}"
+
+
 def _open(options: HostOptions, policy: OnDamage) -> Opened:
     try:
         return open_storage(options, policy)
     except StorageDamaged as error:
         raise CannotStart(EXIT_STORAGE_DAMAGED, f"storage damaged: {error}") from error
     except (OSError, CommitFailed) as error:
-        raise CannotStart(
-            EXIT_DIRECTORY, f"the directory {options.directory} cannot be used: {error}"
-        ) from error
+        raise CannotStart(EXIT_DIRECTORY, _unusable(options, error)) from error
 
 
 def run_node(options: HostOptions) -> int:
@@ -316,6 +327,7 @@ def run_node(options: HostOptions) -> int:
 async def _run(
     options: HostOptions, clock: NodeClock, log: NodeLog, streams: tuple[int, int] | None
 ) -> int:
+    _hold(options)
     node = Node(options, clock, log)
     if streams is None:
         return await node.run(None)

@@ -41,7 +41,8 @@ examples:
         --directory /tmp/n1 --replica systems_under_test.dynamo.replica:make_replica
 
 exit status: 0 told to end, 64 wrong usage, 65 the storage is damaged, 69 a port is in use,
-  70 the replica raised, 73 the directory cannot be used, 74 a commit or a read failed.
+  70 the replica raised, 73 the directory cannot be used or another process uses it,
+  74 a commit or a read failed.
 """
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from systems_under_test.environments.http_client import HttpClient
-from systems_under_test.host.options import _EXAMPLES
+from systems_under_test.host.incarnation import read_incarnation
+from systems_under_test.host.options import _EXAMPLES, ENGINES
 from tests.systems_under_test.host.process import ROOT, TALLY, host
 from workloads.client import Reply, Request
 
@@ -156,22 +157,42 @@ def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         assert "cannot be used" in running.said()
 
 
-def test_two_processes_do_not_share_a_directory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "replica",
+    [
+        TALLY,
+        "systems_under_test.paxos.replica:make_replica",
+        "systems_under_test.dynamo.replica:make_replica",
+    ],
+)
+def test_a_second_start_changes_nothing_and_counts_no_life(
+    tmp_path: Path, engine: str, replica: str
+) -> None:
+    asked = ("--engine", engine, "--replica", replica)
+    with host(tmp_path / "n1", *asked) as first:
+        first.wait_ready()
+        before = sorted(path.name for path in (tmp_path / "n1").iterdir())
+        with host(tmp_path / "n1", *asked) as second:
+            assert second.wait_end() == 73
+            assert "another process uses it" in second.said()
+        assert read_incarnation(tmp_path / "n1") == 1
+        assert sorted(path.name for path in (tmp_path / "n1").iterdir()) == before
+        assert first.end() == 0
+    with host(tmp_path / "n1", *asked) as third:
+        third.wait_ready()
+        assert read_incarnation(tmp_path / "n1") == 2
+
+
+def test_nothing_is_read_before_the_directory_is_held(tmp_path: Path) -> None:
+    """What another process is writing must not be taken for damage and set aside."""
     with host(tmp_path / "n1") as first:
         first.wait_ready()
-        second = subprocess.run(
-            [
-                *(sys.executable, "-P", "-m", "systems_under_test.host", "--node", "n1"),
-                *("--nodes", "n1", "--replica", TALLY, "--directory", str(tmp_path / "n1")),
-            ],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-        )
-        assert second.returncode == 73
-        assert "another process uses it" in second.stderr
+        (tmp_path / "n1" / "store.pages").write_bytes(b"half a file")
+        asked = ("--replica", "systems_under_test.paxos.replica:make_replica")
+        with host(tmp_path / "n1", *asked) as second:
+            assert second.wait_end() == 73
+        assert not list((tmp_path / "n1").glob("damaged-*"))
 
 
 def test_damaged_storage_is_told_and_not_started_on(tmp_path: Path) -> None:
