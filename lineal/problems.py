@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
-from nemesis.damage import DAMAGE, WIPE
 from systems_under_test.environments.cluster import DiskQuality, LinkQuality
 from systems_under_test.environments.docker import slow_writes
 from systems_under_test.environments.docker.options import LOOP
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 _DISK_FIELDS: Final = frozenset(field.name for field in fields(DiskQuality))
 _LINK_FIELDS: Final = frozenset(field.name for field in fields(LinkQuality))
-_DAMAGES: Final = frozenset({DAMAGE, WIPE})
 
 
 def of_numbers(test: Test) -> list[str]:
@@ -96,22 +94,24 @@ def of_storage(test: Test) -> list[str]:
 
 
 def _of_foreign_storage(test: Test) -> list[str]:
-    """Of programs of others only the power can be taken, and the kernel can be slow to write."""
+    """Of programs of others power and files can be taken, and the kernel be full or slow."""
     plan, found = test.plan, []
     if "power" in plan.nemesis.needs and not _has_own_disks(test):
         found.append(f"no power loss for {test.system.name} without disk=loop, which takes root")
     if "disk" in plan.nemesis.needs:
-        others = (plan.qualities & _DISK_FIELDS) - {"slow_ns"} | plan.nemesis.faults & _DAMAGES
-        if others:
+        asked = plan.qualities & _DISK_FIELDS
+        if others := ", ".join(sorted(asked - {"slow_ns", "full"})):
             found.append(
-                f"no disk faults of {test.system.name} but `disk:slow` ({', '.join(sorted(others))}"
-                "): nothing else can be proved of programs that tell us nothing of their storage"
+                f"no failing disk for {test.system.name} ({others}): nothing here makes reads and "
+                "writes of other people's programs fail; there are disk:full, disk:slow and damage"
             )
-        reason = slow_writes.cannot()
-        if reason or not _has_own_disks(test):
-            found.append(
-                f"no slow disk for {test.system.name}: {reason or 'it takes disk=loop, so root'}"
-            )
+        own = None if _has_own_disks(test) else "it takes disk=loop, so root"
+        reasons = {"slow_ns": ("slow", own or slow_writes.cannot()), "full": ("full", own)}
+        found += [
+            f"no {what} disk for {test.system.name}: {reason}"
+            for field, (what, reason) in reasons.items()
+            if field in asked and reason
+        ]
     return found
 
 

@@ -7,6 +7,7 @@ does not have is answered for it by `Adopted`, which is what the rest of Lineal 
 * `image`: what its containers are made of, an `Image`; without one the plain base image;
 * `nodes_default`, `option_docs`, `problems(options, nodes)`: as a bundled system has them;
 * `promises(options, nodes, plan)`: where `claims` depend on those;
+* `data_files`: patterns of the files that hold its data, which damage may strike; all without it;
 * `ready(node)`: whether a node serves; without it, whether its programs run;
 * `unrest(cluster)`: why the cluster is not at rest, in sentences;
 * `roles(cluster)`, `role_names`: which nodes play which role now, as `{"leader": ("n1",)}`, and
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 CARRIED = frozenset(
     {"partition", "link", "kill", "stop", "pause", "power", "cpu", "memory", "clock", "disk"}
 )
-"""What can be done to programs that know nothing of us; of their disks only that they are slow."""
+"""What can be done to programs that know nothing of us; their disks do not fail them, see docs."""
+SPOILS = frozenset({"damage", "wipe"})
+"""Faults that damage or empty what a node has stored."""
 ENVIRONMENTS = ("docker",)
 """Where nodes can be given to foreign systems."""
 
@@ -167,6 +170,11 @@ class Adopted:
         return tuple(self.system.ports)
 
     @property
+    def data_files(self) -> tuple[str, ...]:
+        """Patterns of its files below a node's folder that damage may strike."""
+        return tuple(getattr(self.system, "data_files", ("**/*",)))
+
+    @property
     def nodes_default(self) -> int:
         """How many nodes `lineal run` starts unless told otherwise."""
         return int(getattr(self.system, "nodes_default", 3))
@@ -207,6 +215,10 @@ class Adopted:
     ) -> Promises:
         """What it is held to."""
         ask = getattr(self.system, "promises", None)
+        spoilt = ", ".join(sorted(plan.faults & SPOILS))
+        if ask is None and spoilt:
+            reason = f"it does not say what it promises under {spoilt} of its files"
+            return Promises(frozenset(), dict.fromkeys(self.system.claims, reason))
         if ask is None:
             return Promises(frozenset(self.system.claims))
         promised: Promises = ask(options, nodes, plan)

@@ -55,6 +55,7 @@ class Redis:
     nodes_default: Final = 3
     image: Final = Image(packages=("redis-server", "redis-sentinel"))
     ports: Final = (REDIS, SENTINEL)
+    data_files: Final = ("appendonlydir/*.aof", "appendonlydir/*.rdb")
     claims: Final = frozenset(
         {"lost-element", "phantom-element", "duplicate", "did-not-recover", "node-died"}
     )

@@ -17,7 +17,7 @@ from systems_under_test.host.storage import CommitFailed
 from systems_under_test.replica import StorageDamaged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from systems_under_test.rng import Rng
@@ -44,6 +44,41 @@ def damage(directory: Path, kind: Kind, rng: Rng) -> dict[str, Any]:
     if kind == "flip":
         return _flip(directory, rng)
     return _tear(directory, rng) if kind == "torn" else _truncate(directory, rng)
+
+
+def damage_files(directory: Path, patterns: Iterable[str], kind: Kind, rng: Rng) -> dict[str, Any]:
+    """Damage a file of programs of which nothing is known but the patterns of their files' names.
+
+    Torn is what was written last. Hidden files are spared: our own are among them. Raises OSError
+    where the files cannot be used.
+    """
+    if kind == "lost":
+        return _lose(directory)
+    named = {path for pattern in patterns for path in directory.glob(pattern)}
+    able = [
+        path
+        for path in sorted(named)
+        if path.is_file() and not path.is_symlink() and not path.name.startswith(".")
+        if path.stat().st_size > 1
+    ]
+    if not able:
+        return dict(NONE)
+    if kind == "torn":
+        path = max(able, key=lambda path: path.stat().st_mtime_ns)
+        return _cut(path, 1 + rng.below(min(8, path.stat().st_size - 1)), directory)
+    path = rng.choice(able)
+    size = path.stat().st_size
+    if kind == "truncate":
+        return _cut(path, size - size // 2, directory)
+    at, bit = rng.below(size), rng.below(8)
+    _flip_at(path, at, bit)
+    return {"file": str(path.relative_to(directory)), "record": None, "byte": at, "bit": bit}
+
+
+def _cut(path: Path, gone: int, directory: Path) -> dict[str, Any]:
+    """Take so many bytes from the end of a file."""
+    os.truncate(path, path.stat().st_size - gone)
+    return {"file": str(path.relative_to(directory)), "record": None, "bytes_gone": gone}
 
 
 def _lose(directory: Path) -> dict[str, Any]:

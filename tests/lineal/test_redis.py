@@ -12,7 +12,7 @@ from checker.history.columns import History
 from lineal.cli.main import main
 from lineal.definition import Test
 from nemesis.schedule import SECOND
-from systems_under_test.environments.docker import disks, slow_writes
+from systems_under_test.environments.docker import disks, options, slow_writes
 from systems_under_test.redis import SYSTEM
 from tests.systems_under_test.docker.containers import left_of, require_docker, require_for_docker
 
@@ -147,7 +147,7 @@ def test_its_disk_is_made_slow_by_the_kernel(tmp_path: Path) -> None:
         for event in map(json.loads, recorded)
         if event["type"] == "info" and event["f"] in ("disk", "heal")
     ]
-    assert {output["method"] for _, output in told} == {"cgroup"}
+    assert all(output["method"].endswith("slow by the cgroup") for _, output in told)
     effects = {(f, output["effect"]) for f, output in told}
     assert effects == {("disk", "applied"), ("heal", "healed")}
 
@@ -165,21 +165,52 @@ def test_its_options_are_checked_before_anything_starts() -> None:
     assert "down_after_ms: must be a whole number from 100, not 'soon'" in problems
 
 
-def test_a_fault_that_foreign_programs_cannot_feel_is_refused() -> None:
-    for faults, named in (
-        ("disk", "errors_ppm, full"),
-        ("disk:flip", "damage"),
-        ("disk:lost", "wipe"),
-    ):
+@docker
+@live
+@pytest.mark.soak
+def test_the_disk_of_a_replica_is_full_for_a_while_and_nothing_is_lost(tmp_path: Path) -> None:
+    require_redis()
+    require_for_docker(disks.cannot())
+    script = tmp_path / "full.txt"
+    lines = ("wait 1", "disk full target=n2", "wait 3", "heal", "wait 2")
+    script.write_text("".join(f"nemesis: {line}\n" for line in lines), encoding="utf-8")
+    words = ("--nemesis", f"script:{script}", "--time-limit", "9")
+    status, verdict, directory = run(tmp_path, *words)
+    (full,) = History.read(directory / "history.jsonl").faults
+    assert full.effect == "applied"
+    assert "No space left on device" in (directory / "nodes" / "n2" / "redis.log").read_text()
+    assert (status, verdict["verdict"]) == (0, "valid")
+
+
+@pytest.mark.parametrize("faults", ["disk", "disk:errors", "disk:read-errors"])
+def test_a_fault_that_nothing_here_can_make_is_refused(faults: str) -> None:
+    test = Test(system=SYSTEM, environment="docker", faults=faults)  # type: ignore[arg-type]
+    assert any("there are disk:full, disk:slow and damage" in said for said in test.problems())
+
+
+@pytest.mark.parametrize("faults", ["disk:flip", "disk:truncate", "disk:torn", "disk:lost"])
+def test_its_files_can_be_damaged_anywhere(faults: str) -> None:
+    about = {"system": SYSTEM, "environment": "docker", "faults": faults}
+    test = Test(**about, environment_options={"disk": "directory"})  # type: ignore[arg-type]
+    assert not [said for said in test.problems() if "disk" in said]
+
+
+def test_links_that_are_slow_take_netem_and_are_refused_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(options, "why_no_netem", lambda: "unknown qdisc")
+    for faults in ("link:slow", "zone:slow", "link"):
         test = Test(system=SYSTEM, environment="docker", faults=faults)  # type: ignore[arg-type]
-        assert any(f"but `disk:slow` ({named})" in problem for problem in test.problems())
+        assert any("no netem (unknown qdisc)" in said for said in test.problems()), faults
 
 
-def test_a_slow_disk_takes_one_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_or_slow_disk_takes_one_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = {"system": SYSTEM, "environment": "docker", "faults": "disk:slow"}
     directory = {"environment_options": {"disk": "directory"}}
     problems = Test(**slow, **directory).problems()  # type: ignore[arg-type]
     assert any(problem.startswith("no slow disk for redis: ") for problem in problems)
+    full = Test(**{**slow, "faults": "disk:full"}, **directory)  # type: ignore[arg-type]
+    assert any(said.startswith("no full disk for redis: it takes") for said in full.problems())
     monkeypatch.setattr(slow_writes, "cannot", lambda: "no cgroup here")
     assert "no slow disk for redis: no cgroup here" in Test(**slow).problems()  # type: ignore[arg-type]
 

@@ -127,16 +127,17 @@ class DockerCluster:
         }
         if self._spec.foreign is None:
             methods |= {"clock": "host", "disk": "host", "power": "log cut to what was synced"}
-        elif self._moves_clocks:
-            methods["clock"] = "preload"
+        else:
+            methods |= {"disk": "files", **({"clock": "preload"} if self._moves_clocks else {})}
         if options.disk == LOOP:
             methods["power"] = "copy of the disk"
             by_kernel = slow_writes.cannot() is None
             if self._spec.foreign is None:
                 slow = ", slow by the cgroup" if by_kernel else ""
                 methods["disk"] = f"host; full by a file that takes the space{slow}"
-            elif by_kernel:
-                methods["disk"] = "cgroup"
+            else:
+                slow = "; slow by the cgroup" if by_kernel else ""
+                methods["disk"] = f"files; full by a file that takes the space{slow}"
         shaped = None if self._site is None else self._site.kernel_links
         methods["link"] = options.links if shaped is None else shaped.method
         return methods

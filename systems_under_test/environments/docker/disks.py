@@ -12,6 +12,7 @@ kernel counts what it writes to the loop device, so a copy during which it wrote
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import subprocess
@@ -27,11 +28,12 @@ DISK_BYTES: Final = 64 * 2**20
 PAGE_BYTES: Final = 4_096
 COPIES_MAX: Final = 50
 RUN_S_MAX: Final = 30.0
-BALLAST: Final = "ballast"
-"""The file that takes what is free on a disk that is to be full."""
 SPARE_BYTES_MAX: Final = 64 * 1024
 """So little may be left of a full disk: the node itself may have freed some pages."""
 TRIES_MAX: Final = 64
+BALLAST: Final = ".ballast"
+"""The file that takes what is free on a disk that is to be full."""
+TRIAL: Final = ".trial"
 OLD_DATA: Final = "data.copied"
 
 _IN_FLIGHT: Final = 8
@@ -82,6 +84,22 @@ class LoopDisk:
     def is_full(self) -> bool:
         """Whether it was filled and there is still no space, as its file system says."""
         return (self._mounted / BALLAST).exists() and self._free_bytes() <= SPARE_BYTES_MAX
+
+    def refuses(self) -> bool:
+        """Whether it was filled, and a write of more than may be left is refused now, tried."""
+        if not self.is_full():
+            return False
+        trial = self._mounted / TRIAL
+        try:
+            with trial.open("wb") as file:
+                file.write(bytes(SPARE_BYTES_MAX + PAGE_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            return error.errno == errno.ENOSPC
+        finally:
+            trial.unlink(missing_ok=True)
+        return False
 
     def _free_bytes(self) -> int:
         seen = os.statvfs(self._mounted)

@@ -42,8 +42,8 @@ SPARE_BYTES: Final = 8 * 2**20
 """What is left to a node that is to run out of memory; less would be refused by the kernel."""
 BALLAST_BYTES: Final = 256 * 2**20
 FOREIGN_DISK: Final = (
-    "of foreign programs the kernel can only slow the disk: what a full or failing one refuses "
-    "them, or how they take damage to their files, nobody counts"
+    "the disk of foreign programs can be full or slow if it is one of their own, and their files "
+    "be damaged; nothing makes their reads and writes fail"
 )
 
 
@@ -58,7 +58,11 @@ class DockerNode:
         self._supervised = supervised
         self._occupant = occupant
         self._disk = NodeDisk(
-            place.name, place.directory, engine=place.spec.engine, seed=place.spec.seed
+            place.name,
+            place.directory,
+            engine=place.spec.engine,
+            seed=place.spec.seed,
+            files=None if place.spec.foreign is None else place.spec.foreign.data_files,
         )
         self._slow = (
             None
@@ -276,14 +280,14 @@ class DockerNode:
         """Change how its disk behaves, in this life and the next ones.
 
         A disk of its own is filled by a file, so that the kernel refuses what is written, and the
-        kernel makes it slow where it can. Of foreign programs it does nothing else.
+        kernel makes it slow where it can. Of foreign programs nothing else is done.
         """
-        loop = self._place.disk
+        loop, foreign = self._place.disk, self._place.spec.foreign is not None
+        if foreign and (loop is None or quality.errors_ppm or quality.read_errors_ppm):
+            raise EnvironmentFailed(f"{self.name}: {FOREIGN_DISK}")
         if loop is None or self._slow is None:
             self._disk.set(quality)
             return
-        if self._place.spec.foreign is not None and quality != DiskQuality(slow_ns=quality.slow_ns):
-            raise EnvironmentFailed(f"{self.name}: {FOREIGN_DISK}")
         with self._lock:
             self._note_refusal()
             if quality.full:
@@ -294,6 +298,8 @@ class DockerNode:
             self._slow.set(quality.slow_ns if by_kernel else 0)
             slow_ns = 0 if by_kernel else quality.slow_ns
             self._disk.set(replace(quality, full=False, slow_ns=slow_ns), full=quality.full)
+            if foreign:
+                self._note_refusal()
 
     def disk_quality(self) -> DiskQuality:
         """How its disk behaves now."""
@@ -355,8 +361,15 @@ class DockerNode:
         self._pid_of_container = self.container.pid()
 
     def _note_refusal(self) -> None:
-        """Count a life that ended because the kernel found no space; once for each life."""
+        """Count a life that ended because the kernel found no space; once for each life.
+
+        What foreign programs were refused they do not tell: a write of our own is tried instead.
+        """
         loop = self._place.disk
+        if self._place.spec.foreign is not None:
+            if loop is not None and loop.refuses():
+                self._disk.count_refusal()
+            return
         if loop is None or self._refusal_noted == self._incarnation or not loop.is_full():
             return
         if self.state() == "dead" and self._disk.killed_by(self._exit_status()):

@@ -59,8 +59,8 @@ class DockerOptions:
     disk: str = AUTO
     """`directory`: of this machine; power loss takes what the node's storage says it has not
     synced. `loop`: a file system of each node's own, which loses power as a real one does; needs
-    root. A `loop` is also slow by the kernel. `auto`: `loop` where faults take the power, or spoil
-    the disk of foreign programs, and the machine allows it."""
+    root. A `loop` is also full and slow by the kernel. `auto`: `loop` where faults take the power,
+    or spoil the disk of foreign programs, and the machine allows it."""
     base: str | None = None
     """The image that nodes' images are built on."""
 

@@ -38,8 +38,20 @@ _DIRECTORY_UNUSABLE: Final = 73
 class NodeDisk:
     """The disk of one node through all its lives."""
 
-    def __init__(self, node: str, directory: Path, *, engine: str, seed: int) -> None:
-        """`directory` is the node's folder. Raises EnvironmentFailed."""
+    def __init__(
+        self,
+        node: str,
+        directory: Path,
+        *,
+        engine: str,
+        seed: int,
+        files: tuple[str, ...] | None = None,
+    ) -> None:
+        """`directory` is the node's folder. Raises EnvironmentFailed.
+
+        `files` are the patterns of what foreign programs keep; None of a node with our host.
+        """
+        self._files = files
         self._node = node
         self._data = directory / "data"
         self._engine = engine
@@ -87,12 +99,15 @@ class NodeDisk:
 
     def damage(self, kind: DamageKind) -> Mapping[str, Any]:
         """Of a dead node: damage what it has stored; which file and record."""
-        from systems_under_test.host.damage import NONE, damage
+        from systems_under_test.host.damage import NONE, damage, damage_files
 
-        if self._engine != "sqlite" and kind != "lost":
+        if self._files is None and self._engine != "sqlite" and kind != "lost":
             return dict(NONE)
         try:
-            done = damage(self._data, kind, self._rng)
+            if self._files is None:
+                done = damage(self._data, kind, self._rng)
+            else:
+                done = damage_files(self._data, self._files, kind, self._rng)
         except OSError as error:
             raise EnvironmentFailed(f"node {self._node}: {error}") from error
         if done["file"] is not None:
@@ -108,8 +123,13 @@ class NodeDisk:
         self._block.add("refused_full")
 
     def killed_by(self, status: int | None) -> bool:
-        """Whether a process that ended so died of what was done to its disk."""
+        """Whether a process that ended so died of what was done to its disk.
+
+        Of a foreign one nobody knows by its status: once its disk was spoilt, it may have.
+        """
+        damaged = any(self._block[name] for name in _COUNTER_OF.values())
+        if self._files is not None:
+            return self._spoilt or damaged
         if status in (EXIT_COMMIT_FAILED, _DIRECTORY_UNUSABLE):
             return self._spoilt
-        damaged = any(self._block[name] for name in _COUNTER_OF.values())
         return status == EXIT_STORAGE_DAMAGED and damaged
