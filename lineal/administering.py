@@ -117,36 +117,31 @@ class Orders:
         """What to ask now, which is counted."""
         if giving.request is None:
             giving.looks += 1
-            return (self._stepwise or self._administration).members_request
+            return self._administration.members_request
         giving.attempts += 1
         return giving.request
 
     def _take(self, giving: Giving, reply: Reply | Failure) -> int:
-        """Take in an answer; how many nanoseconds to wait before the next."""
+        """Take in an answer; how many nanoseconds to wait before the next.
+
+        A system that is led step by step has done an order when its members show it; another one
+        carries it out by itself once it has accepted it, and they are only looked at.
+        """
         stepwise = self._stepwise
-        if stepwise is None:
-            self._take_plain(giving, reply)
-            return PAUSE_NS
         if giving.request is not None:
-            giving.heard(reply)
-            giving.request = None  # The members have to show it.
+            giving.accepted = giving.heard(reply) and stepwise is None
+            if stepwise is not None or (giving.accepted and giving.watched):
+                giving.request = None  # The members have to show it.
             return PAUSE_NS
-        seen = stepwise.members(reply) if isinstance(reply, Reply) else None
+        seen = self._administration.members(reply) if isinstance(reply, Reply) else None
+        giving.members = giving.members if seen is None else seen
+        if stepwise is None:
+            return PAUSE_NS
         if seen is not None:
-            order, giving.members = giving.order, seen
+            order = giving.order
             giving.request = stepwise.step(order.change, order.node, order.by, seen)
             giving.accepted = giving.request is None
         return LOOK_PAUSE_NS
-
-    def _take_plain(self, giving: Giving, reply: Reply | Failure) -> None:
-        """The same of a system that carries out an order by itself, once it is accepted."""
-        if giving.request is not None:
-            giving.accepted = giving.heard(reply)
-            if giving.accepted and giving.watched:
-                giving.request = None
-        elif isinstance(reply, Reply):
-            seen = self._administration.members(reply)
-            giving.members = giving.members if seen is None else seen
 
     def _next_node(self, giving: Giving) -> str | None:
         """Through whom to try now: the running nodes in turn; a repair is the node's own affair.

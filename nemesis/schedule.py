@@ -48,6 +48,33 @@ RETRY_NS: Final = 100 * MS
 """How long a turn that found no room waits until it draws again."""
 
 
+def open_after(open_faults: tuple[Fault, ...], event: Event) -> tuple[Fault, ...]:
+    """The open faults once the nemesis has begun this. Raises ValueError where it has no number."""
+    if event.f == ROLES:
+        return open_faults
+    if event.fault is None:
+        raise ValueError(f"the nemesis event {event.index} ({event.f}) has no fault number")
+    rest = tuple(fault for fault in open_faults if fault.fault != event.fault)
+    return rest if event.f == HEAL else (*rest, Fault(event.fault, event.f, event.input or {}))
+
+
+def not_yet(ctx: Context, acting: str | None, at: int | None) -> Pending | None:
+    """What a schedule waits for that has handed out `acting` and acts at `at`; None: it may act."""
+    if acting is not None or NEMESIS not in ctx.free:
+        return Pending()
+    return Pending(at) if at is not None and ctx.time < at else None
+
+
+def for_nemesis(ctx: Context, action: Invocation) -> Invocation | Pending:
+    """The action, to be handed to the nemesis thread."""
+    return ctx.fill(replace(action, process=NEMESIS))
+
+
+def chance(ctx: Context, stream: str, roles: Mapping[str, tuple[str, ...]] | None) -> Context:
+    """The context with a stream of chance for one decision, and who plays which role."""
+    return msgspec.structs.replace(ctx, rng=ctx.rng.stream(stream), roles=dict(roles or {}))
+
+
 @dataclass(frozen=True, slots=True)
 class Alternate:
     """Quiet, a turn of faults and healings, quiet, and so on; ends with the run or its budget.
@@ -87,10 +114,8 @@ class Alternate:
         if self.at is None:
             at = ctx.time + self._chance(ctx, "lead-in").rng.between(*self._pace.lead_in_ns)
             return Pending(at), replace(self, at=at)
-        if self.acting is not None or NEMESIS not in ctx.free:
-            return Pending(), self
-        if ctx.time < self.at:
-            return Pending(self.at), self
+        if (waiting := not_yet(ctx, self.acting, self.at)) is not None:
+            return waiting, self
         if self.steps:
             return self._act(ctx)
         if self.left and not self.left[self._place]:
@@ -156,7 +181,7 @@ class Alternate:
         return (of_turn(self.turn) if of_turn is not None else None) or self.stream
 
     def _hand_out(self, ctx: Context, action: Invocation) -> Answer:
-        return ctx.fill(replace(action, process=NEMESIS)), replace(self, acting=action.f)
+        return for_nemesis(ctx, action), replace(self, acting=action.f)
 
     def _later(self, ctx: Context) -> Answer:
         """There is no room now. A turn that has begun waits for it; another one is drawn anew."""
@@ -168,22 +193,13 @@ class Alternate:
 
     def _chance(self, ctx: Context, concern: str) -> Context:
         """The context with a stream of chance for one decision."""
-        rng = ctx.rng.stream(f"{self.stream}/{concern}")
-        return msgspec.structs.replace(ctx, rng=rng, roles=dict(self.roles or {}))
+        return chance(ctx, f"{self.stream}/{concern}", self.roles)
 
     def _began(self, event: Event) -> Alternate:
-        if event.f == ROLES:
-            return self
-        if event.f == HEAL:
-            number = event.input["fault"]
-            still_open = tuple(fault for fault in self.open_faults if fault.fault != number)
-            return replace(self, open_faults=still_open)
-        if event.fault is None:
-            raise ValueError(f"the nemesis event {event.index} ({event.f}) has no fault number")
-        begun = Fault(event.fault, event.f, event.input or {})
-        after = replace(self, open_faults=(*self.open_faults, begun))
-        if self.acting is None:
+        after = replace(self, open_faults=open_after(self.open_faults, event))
+        if self.acting is None or event.f in (HEAL, ROLES):
             return after
+        assert event.fault is not None
         return replace(after, faults=(*self.faults, event.fault), left=self._less())
 
     def _less(self) -> tuple[int, ...]:
@@ -200,7 +216,7 @@ class QuietTail:
     after_ns: int
     """Nanoseconds from when it is first asked."""
     until: int | None = None
-    open_faults: tuple[int, ...] = ()
+    open_faults: tuple[Fault, ...] = ()
 
     def op(self, ctx: Context) -> Answer:
         """What the schedule says, and after its time the healings, the newest fault first."""
@@ -215,10 +231,10 @@ class QuietTail:
             return Pending(until), self._going_on(self.schedule, until)
         if not self.open_faults:
             return None
-        if NEMESIS not in ctx.free:
-            return Pending(), self
-        healing = Invocation(HEAL, {"fault": self.open_faults[-1]}, process=NEMESIS)
-        return ctx.fill(healing), replace(self, open_faults=self.open_faults[:-1])
+        if (waiting := not_yet(ctx, None, None)) is not None:
+            return waiting, self
+        healing = Invocation(HEAL, {"fault": self.open_faults[-1].fault})
+        return for_nemesis(ctx, healing), replace(self, open_faults=self.open_faults[:-1])
 
     def _going_on(self, schedule: Any, until: int) -> QuietTail:
         """The same where nothing has changed: one that is new makes whoever asks ask again."""
@@ -231,8 +247,7 @@ class QuietTail:
         schedule = self.schedule.update(ctx, event)
         still_open = self.open_faults
         if event.process == NEMESIS and event.fault is not None and event.type == "invoke":
-            still_open = tuple(n for n in still_open if n != event.fault)
-            still_open += () if event.f == HEAL else (event.fault,)
+            still_open = open_after(still_open, event)
         if schedule is self.schedule and still_open == self.open_faults:
             return self
         return replace(self, schedule=schedule, open_faults=still_open)

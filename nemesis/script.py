@@ -17,13 +17,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from checker.history.events import NEMESIS
 from checker.history.language import statements
 from nemesis.clock import CLOCK
-from nemesis.plan import Fault
-from nemesis.schedule import HEAL, ROLES, SECOND
+from nemesis.schedule import (
+    HEAL,
+    RETRY_NS,
+    ROLES,
+    SECOND,
+    chance,
+    for_nemesis,
+    not_yet,
+    open_after,
+)
 from nemesis.targets import SOME, Target
 from workloads.generators.protocol import Pending
 from workloads.invocations import Invocation
@@ -34,11 +40,10 @@ if TYPE_CHECKING:
     from checker.history.events import Event
     from checker.history.language import Statement
     from nemesis.courses import Draw
-    from nemesis.plan import FaultPlan
+    from nemesis.plan import Fault, FaultPlan
     from workloads.generators.protocol import Answer, Context
 
 WAIT: Final = "wait"
-RETRY_NS: Final = SECOND // 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +90,8 @@ class Script:
 
     def op(self, ctx: Context) -> Answer:
         """What the next line says."""
-        if self.acting is not None or NEMESIS not in ctx.free:
-            return Pending(), self
-        if self.at is not None and ctx.time < self.at:
-            return Pending(self.at), self
+        if (waiting := not_yet(ctx, self.acting, self.at)) is not None:
+            return waiting, self
         if not self.lines:
             return None
         line, draw = self.lines[0]
@@ -99,8 +102,7 @@ class Script:
         if line.target is not None and Target(line.target).roles and self.roles is None:
             return self._hand_out(ctx, Invocation(ROLES))
         assert draw is not None
-        rng = ctx.rng.stream(f"script/{line.number}/{self.tries}")
-        drawn = msgspec.structs.replace(ctx, rng=rng, roles=dict(self.roles or {}))
+        drawn = chance(ctx, f"script/{line.number}/{self.tries}", self.roles)
         action = draw(drawn, self.open_faults)
         if action is None:  # Nobody leads, or no room: what a script says is done, if late.
             later = replace(self, at=ctx.time + RETRY_NS, tries=self.tries + 1, roles=None)
@@ -141,14 +143,12 @@ class Script:
         return replace(self, lines=self.lines[1:], at=at)
 
     def _hand_out(self, ctx: Context, action: Invocation) -> Answer:
-        return ctx.fill(replace(action, process=NEMESIS)), replace(self, acting=action.f)
+        return for_nemesis(ctx, action), replace(self, acting=action.f)
 
     def _began(self, event: Event) -> Script:
         if event.fault is None:
             return self
-        still_open = tuple(fault for fault in self.open_faults if fault.fault != event.fault)
-        if event.f != HEAL:
-            still_open += (Fault(event.fault, event.f, event.input or {}),)
+        still_open = open_after(self.open_faults, event)
         # While it has handed something out, nobody else's action can begin.
         own = self.own if self.acting is None else self.own | {event.fault}
         return replace(self, open_faults=still_open, own=own)
