@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
+
+    from tests.systems_under_test.ssh.machines import Machines
 
 # How long an example takes says how busy the machine is, and nothing of what is tested.
 settings.register_profile("lineal", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -24,3 +27,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write into each scenario what comes of it now, to be reviewed with git diff",
     )
+
+
+@pytest.fixture(scope="session")
+def made() -> Iterator[Machines]:
+    """Five machines of network namespaces, for all tests that take any."""
+    from tests.systems_under_test.ssh.machines import made_machines
+
+    with made_machines(5) as five:
+        yield five

@@ -11,36 +11,53 @@ import pytest
 from nemesis.families import DISKS
 from nemesis.plan import Fault
 from nemesis.plans import parse
-from systems_under_test.environments.cluster import CAPABILITIES, ClockReading, DiskQuality
+from systems_under_test.environments.cluster import (
+    CAPABILITIES,
+    ClockReading,
+    DiskQuality,
+    EnvironmentFailed,
+)
 from systems_under_test.environments.docker.disks import LoopDisk, cannot
 from systems_under_test.environments.docker.options import DockerOptions
 from systems_under_test.environments.local.cluster import LocalCluster
-from systems_under_test.environments.local.disk import NodeDisk
 from tests.systems_under_test.docker.containers import (
     containers,
     require_docker,
     require_for_docker,
 )
 from tests.systems_under_test.local.clusters import ask, tally, until
+from tests.systems_under_test.ssh.machines import cluster_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from systems_under_test.environments.docker.cluster import DockerCluster
+    from systems_under_test.environments.ssh.cluster import SshCluster
 
-    Live = LocalCluster | DockerCluster
+    Live = LocalCluster | DockerCluster | SshCluster
 
 pytestmark = pytest.mark.live
 
 PLAN = parse("disk,power,disk:flip")
 
 
-@pytest.fixture(scope="module", params=["local", pytest.param("docker", marks=pytest.mark.docker)])
+ENVIRONMENTS = [
+    "local",
+    pytest.param("docker", marks=pytest.mark.docker),
+    pytest.param("ssh", marks=pytest.mark.ssh),
+]
+
+
+@pytest.fixture(scope="module", params=ENVIRONMENTS)
 def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
     directory: Path = tmp_path_factory.mktemp("nodes")
+    if request.param == "ssh":
+        with cluster_on(request.getfixturevalue("made"), directory, 2) as machines:
+            yield machines
+        return
     if request.param == "local":
         with LocalCluster(tally(directory)) as cluster:
             yield cluster
@@ -152,13 +169,14 @@ def test_a_kill_takes_nothing(cluster: Live) -> None:
 def test_orders_that_the_disk_does_not_hear_are_ineffective_or_leak(
     cluster: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    node = type(cluster.nodes["n1"])
     with monkeypatch.context() as deaf:
-        deaf.setattr(NodeDisk, "set", lambda disk, quality: None)
+        deaf.setattr(node, "set_disk", lambda node, quality: None)
         assert PLAN.nemesis.inject(cluster, disk("full")).effect == "ineffective"
         PLAN.nemesis.heal(cluster, disk("full"))
     assert PLAN.nemesis.inject(cluster, disk("slow")).effect == "applied"
     with monkeypatch.context() as deaf:
-        deaf.setattr(NodeDisk, "set", lambda disk, quality: None)
+        deaf.setattr(node, "set_disk", lambda node, quality: None)
         assert PLAN.nemesis.heal(cluster, disk("slow")).effect == "leaked"
 
 
@@ -166,7 +184,7 @@ def test_damage_that_was_not_done_is_ineffective(
     cluster: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nothing = {"file": None, "record": None}
-    monkeypatch.setattr(NodeDisk, "damage", lambda disk, kind: nothing)
+    monkeypatch.setattr(type(cluster.nodes["n1"]), "damage_disk", lambda node, kind: nothing)
     fault = strike("damage", variant="flip")
     assert PLAN.nemesis.inject(cluster, fault).effect == "ineffective"
     assert PLAN.nemesis.heal(cluster, fault).effect == "healed"
@@ -175,6 +193,8 @@ def test_damage_that_was_not_done_is_ineffective(
 def test_z_damage_keeps_a_node_down_and_that_is_nobodys_crash(cluster: Live) -> None:
     """The last one: who is damaged stays so."""
     ask(cluster, "n1", "POST", "/add")
+    with pytest.raises(EnvironmentFailed, match="n1 runs: kill it"):
+        cluster.nodes["n1"].damage_disk("truncate")
     fault = strike("damage", variant="truncate")
     injection = PLAN.nemesis.inject(cluster, fault)
     assert injection.effect == "applied", injection
@@ -182,13 +202,7 @@ def test_z_damage_keeps_a_node_down_and_that_is_nobodys_crash(cluster: Live) -> 
     assert PLAN.nemesis.heal(cluster, fault).effect == "healed"
     until(lambda: cluster.nodes["n1"].state() == "dead", within_s=10.0)
     assert cluster.unprovoked_deaths() == []
-    for name in (
-        "data/store.sqlite",
-        "data/store.sqlite-wal",
-        "data/store.synced",
-        "data/store.pages",
-    ):
-        (cluster.nodes["n1"].log.parent / name).unlink(missing_ok=True)
+    cluster.nodes["n1"].damage_disk("lost")
 
 
 @pytest.mark.docker

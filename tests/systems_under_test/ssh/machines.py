@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -175,6 +176,17 @@ def machines(folder: Path, count: int) -> Iterator[Machines]:
             daemon.kill()
             daemon.wait()
         remove_namespaces([*names, switch])
+
+
+@contextlib.contextmanager
+def made_machines(count: int) -> Iterator[Machines]:
+    """So many machines, or a skip. Their keys lie where other users may read them."""
+    require()
+    with (
+        tempfile.TemporaryDirectory(prefix="lineal-machines-") as folder,
+        machines(Path(folder), count) as made,
+    ):
+        yield made
 
 
 def remove_orphans() -> None:
