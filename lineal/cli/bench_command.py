@@ -25,6 +25,7 @@ examples:
   lineal bench ring               load balance of Dynamo's partitioning strategies
   lineal bench dynamo             five local nodes under 50 clients, and the simulation
   lineal bench sessions           how often clients of a simulated Dynamo find their own last write
+  lineal bench containers         five nodes in containers: ready, gone, cut; what the proxy adds
   lineal bench admission          latency while members of a Dynamo come and go
   lineal bench paxos              writes and strong reads of three local nodes, and the simulation
   lineal bench paxos --seconds 20
@@ -43,8 +44,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument(
         "what",
-        choices=("ring", "sessions", "admission", "dynamo", *BENCHMARKS),
-        help="ring: mean load by greatest load; sessions: reads of own writes; or a system",
+        choices=("ring", "sessions", "admission", "containers", "dynamo", *BENCHMARKS),
+        help="ring: mean load by greatest load; sessions: reads of own writes; containers: how "
+        "long they take; or a system",
     )
     parser.add_argument(
         "--seconds", type=values.positive, default=5.0, metavar="S", help="of each load (5)"
@@ -59,11 +61,19 @@ def bench(args: argparse.Namespace) -> int:
         "sessions": own_writes.table,
         "dynamo": lambda: dynamo.table(args.seconds),
         "admission": lambda: admission.table(args.seconds),
+        "containers": _containers,
     }
     made = tables.get(args.what, lambda: system_table(args.what, args.seconds))
     for line in made():
         print(line, flush=True)
     return 0
+
+
+def _containers() -> Iterable[str]:
+    """The figures of containers; what speaks to an engine is loaded only for them."""
+    from lineal.bench import containers
+
+    return containers.table()
 
 
 def system_table(name: str, seconds: float) -> Iterator[str]:

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from lineal import registry
-from lineal.bench import clients, live, simulated
+from lineal.bench import clients, containers, live, simulated
 from lineal.bench.load import Asked, Load
 from lineal.bench.systems import BENCHMARKS
 from lineal.cli.main import main
 from systems_under_test.environments.cluster import ClusterSpec, EnvironmentFailed
 from systems_under_test.environments.local.cluster import LocalCluster
+from tests.systems_under_test.docker.containers import require_docker
 
 PAGES = Path(__file__).parents[2] / "docs/systems"
 CELL = r"\| {} \| ([0-9,]+) \| {:,} \|"
@@ -117,3 +118,26 @@ def test_a_process_is_billed_its_own_processor_time() -> None:
     before = live.cpu_s_of(os.getpid())
     sum(n * n for n in range(3_000_000))
     assert live.cpu_s_of(os.getpid()) > before
+
+
+def test_the_proxy_is_measured_beside_the_direct_way() -> None:
+    direct, proxied = asyncio.run(containers.round_trips())
+    assert len(direct) == len(proxied) == containers.TURNS * containers.PINGS
+    assert sum(proxied) > sum(direct)
+
+
+@pytest.mark.live
+@pytest.mark.docker
+def test_containers_are_timed_up_down_cut_and_mended(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_docker()
+    monkeypatch.setattr(containers, "METHODS", {"sidecar": ""})
+    monkeypatch.setattr(containers, "PROXY", "sidecar")
+    measure = containers.measure
+    monkeypatch.setattr(containers, "measure", lambda method: measure(method, clusters=1, cuts=2))
+    rows = [line.split("|")[1:-1] for line in containers.table()]
+    named = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
+    assert named["ready, sidecar"][2] == "5,000 ms"
+    assert named["gone, sidecar"][2] == "3,000 ms"
+    assert named["cut in halves, sidecar"][2] == "150 ms"
+    assert named["added by the proxy"][2] == "0.50 ms"
+    assert all(re.fullmatch(r"[\d.,]+ ms", named[name][0]) for name in list(named)[2:])
