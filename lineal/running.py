@@ -84,7 +84,7 @@ def run(
     """Run a test, judge it, and leave a run directory.
 
     Raises UsageProblem with every problem of the definition before anything starts, and
-    EnvironmentFailed when the harness could not do its part; the history so far is kept then.
+    EnvironmentFailed when the harness could not do its part; what was recorded is kept then.
     """
     problems = test.problems()
     if problems:
@@ -98,7 +98,7 @@ def run(
             with Recorder(directory.history, hear) as recorder:
                 _drive(test, directory, recorder, listener, live)
         except BaseException as error:
-            error.add_note(f"the history so far is kept: `lineal recheck {directory.path}`")
+            error.add_note(_what_is_kept(directory))
             logger.exception("the run was ended")
             raise
         listener.phase("checking")
@@ -108,6 +108,13 @@ def run(
         listener.phase("reporting")
         reported = write_report(directory, judgement) is not None
     return Outcome(directory, judgement, reported=reported)
+
+
+def _what_is_kept(directory: RunDirectory) -> str:
+    """What a run has left that was ended by an error."""
+    if directory.history.exists() and directory.history.stat().st_size:
+        return f"the history so far is kept: `lineal recheck {directory.path}`"
+    return f"it ended before anything was recorded; its log is {directory.log}"
 
 
 def describe(test: Test) -> dict[str, Any]:

@@ -74,16 +74,16 @@ def _survey_machines(args: argparse.Namespace) -> int:
     if not args.nodes:
         return 0
     from systems_under_test.environments.ssh.places import options_of, places_of
-    from systems_under_test.environments.ssh.survey import survey
+    from systems_under_test.environments.ssh.survey import MISSING, survey
 
     try:
         places, options = places_of(args.nodes), options_of(dict(args.environment_option))
     except ValueError as error:
         raise UsageProblem(str(error).splitlines()) from error
     missing = 0
-    for what, said, good in survey(places, options):
-        print(f"{'ok' if good else 'missing':<8} {what}: {said}")
-        missing += not good
+    for what, said, word in survey(places, options):
+        print(f"{word:<8} {what}: {said}")
+        missing += word == MISSING
     return missing
 
 

@@ -13,6 +13,8 @@ UNKNOWN: Final = 2
 FAILED: Final = 3
 USAGE: Final = 64
 INTERRUPTED: Final = 130
+TERMINATED: Final = 143
+"""By SIGTERM, as a shell tells it."""
 
 OF_STATUS: Final = {"valid": VALID, "invalid": INVALID, "unknown": UNKNOWN}
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
+import signal
 import sys
 import traceback
 from typing import TYPE_CHECKING, Final
@@ -14,7 +16,7 @@ from lineal.cli import exit_status
 from lineal.registry import UsageProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 DESCRIPTION: Final = """\
 Lineal tests distributed systems for correctness: it starts a cluster, drives it, breaks it on
@@ -106,7 +108,31 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         said = f"unknown to {command}: {' '.join(unknown)}; see `lineal {command} --help`"
         return _complain([said], exit_status.USAGE)
-    return guarded(lambda: int(args.command(args)))
+    with ended_by_sigterm():
+        return guarded(lambda: int(args.command(args)))
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come."""
+
+
+@contextlib.contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Let the first SIGTERM take everything down as an interrupt does; the next ends at once."""
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, end)
+    except ValueError:  # Only the main thread is told of signals.
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def guarded(command: Callable[[], int]) -> int:
@@ -116,8 +142,10 @@ def guarded(command: Callable[[], int]) -> int:
     except UsageProblem as error:
         return _complain(error.problems, exit_status.USAGE)
     except KeyboardInterrupt as error:
-        said = ["interrupted; everything was taken down", *getattr(error, "__notes__", ())]
-        return _complain(said, exit_status.INTERRUPTED)
+        terminated = isinstance(error, Terminated)
+        how = "ended by SIGTERM" if terminated else "interrupted"
+        ended = exit_status.TERMINATED if terminated else exit_status.INTERRUPTED
+        return _complain([f"{how}; everything was taken down", *_notes(error)], ended)
     except BrokenPipeError:
         # Whoever read our output has gone; what is left unsaid must not raise at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -125,11 +153,15 @@ def guarded(command: Callable[[], int]) -> int:
     except Exception as error:
         status = _status_of(error)
         if status is not None:
-            return _complain([str(error), *getattr(error, "__notes__", ())], status)
+            return _complain([str(error), *_notes(error)], status)
         # Python's own status for it would be 1, and that says that a violation was found.
         traceback.print_exc()
-        said = [f"failed unexpectedly: {error!r}", *getattr(error, "__notes__", ())]
+        said = [f"failed unexpectedly: {error!r}", *_notes(error)]
         return _complain(said, exit_status.FAILED)
+
+
+def _notes(error: BaseException) -> list[str]:
+    return list(getattr(error, "__notes__", ()))
 
 
 def _status_of(error: Exception) -> int | None:

@@ -35,7 +35,7 @@ examples:
   lineal run mypackage.mytests:cart --seed 3           a definition of your own
 
 exit status: 0 valid, 1 invalid, 2 unknown, 3 the harness failed, 64 wrong usage,
-130 interrupted
+130 interrupted, 143 ended by SIGTERM
 """
 
 

@@ -19,6 +19,8 @@ from nemesis.plan import FaultPlan
 from nemesis.plans import parse
 from nemesis.schedule import SECOND, Timing, alternate
 from systems_under_test.environments.docker import disks, slow_writes
+from systems_under_test.environments.local import resources
+from tests.lineal.healings import told_of_healings
 from tests.systems_under_test.docker.containers import require_docker, require_for_docker
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ def clean(
     assert injected & may_be(effects), effects
     assert "healed" in healed
     assert "leaked" not in healed
+    told_of_healings(directory)
     return directory
 
 
@@ -146,19 +149,25 @@ MAY_BE_IDLE = ("disk read-errors", "power target=one")
 so."""
 
 
-@pytest.mark.docker
 @pytest.mark.soak
+@pytest.mark.parametrize("environment", ["local", pytest.param("docker", marks=pytest.mark.docker)])
 @pytest.mark.parametrize("families", SCRIPTS)
 @pytest.mark.parametrize("system", ["dynamo", "paxos"])
-def test_containers_are_clean_under(tmp_path: Path, system: str, families: str) -> None:
+def test_nodes_are_clean_under(
+    tmp_path: Path, system: str, families: str, environment: str
+) -> None:
     """Every family, one fault after another, the evidence for each of them looked at."""
-    require_docker()
-    require_for_docker(disks.cannot())
+    if environment == "docker":
+        require_docker()
+        require_for_docker(disks.cannot())
+    elif "resources" in families and (reason := resources.cannot()):
+        pytest.skip(reason)
     faults = SCRIPTS[families]
     seconds = sum(float(fault.rpartition(" ")[2]) + 1.6 for fault in faults) + 4
     words = ("--nodes", "5")
     plan = script(tmp_path, *faults)
-    directory = clean(tmp_path, "docker", system, plan, *words, seconds=round(seconds))
+    directory = clean(tmp_path, environment, system, plan, *words, seconds=round(seconds))
+    told_of_healings(directory, at_least=len(faults) - 2)
     windows = History.read(directory / "history.jsonl").faults
     names = [" ".join(fault.partition(": ")[2].split()[:2]) for fault in faults]
     asked = [NAMES_OF.get(name, name.partition(" ")[0]) for name in names]

@@ -18,6 +18,10 @@ ROOT = Path(__file__).parents[2]
 RUN = [sys.executable, "-m", "lineal", "run"]
 
 
+STATUS = {signal.SIGINT: exit_status.INTERRUPTED, signal.SIGTERM: exit_status.TERMINATED}
+HOW = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM"}
+
+
 def processes_of(runs: Path) -> list[str]:
     """The command lines of node processes that have to do with a folder."""
     listed = subprocess.run(
@@ -53,6 +57,8 @@ def test_a_node_that_does_not_come_up_is_named_with_its_log(tmp_path: Path) -> N
     assert "n1" in done.stderr
     assert "node.log" in done.stderr
     assert "refuses to live" in done.stderr
+    assert "ended before anything was recorded; its log is " in done.stderr
+    assert "history so far" not in done.stderr
     assert processes_of(tmp_path) == []
 
 
@@ -60,9 +66,11 @@ def test_a_node_that_does_not_come_up_is_named_with_its_log(tmp_path: Path) -> N
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_running_after_any_end(end: signal.Signals, tmp_path: Path) -> None:
     words = ["dynamo", "--nemesis", "pause", "--time-limit", "60", "--runs", str(tmp_path)]
-    with subprocess.Popen(
-        [*RUN, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as harness:
+    said = tmp_path / "said"
+    with (
+        said.open("wb") as err,
+        subprocess.Popen([*RUN, *words], stdout=subprocess.DEVNULL, stderr=err) as harness,
+    ):
         deadline = time.monotonic() + 20
         while len(processes_of(tmp_path)) < 5 and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -74,4 +82,8 @@ def test_nothing_is_left_running_after_any_end(end: signal.Signals, tmp_path: Pa
     while processes_of(tmp_path) and time.monotonic() < ended + 2:
         time.sleep(0.05)
     assert processes_of(tmp_path) == []
-    assert status == (exit_status.INTERRUPTED if end == signal.SIGINT else -end)
+    assert status == STATUS.get(end, -end)
+    if end in STATUS:
+        how, kept = said.read_text().splitlines()[-2:]
+        assert how == f"lineal: {HOW[end]}; everything was taken down"
+        assert "the history so far is kept: `lineal recheck " in kept

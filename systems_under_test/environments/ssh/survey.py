@@ -19,11 +19,16 @@ REPLICA: Final = "systems_under_test.atomic.replica:make_replica"
 NOBODY: Final = ("192.0.2.1", 9)
 """An address that is set aside for documentation."""
 
-Said = tuple[str, str, bool]
+GOOD: Final = "ok"
+MISSING: Final = "missing"
+ABSENT: Final = "absent"
+"""Only some runs need it."""
+
+Said = tuple[str, str, str]
 
 
 def survey(places: Sequence[Place], options: SshOptions) -> Iterator[Said]:
-    """What it is about, what was found, and whether it is good; a line each.
+    """What it is about, what was found, and whether it is good, missing or absent; a line each.
 
     Everything is done that a run does, but for the node: files are sent, an attendant is started,
     a chain is made, and all of it is taken away again.
@@ -50,17 +55,18 @@ def survey(places: Sequence[Place], options: SshOptions) -> Iterator[Said]:
         found = side_by_side(reach, places)
         for place, one in zip(places, found, strict=True):
             if isinstance(one, EnvironmentFailed):
-                yield place.name, str(one), False
+                yield place.name, str(one), MISSING
             else:
-                yield place.name, _about(one), True
+                yield place.name, _about(one), GOOD
                 yield _partitions(one)
+                yield _resources(one)
         reached = [one for one in found if not isinstance(one, EnvironmentFailed)]
         for reason in cannot_cut(reached):
-            yield "partitions", reason, False
+            yield "partitions", reason, MISSING
     finally:
         left = [said for said in side_by_side(lambda one: one.session.end(), machines) if said]
     for said in left:
-        yield "cleaning up", said, False
+        yield "cleaning up", said, MISSING
 
 
 def _about(machine: Machine) -> str:
@@ -76,5 +82,14 @@ def _partitions(machine: Machine) -> Said:
     try:
         machine.session.ask("firewall", peers=[NOBODY])
     except EnvironmentFailed as error:
-        return what, str(error), False
-    return what, "iptables takes a chain of ours", True
+        return what, str(error), MISSING
+    return what, "iptables takes a chain of ours", GOOD
+
+
+def _resources(machine: Machine) -> Said:
+    what = f"{machine.place.name} resources"
+    try:
+        machine.session.ask("resources", verb="open")
+    except EnvironmentFailed as error:
+        return what, str(error), ABSENT
+    return what, "control groups with processor and memory can be made", GOOD

@@ -24,7 +24,19 @@ def test_the_doctor_tries_machines(made: Machines, capsys: pytest.CaptureFixture
     said = capsys.readouterr().out
     assert f"ok       n1: n1 (root@{made.addresses[0]}:22): Python 3." in said
     assert "ok       n2 partitions: iptables takes a chain of ours" in said
+    # A namespace of networks hides the control groups of its machine.
+    assert "absent   n2 resources: n2 (root@" in said
+    assert "nothing can limit a process here" in said
     assert_nothing_left(made, within_s=1.0)
+
+
+def test_the_doctor_tells_machines_whose_nodes_can_be_limited(
+    with_groups: Machines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor(with_groups, *with_groups.texts(2)) == exit_status.VALID
+    said = capsys.readouterr().out
+    assert "ok       n2 resources: control groups with processor and memory can be made" in said
+    assert_nothing_left(with_groups, within_s=1.0)
 
 
 def test_the_doctor_says_what_is_missing(
