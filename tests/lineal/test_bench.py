@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import statistics
 from pathlib import Path
 
 import pytest
@@ -123,7 +124,7 @@ def test_a_process_is_billed_its_own_processor_time() -> None:
 def test_the_proxy_is_measured_beside_the_direct_way() -> None:
     direct, proxied = asyncio.run(containers.round_trips())
     assert len(direct) == len(proxied) == containers.TURNS * containers.PINGS
-    assert sum(proxied) > sum(direct)
+    assert statistics.median(proxied) > statistics.median(direct)
 
 
 @pytest.mark.live
