@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FILE: Final = "store.pages"
 _PAGE_SIZE_AT: Final = 8
+_SALTS_AT: Final = 16
+_SALT_BYTES: Final = 8
 _CRC_BYTES: Final = 4
 
 
@@ -95,7 +97,11 @@ def _read(path: Path) -> tuple[int, array[int]]:
 
 
 def pages_in(log: Path) -> set[int]:
-    """The numbers of the pages of which a write-ahead log holds a copy. Raises OSError."""
+    """The numbers of the pages of which a write-ahead log holds a copy. Raises OSError.
+
+    Its frames carry the salts of its head. Behind them there may be zeros, where power was lost
+    before what was written had reached the disk.
+    """
     try:
         content = log.read_bytes()
     except FileNotFoundError:
@@ -104,4 +110,9 @@ def pages_in(log: Path) -> set[int]:
         return set()
     step = FRAME_HEADER_BYTES + int.from_bytes(content[_PAGE_SIZE_AT : _PAGE_SIZE_AT + 4], "big")
     starts = range(HEADER_BYTES, len(content) - step + 1, step)
-    return {FRAME_HEADER.unpack_from(content, at)[0] for at in starts}
+    salts = content[_SALTS_AT : _SALTS_AT + _SALT_BYTES]
+    return {
+        FRAME_HEADER.unpack_from(content, at)[0]
+        for at in starts
+        if content[at + FRAME_HEADER.size : at + FRAME_HEADER.size + _SALT_BYTES] == salts
+    }

@@ -153,3 +153,14 @@ def test_the_newest_damaged_stores_are_kept_aside(tmp_path: Path) -> None:
     kept = sorted(path.name for path in tmp_path.glob(f"{ASIDE}*"))
     assert kept == [f"{ASIDE}00000{n}" for n in (3, 4, 5)]
     assert len(kept) == ASIDE_MAX
+
+
+def test_a_log_whose_end_never_reached_the_disk_is_opened_without_it(
+    killed: Path, tmp_path: Path
+) -> None:
+    """After a loss of power a file may have its length and zeros for what was written there."""
+    for name, tail in (("whole", b""), ("cut off", bytes(3 * 4120))):
+        shutil.copytree(killed, tmp_path / name)
+        with (tmp_path / name / LOG).open("ab") as log:
+            log.write(tail)
+    assert contents(tmp_path / "cut off") == contents(tmp_path / "whole")
