@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def told_of_healings(directory: Path, *, at_least: int = 1) -> None:
     """After each healing that left no fault open: a time or a name, in the verdict and the report.
 
-    So many of them. How many nodes are back before the next fault is the machine's affair; after the
-    last one there is no other.
+    So many of them. Whether all are back before the next fault is the machine's affair; after the
+    last healing there is none.
     """
     history = History.read(directory / "history.jsonl")
     found = returns(history)
