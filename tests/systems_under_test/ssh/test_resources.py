@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lineal.cli import exit_status
 from systems_under_test.environments.cluster import EnvironmentFailed
 from systems_under_test.environments.local import resources
 from systems_under_test.environments.ssh.cluster import SshCluster
@@ -35,7 +36,11 @@ def groups(prefix: str) -> list[Path]:
     return [group for base in {found.cpu, found.memory} for group in base.glob(f"{prefix}*")]
 
 
-def test_machines_feel_both_and_keep_nothing(with_groups: Machines, tmp_path: Path) -> None:
+def test_machines_feel_both_and_keep_nothing(
+    with_groups: Machines, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor(with_groups, *with_groups.texts(2)) == exit_status.VALID
+    assert "ok       n2 resources: control groups with processor" in capsys.readouterr().out
     with limited(with_groups, tmp_path) as cluster:
         assert cluster.method["cpu"] == cluster.method["memory"] == "cgroup"
         feels_both(cluster)

@@ -30,15 +30,6 @@ def test_the_doctor_tries_machines(made: Machines, capsys: pytest.CaptureFixture
     assert_nothing_left(made, within_s=1.0)
 
 
-def test_the_doctor_tells_machines_whose_nodes_can_be_limited(
-    with_groups: Machines, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert doctor(with_groups, *with_groups.texts(2)) == exit_status.VALID
-    said = capsys.readouterr().out
-    assert "ok       n2 resources: control groups with processor and memory can be made" in said
-    assert_nothing_left(with_groups, within_s=1.0)
-
-
 def test_the_doctor_says_what_is_missing(
     made: Machines, capsys: pytest.CaptureFixture[str]
 ) -> None:
