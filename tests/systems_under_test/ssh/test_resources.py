@@ -13,6 +13,7 @@ from systems_under_test.environments.ssh.cluster import SshCluster
 from systems_under_test.environments.ssh.places import options_of, places_of
 from tests.nemesis.test_resources import feels_both
 from tests.systems_under_test.local.clusters import tally
+from tests.systems_under_test.ssh.test_survey import doctor
 
 if TYPE_CHECKING:
     from pathlib import Path
