@@ -1,9 +1,12 @@
-"""Receiving a snapshot: its parts are staged, and put in place in one input.
+"""Receiving a snapshot: its parts are staged as they arrive, and one small input has them count.
 
-A part is written into the generation of the tables that does not count, when it arrives; with the
-last one the log and the head follow, which has that generation count from then on, and only if the
-snapshot is newer than what is applied (`snapshot-over-newer`). What the other generation held is
-swept away, a slice with each input, before another snapshot is staged there.
+The rows of a part are written into the generation of the tables that does not count, and its slots
+into the log, where they stand for what they are, whether or not the rest ever comes: this ballot's
+leader has these values in these slots, and they are chosen. Below them slots may be missing until
+then, as if messages had been lost; no slot is held or applied for it. With the last part the head
+is written, which has the other generation count and the log begin where the sender's did, and only
+if the snapshot is newer than what is applied (`snapshot-over-newer`). What is outdated by that is
+swept away, a slice with each input, before another snapshot is staged.
 """
 
 from __future__ import annotations
@@ -15,14 +18,13 @@ import msgspec
 
 from systems_under_test.paxos import names
 from systems_under_test.paxos.configuration import MS
+from systems_under_test.paxos.log import LOG_TABLE, key_of
 from systems_under_test.paxos.messages import Entry, SnapshotTaken, Values
 from systems_under_test.paxos.node import Head  # noqa: TC001 - msgspec reads the annotation
 from systems_under_test.paxos.request_table import Gathered
 from systems_under_test.paxos.state_machine import TABLES, Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from systems_under_test.paxos.messages import Ballot, SnapshotPart
     from systems_under_test.paxos.node import Node
     from systems_under_test.paxos.step import Step
@@ -60,7 +62,8 @@ class Staging:
     name: tuple[Ballot, int, int]
     head: Head | None = None
     next: int = 0
-    values: list[tuple[int, bytes]] = field(default_factory=list)
+    slot: int = 0
+    """Up to this one the log has arrived."""
     requests: Gathered = field(default_factory=Gathered)
 
 
@@ -71,8 +74,8 @@ class Installation:
         self._node = node
         self._staging: Staging | None = None
         self._clean = True
-        """Whether the generation that does not count is empty."""
-        if any(True for table in TABLES for _ in self._left_over(step, table, 1)):
+        """Whether the generation that does not count is empty, and the log before its start."""
+        if self._outdated(step, 1):
             self._begin_sweep(step)
 
     def on_part(self, step: Step, sender: str, message: SnapshotPart) -> None:
@@ -111,9 +114,9 @@ class Installation:
     def _stage(self, step: Step, staging: Staging, message: SnapshotPart) -> None:
         part = _decode(message.content)
         if part.head is not None:
-            staging.head = part.head
+            staging.head, staging.slot = part.head, part.head.start
         staging.next += 1
-        staging.values += part.values
+        self._stage_log(step, staging, part.values)
         staging.requests.add(part.rows)
         if part.rows:
             self._clean = False
@@ -123,12 +126,20 @@ class Installation:
             self._install(step, staging)
             self._staging = None
 
+    def _stage_log(self, step: Step, staging: Staging, values: Values) -> None:
+        """Nothing was said of these slots that a crash must not take back, so this can wait."""
+        log, (ballot, _, _) = self._node.log, staging.name
+        for time, payload in values:
+            staging.slot += 1
+            if staging.slot > log.start:
+                log.put(step, staging.slot, Entry(ballot, time, payload), durable=False)
+
     def _other(self, table: str) -> str:
         return f"{table}-{1 - self._node.head.generation}"
 
     def _install(self, step: Step, staging: Staging) -> None:
-        """Write the log, then the head that has the other generation count: all in this input."""
-        node, (ballot, slot, _), head = self._node, staging.name, staging.head
+        """Write the head that has the other generation count, and all that was staged with it."""
+        node, (_, slot, _), head = self._node, staging.name, staging.head
         assert head is not None
         for view in list(node.views):
             view.close()
@@ -138,7 +149,7 @@ class Installation:
         digest = head.digest if node.stores else b""
         time = max(head.time, node.learner.time)
         node.learner.put_in_place(applied, time, head.age, digest)
-        self._install_log(step, ballot, head, staging.values)
+        node.log.begin_at(max(head.start, node.log.start))
         node.groups.rebase(head.group_slot, head.group, node.log.groups_after(slot))
         head = msgspec.structs.replace(
             head,
@@ -157,35 +168,30 @@ class Installation:
         step.log("snapshot-installed", slot=slot)
         self._begin_sweep(step)
 
-    # --- the generation that does not count ---
+    # --- what is outdated ---
 
     def _begin_sweep(self, step: Step) -> None:
         self._clean = False
         step.set_timer(SWEEP, SWEEP_EVERY)
 
     def sweep(self, step: Step) -> None:
-        """Delete some of what lies there, unless a snapshot is arriving."""
+        """Delete some of it, unless a snapshot is arriving."""
         if self._staging is not None or self._clean:
             return
-        for table in TABLES:
-            rows = list(self._left_over(step, table, self._node.configuration.batch_bytes))
-            for key, _ in rows:
-                step.write(self._other(table), key, None, durable=False)
-            if rows:
-                step.set_timer(SWEEP, SWEEP_EVERY)
-                return
-        self._clean = True
+        outdated = self._outdated(step, self._node.configuration.batch_bytes)
+        for table, key in outdated:
+            step.write(table, key, None, durable=False)
+        if outdated:
+            step.set_timer(SWEEP, SWEEP_EVERY)
+        self._clean = not outdated
 
-    def _left_over(self, step: Step, table: str, size_max: int) -> Iterator[tuple[bytes, bytes]]:
-        return step.storage.scan(self._other(table), size_max=size_max)
-
-    def _install_log(
-        self, step: Step, ballot: Ballot, head: Head, values: list[tuple[int, bytes]]
-    ) -> None:
-        """The log begins where the sender's did; what came with the snapshot is chosen, so it is
-        what this ballot has in these slots."""
-        log = self._node.log
-        log.begin_at(step, max(head.start, log.start))
-        for slot, (time, payload) in enumerate(values, head.start + 1):
-            if slot > log.start:
-                log.put(step, slot, Entry(ballot, time, payload))
+    def _outdated(self, step: Step, size_max: int) -> list[tuple[str, bytes]]:
+        """Some rows (table, key) of the generation that does not count, or of the log before its
+        start; of so many bytes."""
+        for table in map(self._other, TABLES):
+            rows = step.storage.scan(table, size_max=size_max)
+            if found := [(table, key) for key, _ in rows]:
+                return found
+        stop = key_of(self._node.log.start + 1)
+        rows = step.storage.scan(LOG_TABLE, stop=stop, size_max=size_max)
+        return [(LOG_TABLE, key) for key, _ in rows]

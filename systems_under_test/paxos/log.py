@@ -1,7 +1,8 @@
 """The replicated log of one replica: what it has accepted in each slot, durable.
 
 Kept in the table `log`, ordered by slot, and as a copy in memory. Slots up to `start` are gone:
-they are chosen and lie in a snapshot. The slots held are consecutive.
+they are chosen and lie in a snapshot. The slots held are consecutive; while a snapshot is arriving,
+some of those that came with it stand above them.
 """
 
 from __future__ import annotations
@@ -60,12 +61,13 @@ class Log:
             self.last = slot
             configurations.put(slot, group_in(entry.payload))
 
-    def put(self, step: Step, slot: int, entry: Entry) -> None:
-        """Accept an entry in a slot."""
+    def put(self, step: Step, slot: int, entry: Entry, *, durable: bool = True) -> None:
+        """Accept an entry in a slot; before anything is said of it, unless told not."""
         self.entries[slot] = entry
         self.last = max(self.last, slot)
         self._groups.put(slot, group_in(entry.payload))
-        step.write(LOG_TABLE, key_of(slot), _encode(entry), durable=self._durable)
+        durable = durable and self._durable
+        step.write(LOG_TABLE, key_of(slot), _encode(entry), durable=durable)
 
     def accepted_from(self, slot: int) -> tuple[tuple[int, Entry], ...]:
         """The entries from a slot on, in order."""
@@ -123,10 +125,12 @@ class Log:
             step.write(LOG_TABLE, key_of(self.last), None, durable=self._durable)
             self.last -= 1
 
-    def begin_at(self, step: Step, slot: int) -> None:
-        """The log begins behind this slot: drop what is older, and the gap up to it if there is."""
+    def begin_at(self, slot: int) -> None:
+        """The log begins behind this slot: forget what is older, and the gap up to it if there is.
+
+        Its rows are of no more use, and left for whoever sweeps: they may be many.
+        """
         for old in [s for s in self.entries if s <= slot]:
             del self.entries[old]
-            step.write(LOG_TABLE, key_of(old), None, durable=False)
         self.start = slot
         self.last = max(self.entries, default=slot)

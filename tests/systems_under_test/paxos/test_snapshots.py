@@ -8,12 +8,16 @@ import pytest
 
 from systems_under_test.paxos import log as log_of
 from systems_under_test.paxos.log import Log
+from systems_under_test.replica import Write, WriteLater
 from tests.systems_under_test.paxos.driving import THREE, Drive
-from tests.systems_under_test.paxos.invariants import Observer
+from tests.systems_under_test.paxos.invariants import Observed, Observer
 from workloads.client import Request
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from systems_under_test.paxos.step import Step
+    from systems_under_test.replica import Effect, Input, Turn
 
 SMALL = {"checkpoint_slots": 10}
 
@@ -227,3 +231,93 @@ def test_what_came_of_one_transfer_is_not_taken_for_another(
     assert drive.status(other)["counters"]["snapshots_installed"] == 1
     assert observer.violations == []
     assert drive.dump(other)["keys"] == drive.dump(leader)["keys"]
+
+
+def behind(observer: Observer) -> tuple[Drive, str, str]:
+    """A cluster with its leader, and a follower that lacks slots which are in no log any more.
+
+    Of the log 50 slots or more are left, and the follower has some of its own.
+    """
+    drive = Drive({"checkpoint_slots": 60, "batch_bytes": 400}, observer=observer)
+    leader = drive.await_leader()
+    other = next(node for node in THREE if node != leader)
+    fill(drive, leader, 0, 50)
+    drive.wait(200)
+    drive.isolate(other)
+    drive.wait(600)  # Nothing is sent any more to one that is silent.
+    for n in range(50, 110):
+        drive.put(leader, f"k{n}", "x" * 60)
+    drive.wait(500)
+    assert drive.status(other)["last"] < drive.status(leader)["log_start"]
+    return drive, leader, other
+
+
+def written(effects: Sequence[Effect]) -> list[tuple[str, int]]:
+    """The tables that they write to, and how many bytes."""
+    return [
+        (effect.table, len(effect.key) + len(effect.value or b""))
+        for effect in effects
+        if isinstance(effect, Write | WriteLater)
+    ]
+
+
+def test_no_input_of_a_receiver_writes_more_than_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """20 MB of log that came with a snapshot were once put in place in one input, in 0.4 s."""
+    observer = Observer()
+    drive, leader, other = behind(observer)
+    inputs: list[list[tuple[str, int]]] = []
+    handle = Observed.handle
+
+    def watched(replica: Observed, event: Input, turn: Turn) -> Sequence[Effect]:
+        effects = handle(replica, event, turn)
+        if observer.lives[other] is replica._replica:
+            inputs.append(written(effects))
+        return effects
+
+    monkeypatch.setattr(Observed, "handle", watched)
+    drive.cut([])
+    drive.wait(3_000)
+    assert drive.status(other)["counters"]["snapshots_installed"] == 1
+    assert sum(size for tables in inputs for table, size in tables if table == "log") > 5_000
+    assert max(sum(size for _, size in tables) for tables in inputs) < 4 * 400
+    assert max(len(tables) for tables in inputs) < 40
+    start = drive.status(other)["log_start"]
+    rows = drive.cluster.nodes[other].disk.scan("log")
+    assert min(int.from_bytes(key, "big") for key, _ in rows) == start + 1
+    assert drive.dump(other)["keys"] == drive.dump(leader)["keys"]
+    assert observer.violations == []
+
+
+@pytest.mark.parametrize("leader_dies", [False, True])
+@pytest.mark.parametrize("strike", ["kill", "power_off"])
+def test_a_receiver_may_die_at_every_part(strike: str, leader_dies: bool) -> None:
+    """And with the leader, so that the others elect one with what the receiver says it holds."""
+    died_with = set()
+    for after in range(0, 60, 3):
+        observer = Observer()
+        drive, leader, other = behind(observer)
+        drive.cut([])
+        node = observer.lives[other].node
+        assert node is not None
+        for _ in range(50_000):
+            staging = node.installation._staging
+            if node.counters.snapshots_installed or (staging is not None and staging.next > after):
+                break
+            assert drive.cluster.step()
+        if node.counters.snapshots_installed:
+            break
+        died_with.add(len(node.log.entries))
+        getattr(drive.cluster.nodes[other], strike)()
+        if leader_dies:
+            drive.cluster.nodes[leader].kill()
+        drive.cluster.nodes[other].start()
+        drive.wait(1_500)
+        drive.cluster.nodes[leader].start()
+        drive.wait(2_000)
+        leader = drive.await_leader()
+        drive.put(leader, "last", after)
+        drive.wait(500)
+        assert drive.status(other)["log_start"] >= 60
+        assert drive.dump(other)["keys"] == drive.dump(leader)["keys"]
+        assert observer.violations == []
+    assert len(died_with) > 5
