@@ -132,7 +132,7 @@ class SpoiltDisk:
             block.add(name, now - before[name])
         self._staged = False
 
-    def damaged_records(self) -> Iterator[str]:
+    def damaged_records(self) -> Iterator[str | None]:
         """As the engine."""
         return self._engine.damaged_records()
 

@@ -33,7 +33,7 @@ from systems_under_test.replica import (
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from systems_under_test.host.clock import NodeClock
     from systems_under_test.host.log import NodeLog
@@ -96,6 +96,7 @@ class Life:
         self._outlets = outlets
         self._die = die
         self._inputs: deque[Input | RungTimer] = deque()
+        self._over = False
         self._drain_is_due = True  # Until `begin`: what comes before the first input waits.
         self.timers = Timers(loop, clock, self._ring)
         self.counters = {"inputs": 0, "batches": 0, "inputs_refused": 0}
@@ -113,6 +114,10 @@ class Life:
         self._put(event)
         return True
 
+    def end(self) -> None:
+        """Handle nothing more: the storage is about to be closed."""
+        self._over = True
+
     def _ring(self, rung: RungTimer) -> None:
         self._put(rung)  # Timers are as many as the replica set; none is lost.
 
@@ -125,6 +130,8 @@ class Life:
 
     def _drain(self) -> None:
         self._drain_is_due = False
+        if self._over:
+            return
         leaving: list[tuple[Leaving, Now]] = []
         try:
             for _ in range(min(len(self._inputs), BATCH_INPUTS_MAX)):
@@ -191,9 +198,24 @@ class Life:
         elif isinstance(effect, Leave):
             self._outlets.end()
         elif isinstance(effect, VerifyStorage):
-            self._put(StorageVerified(tuple(self._storage.damaged_records())))
+            self._loop.call_soon(self._look, self._storage.damaged_records(), [])
         else:
             self._log.write(effect.event, effect.fields, now)
+
+    def _look(self, looking: Iterator[str | None], found: list[str]) -> None:
+        """Look at a slice of what is at rest; whatever has come is handled before the next one."""
+        if self._over:
+            return
+        try:
+            for damage in looking:
+                if damage is None:
+                    self._loop.call_soon(self._look, looking, found)
+                    return
+                found.append(damage)
+        except Exception as error:
+            self._fail(error, [])
+            return
+        self._put(StorageVerified(tuple(found)))
 
     def _fail(self, error: Exception, leaving: Sequence[tuple[Leaving, Now]]) -> None:
         """End the life; of the batch only its diagnostics are told, to those who read the log."""

@@ -29,6 +29,7 @@ from systems_under_test.host.hold import lock
 from systems_under_test.host.records import RecordFiles
 from systems_under_test.host.seals import Seals
 from systems_under_test.host.storage import (
+    LOOK_BYTES,
     Change,
     CommitFailed,
     Commits,
@@ -159,19 +160,38 @@ class LmdbEngine:
         self._commits.commit(durable=bool(self._durable))
         self._durable = None
 
-    def damaged_records(self) -> Iterator[str]:
+    def damaged_records(self) -> Iterator[str | None]:
         """Rows of the map and records of the files."""
-        with self._reading(), self._view().cursor() as cursor:
-            rows = [(bytes(row), bytes(sealed)) for row, sealed in cursor]
-        for row, sealed in rows:
-            table, found, key = row.partition(b"\0")
-            if not found or row.startswith(_FILES):
-                continue
-            try:
-                self._opened(table.decode(), _key(key, sealed), sealed)
-            except (StorageDamaged, UnicodeDecodeError):
-                yield f"{self._path}: row {row!r} has a bad checksum"
+        last = b""
+        while rows := self._rows_after(last):
+            for row, sealed in rows:
+                if row <= last:
+                    yield f"{self._path}: its rows are not in order"
+                    return
+                last = row
+                table, found, key = row.partition(b"\0")
+                if not found or row.startswith(_FILES):
+                    continue
+                try:
+                    self._opened(table.decode(), _key(key, sealed), sealed)
+                except (StorageDamaged, UnicodeDecodeError):
+                    yield f"{self._path}: row {row!r} has a bad checksum"
+            yield None
         yield from self._files.damaged()
+
+    def _rows_after(self, last: bytes) -> list[tuple[bytes, bytes]]:
+        """Some rows of the map that follow on one."""
+        rows: list[tuple[bytes, bytes]] = []
+        size = 0
+        with self._reading(), self._view().cursor() as cursor:
+            more = cursor.set_range(last) if last else cursor.first()
+            if more and cursor.key() == last:
+                more = cursor.next()
+            while more and size < LOOK_BYTES:
+                rows.append((bytes(cursor.key()), bytes(cursor.value())))
+                size += len(rows[-1][0]) + len(rows[-1][1])
+                more = cursor.next()
+        return rows
 
     def close(self) -> None:
         """Let go of the files; what is staged and not committed is lost."""

@@ -97,7 +97,7 @@ class MemoryEngine:
         if self._commits.staged:
             self._commits.commit(durable=True)
 
-    def damaged_records(self) -> Iterator[str]:
+    def damaged_records(self) -> Iterator[str | None]:
         """None: nothing is at rest."""
         return iter(())
 

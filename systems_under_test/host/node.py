@@ -218,6 +218,7 @@ class Node:
             server.close()
         self._http.close()
         self._peers.close()
+        self._life.end()
         self._storage.close()
 
     # What the harness asks for.

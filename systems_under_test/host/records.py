@@ -139,7 +139,7 @@ class RecordFiles:
 
     def damaged(self) -> Iterator[str]:
         """The first damaged record of each file, in words."""
-        for file in self._files.values():
+        for file in list(self._files.values()):
             try:
                 deque(file.records(), maxlen=0)
             except StorageDamaged as damage:

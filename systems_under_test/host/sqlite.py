@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from systems_under_test.host.page_sums import PageSums
 from systems_under_test.host.records import RecordFiles
 from systems_under_test.host.seals import Seals
 from systems_under_test.host.storage import (
+    LOOK_BYTES,
     Change,
     CommitFailed,
     Commits,
@@ -38,6 +39,7 @@ CREATE TABLE IF NOT EXISTS entries
 CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, length INTEGER) WITHOUT ROWID;
 """
 _PUT: Final = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)"
+_AFTER: Final = "SELECT name, key, value FROM entries WHERE (name, key) > (?, ?) ORDER BY name, key"
 _SCAN: Final = "SELECT key, value FROM entries WHERE name = ? AND key >= ?"
 
 
@@ -143,17 +145,30 @@ class SqliteEngine:
         self._commits.commit(durable=bool(self._durable))
         self._durable = None
 
-    def damaged_records(self) -> Iterator[str]:
+    def damaged_records(self) -> Iterator[str | None]:
         """Pages of the database, rows and records, as they are on the disk or in memory now."""
         yield from self._sums.damaged_pages()
-        with self._reading():
-            rows = self._db.execute("SELECT name, key, value FROM entries").fetchall()
-        for table, key, sealed in rows:
-            try:
-                self._seals.opened(table, key, sealed)
-            except StorageDamaged as damage:
-                yield str(damage)
+        last: tuple[str, bytes] = "", b""
+        while rows := self._rows_after(last):
+            for table, key, sealed in rows:
+                if not isinstance(table, str) or not isinstance(key, bytes) or (table, key) <= last:
+                    yield f"{self._path}: its rows are not in order"
+                    return
+                last = table, key
+                try:
+                    self._seals.opened(table, key, sealed)
+                except StorageDamaged as damage:
+                    yield str(damage)
+            yield None
         yield from self._files.damaged()
+
+    def _rows_after(self, last: tuple[str, bytes]) -> list[tuple[Any, Any, bytes]]:
+        """Some rows (table, key, value) that follow; damaged ones may be of any type."""
+        with self._reading():
+            cursor = self._db.execute(_AFTER, last)
+            rows = _until(cursor, LOOK_BYTES)
+            cursor.close()
+        return rows
 
     def close(self) -> None:
         """Let go of the files; what is staged and not committed is lost."""
@@ -239,13 +254,13 @@ class SqliteEngine:
             raise CommitFailed(f"{self._path}: {error}") from error
 
 
-def _until(cursor: sqlite3.Cursor, size_max: int) -> list[tuple[bytes, bytes]]:
-    """The first rows (key, value), until they have so many bytes."""
-    rows: list[tuple[bytes, bytes]] = []
+def _until(cursor: sqlite3.Cursor, size_max: int) -> list[Any]:
+    """The first rows, of which key and value stand last, until these have so many bytes."""
+    rows: list[Any] = []
     size = 0
     while size < size_max and (row := cursor.fetchone()) is not None:
         rows.append(row)
-        size += len(row[0]) + len(row[1])
+        size += len(row[-2]) + len(row[-1])
     return rows
 
 

@@ -29,6 +29,10 @@ Change = Write | WriteLater | Append | AppendLater
 _FILE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
+LOOK_BYTES: Final = 1 << 20
+"""A look at everything at rest is made of slices of so many bytes."""
+
+
 class CommitFailed(Exception):
     """A commit could not be made durable: no space, or an I/O error. Nothing of it counts."""
 
@@ -54,8 +58,12 @@ class Engine(Storage, Protocol):
         """Commit what is staged; nothing staged: nothing done. Raises CommitFailed."""
         ...
 
-    def damaged_records(self) -> Iterator[str]:
-        """File and record of everything stored that has a bad checksum, looked at now."""
+    def damaged_records(self) -> Iterator[str | None]:
+        """File and record of everything stored that has a bad checksum.
+
+        None after each slice: there more may be staged and committed before it goes on, and what is
+        looked at next is looked at as it is then. It holds no more than a slice.
+        """
         ...
 
     def close(self) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+import tracemalloc
 from contextlib import closing
 from random import Random
 from typing import TYPE_CHECKING
@@ -14,11 +16,15 @@ import pytest
 
 from systems_under_test.host.incarnation import next_incarnation, read_incarnation
 from systems_under_test.host.opening import ASIDE, ASIDE_MAX, set_aside
+from systems_under_test.host.seals import Seals
 from systems_under_test.host.sqlite import DATABASE, LOG, SqliteEngine
-from systems_under_test.replica import StorageDamaged
+from systems_under_test.host.storage import open_engine
+from systems_under_test.replica import StorageDamaged, Write
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from systems_under_test.host.storage import Engine
 
 WRITER = """
 import os, sys
@@ -164,3 +170,52 @@ def test_a_log_whose_end_never_reached_the_disk_is_opened_without_it(
         with (tmp_path / name / LOG).open("ab") as log:
             log.write(tail)
     assert contents(tmp_path / "cut off") == contents(tmp_path / "whole")
+
+
+def filled(place: Path, engine: str, megabytes: int) -> Engine:
+    """An engine with so much in rows of 10 kB."""
+    store = open_engine(engine, place)
+    for turn in range(megabytes):
+        store.stage([Write("t", b"%06d" % (100 * turn + n), bytes(10_000)) for n in range(100)])
+        store.commit()
+    return store
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "lmdb"])
+def test_a_look_at_everything_at_rest_holds_a_slice_of_it(engine: str, tmp_path: Path) -> None:
+    with closing(filled(tmp_path, engine, 24)) as store:
+        tracemalloc.start()
+        try:
+            looked = list(store.damaged_records())
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert set(looked) == {None}
+        assert len(looked) > 20
+        assert most < 12 * 2**20, "of 24 MB"
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "lmdb"])
+def test_what_is_written_between_two_slices_is_not_taken_for_damage(
+    engine: str, tmp_path: Path
+) -> None:
+    with closing(filled(tmp_path, engine, 12)) as store:
+        for turn, damage in enumerate(store.damaged_records()):
+            assert damage is None
+            for n in range(60):
+                key = b"%06d" % (37 * (60 * turn + n) % 1_200)
+                value = None if n % 5 == 0 else b"turn %d" % turn * 1_000
+                store.stage([Write("t", key, value)])
+            store.commit()
+        assert turn > 8
+
+
+def test_a_row_that_is_damaged_is_named_among_many(tmp_path: Path) -> None:
+    filled(tmp_path, "sqlite", 4).close()
+    with closing(sqlite3.connect(tmp_path / DATABASE)) as db, db:
+        db.execute("UPDATE entries SET value = zeroblob(10000) WHERE key = ?", (b"000250",))
+    with closing(SqliteEngine(tmp_path, checked=False)) as store:
+        store._seals = Seals(tmp_path / DATABASE, checked=True)
+        rows = [said for said in store.damaged_records() if said and "page" not in said]
+        assert len(rows) == 1
+        assert "000250" in rows[0]
