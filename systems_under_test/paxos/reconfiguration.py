@@ -16,6 +16,7 @@ from systems_under_test.paxos import names
 from systems_under_test.paxos.commands import REGROUP
 from systems_under_test.paxos.configuration import MS
 from systems_under_test.paxos.group import LOG
+from systems_under_test.paxos.lease import NEVER
 
 if TYPE_CHECKING:
     from systems_under_test.paxos.group import Group, Member
@@ -32,6 +33,8 @@ class Reconfiguration:
         self._leadership = leadership
         self.wanted: list[tuple[str, str]] = []
         """Orders of an operator: ("add" or "remove", node), oldest first."""
+        self._asked: dict[str, int] = {}
+        """Since when those who would stay are asked whether they can do without a member."""
 
     def possible(self) -> bool:
         """Whether a change may be proposed now."""
@@ -107,21 +110,27 @@ class Reconfiguration:
         """Propose to remove a member, if those that stay can do without it; whether they can.
 
         A majority of them has to answer, under the ids that they have there, and to hold the log,
-        and one of these to keep state: else nothing could be chosen any more, or nobody lead.
+        and one of these to keep state: else nothing could be chosen any more, or nobody lead. To
+        answer what was sent since then: who was heard just before may be dead by now.
         """
+        since = self._asked.get(name)
+        if since is None or step.mono - since > self._node.configuration.suspect_ms * MS:
+            since = self._asked[name] = step.mono
         group = self._node.groups.newest.without(name)
-        sound = [member for member in group.members if self._is_sound(step, member)]
+        sound = [member for member in group.members if self._is_sound(member, since)]
         if len(sound) < group.majority or not {*sound} & {*group.storing()}:
             return False
+        del self._asked[name]
         self._node.counters.members_removed += 1
         self._propose(step, group)
         return True
 
-    def _is_sound(self, step: Step, member: Member) -> bool:
+    def _is_sound(self, member: Member, since: int) -> bool:
         if member.node == self._node.name:
             return True
         votes = self._leadership.peers[member.node].replica == member.replica
-        return votes and self._answers(step, member.node) and self._caught_up(member.node)
+        answers = self._leadership.echoed.get(member.node, NEVER) >= since
+        return votes and answers and self._caught_up(member.node)
 
     def _propose(self, step: Step, group: Group) -> None:
         step.log("group-proposed", id=group.id, members=[m.node for m in group.members])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from systems_under_test.environments.cluster import LinkQuality
 from systems_under_test.paxos.group import Groups, first_group
 from systems_under_test.paxos.quiescence import unrest
-from tests.systems_under_test.paxos.driving import THREE, Drive
+from tests.systems_under_test.paxos.driving import MILLISECOND, THREE, Drive
 from workloads.client import Reply
 
 FOUR = (*THREE, "n4")
@@ -210,3 +211,34 @@ def test_a_node_that_lacks_the_leaders_configuration_is_told_so_and_is_not_at_re
     assert not lacked[-1]
     groups = [drive.status(node)["group"] for node in THREE]
     assert [(group["id"], group["told"]) for group in groups] == [(2, 2)] * 3
+
+
+@pytest.mark.parametrize("after_ms", [0, 150, 300, 450])
+def test_nobody_is_removed_while_it_is_not_known_who_has_died_just_now(after_ms: int) -> None:
+    """A member that was heard half a second ago once counted for one that is there: the two that
+    were to stay, one of them dead, could choose nothing, and nobody led any more."""
+    drive = Drive({"repair": "off"})
+    leader = drive.await_leader()
+    other, last = [node for node in THREE if node != leader]
+    drive.cluster.nodes[last].kill()
+    drive.wait(after_ms)
+    assert drive.order(leader, f"remove?node={other}")[0] == 200
+    drive.wait(2_000)
+    assert voters(drive, leader) == list(THREE)
+    drive.put(leader, "k", 1)
+    drive.cluster.nodes[last].start()
+    drive.wait(1_500)
+    assert voters(drive, leader) == sorted([leader, last])
+    drive.put(leader, "k", 2)
+
+
+def test_members_that_answer_late_are_no_reason_not_to_remove_another() -> None:
+    drive = Drive({"repair": "off"})
+    leader = drive.await_leader()
+    other, last = [node for node in THREE if node != leader]
+    slow = LinkQuality(delay_ns=130 * MILLISECOND)
+    drive.cluster.shape({(leader, last): slow, (last, leader): slow})
+    drive.wait(500)
+    assert drive.order(leader, f"remove?node={other}")[0] == 200
+    drive.wait(1_500)
+    assert voters(drive, leader) == sorted([leader, last])
