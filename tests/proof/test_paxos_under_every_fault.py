@@ -53,6 +53,10 @@ HARDER = [
             "handover_every_ms": 700,
         },
     ),
+    Setting(
+        "memory", "list-append", nodes=FIVE,
+        options={"engine": "memory", "checkpoint_slots": 5, "handover_every_ms": 700},
+    ),
     Setting("no-step-down", "register", nodes=FIVE, options={"step_down": "off"}),
 ]  # fmt: skip
 DAMAGES = [
