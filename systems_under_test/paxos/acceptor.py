@@ -203,8 +203,9 @@ class Acceptor:
 
         Unless it is one that was given before this replica forgot its vote: an old configuration
         comes again with the log and with snapshots, and would have an amnesiac vote. One that is
-        told as chosen admits too: under the new id nothing was voted yet, and whoever made it
-        chosen, a majority of it, holds the log up to it.
+        told admits too, as chosen or by a candidate, without the log up to it: under the new id
+        nothing was voted yet, whoever made it chosen, a majority of it, holds the log up to it, and
+        in slots below it the votes of the configuration before it are needed all the same.
         """
         member = group.member(self._node.name)
         if member is None or member.life < self._since:

@@ -29,6 +29,7 @@ from systems_under_test.paxos.messages import (
     Ask,
     Ballot,
     Entry,
+    Listed,
     Prepare,
     Promise,
     Silent,
@@ -159,11 +160,23 @@ class Election:
             node.acceptor.on_opening(step, message.opening)
         if message.number == self._asked and idle and not self.hears_leader(step.mono):
             self._count(step, sender, message.replica)
+            self._tell_id(step, sender, message.replica)
 
     def _count(self, step: Step, voter: str, replica: int) -> None:
         self._silent[voter] = replica
         if self._has_quorum(self._node.groups.leading, self._silent):
             self.begin(step, NO_BALLOT)
+
+    def _tell_id(self, step: Step, voter: str, replica: int) -> None:
+        """Tell a peer under which id it would count.
+
+        One that crashed before it heard of its admission could not give the vote that is needed to
+        elect the leader which would tell it so.
+        """
+        group = self._node.groups.leading
+        member = group.member(voter)
+        if member is not None and member.replica > replica:
+            step.send(voter, Listed(groups.encode(group)))
 
     def _has_quorum(self, group: Group, votes: dict[str, int]) -> bool:
         agreed = sum(votes.get(member.node) == member.replica for member in group.members)

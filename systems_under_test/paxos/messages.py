@@ -152,6 +152,15 @@ class Superseded(Message, frozen=True, tag="superseded"):
     group: bytes
 
 
+class Listed(Message, frozen=True, tag="listed"):
+    """You answer under another id than this configuration gives you, by which I stand for election.
+
+    It may not be chosen yet: a leader proposed it, and you have not heard so.
+    """
+
+    group: bytes
+
+
 class SnapshotPart(Message, frozen=True, tag="snapshot-part"):
     """A part of the state at `slot`. Part 0 carries the head; a log replica gets that alone.
 
@@ -251,6 +260,7 @@ AnyMessage = (
     | Promise
     | Rejected
     | Superseded
+    | Listed
     | Accept
     | Accepted
     | SnapshotPart
@@ -271,6 +281,7 @@ OF_A_CONFIGURATION: Final = (
     Prepare,
     Promise,
     Rejected,
+    Listed,
     Accept,
     Accepted,
     SnapshotPart,

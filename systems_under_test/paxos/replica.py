@@ -266,6 +266,7 @@ _RECEIVE: dict[type, Callable[[Node, Step, str, Any], None]] = {
     m.Promise: lambda node, step, sender, it: node.election.on_promise(step, sender, it),
     m.Rejected: _rejected,
     m.Superseded: _superseded,
+    m.Listed: lambda node, step, sender, it: node.acceptor.admitted_by(step, decode(it.group)),
     m.Accept: lambda node, step, sender, it: node.acceptor.on_accept(step, sender, it),
     m.Accepted: _accepted,
     m.SnapshotPart: lambda node, step, sender, it: node.installation.on_part(step, sender, it),

@@ -89,7 +89,7 @@ def _fields(message: AnyMessage) -> dict[str, Any]:
         case m.Promise(ballot, _, accepted):
             slots = {s: f"{_ballot(e.ballot)} {payload_text(e.payload)}" for s, e in accepted}
             return {"ballot": _ballot(ballot), "accepted": _json(slots).decode()}
-        case m.Superseded(content):
+        case m.Superseded(content) | m.Listed(content):
             return {"members": _json(_members(content)).decode()}
         case m.Rejected(promised):
             return {"promised": _ballot(promised)}

@@ -9,6 +9,7 @@ from systems_under_test.environments.cluster import LinkQuality
 from systems_under_test.paxos.group import Groups, first_group
 from systems_under_test.paxos.quiescence import unrest
 from tests.systems_under_test.paxos.driving import MILLISECOND, THREE, Drive
+from tests.systems_under_test.paxos.invariants import Observer
 from workloads.client import Reply
 
 FOUR = (*THREE, "n4")
@@ -242,3 +243,30 @@ def test_members_that_answer_late_are_no_reason_not_to_remove_another() -> None:
     assert drive.order(leader, f"remove?node={other}")[0] == 200
     drive.wait(1_500)
     assert voters(drive, leader) == sorted([leader, last])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_who_crashes_before_it_hears_of_its_admission_gives_its_vote_when_it_is_back(
+    seed: int,
+) -> None:
+    """With a member dead it is needed, and nobody led who could have told it: it was never told."""
+    observer = Observer()
+    options = {"log_replicas": 1, "replace_after_ms": 1_000}
+    drive = Drive(options, nodes=FOUR, observer=observer, seed=seed)
+    leader = drive.await_leader()
+    other, dead = [node for node in THREE if node != leader]
+    drive.put(leader, "k", 1)
+    drive.cluster.nodes[dead].kill()
+    leading = observer.lives[leader].node
+    assert leading is not None
+    while leading.groups.newest.member("n4") is None:
+        assert drive.cluster.step()
+    drive.cluster.nodes["n4"].kill()
+    drive.wait(3_000)
+    assert drive.leader() is None
+    drive.cluster.nodes["n4"].start()
+    drive.first_write_after(other, 5_000)
+    drive.wait(3_000)
+    assert dead not in voters(drive, other)
+    assert "n4" in voters(drive, other)
+    assert observer.violations == []
