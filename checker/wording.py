@@ -61,6 +61,11 @@ def of_key(key: Any) -> str:
     return "" if key is None else f" of key {value(key)}"
 
 
+def of_object(key: Any, element: str | None) -> str:
+    """The object in words: its key, and which of its elements it is, if it is one."""
+    return f"{'' if element is None else f' of element {element}'}{of_key(key)}"
+
+
 def counted(number: int, of: str) -> str:
     """So many of something: `1 configuration`, `1,234 configurations`."""
     return f"{number:,} {of}{'' if number == 1 else 's'}"

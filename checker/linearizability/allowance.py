@@ -22,7 +22,15 @@ class Allowance:
 
     def over(self) -> bool:
         """Whether nothing more is to be tried."""
-        return self._budget.spent() is not None or self._clock.spent() is not None
+        return self.why() is not None
+
+    def why(self) -> str | None:
+        """Why nothing more is to be tried, in words; None if more is."""
+        spent = self._budget.spent()
+        if spent is not None:
+            return f"the budget of {spent} was spent"
+        late = self._clock.spent() is not None
+        return f"explaining violations had taken {EXPLAIN_S} seconds" if late else None
 
     def grace_over(self) -> bool:
         """Whether even what a verdict needs has to end: the budget's seconds and the grace are."""

@@ -8,7 +8,7 @@ seen so at some moment of a long read. With such a read sets are searched whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from checker import _core
@@ -45,7 +45,7 @@ class Element:
                 if op.known and not isinstance(op.output, bool):
                     raise unfit("set", op, "the output of contains is true or false")
                 if op.known and op.output != self.there:
-                    found = "it was found" if op.output else "it was not found"
+                    found = "the element was found" if op.output else "the element was not found"
                     return Inconsistent(f"{found}, but {self}")
                 return self
             case "read" if not op.known:
@@ -95,7 +95,11 @@ def problem_of(history: History, model: Set) -> Problem:
         nothing, columns.key, columns.input, nothing, columns.outcome, FAIL, NOBODY
     )
     keys = [columns.key[row] for row in first]
-    objects = grouped(memoryview(pairs).cast("i"), lambda group: history.values[keys[group]])
+    elements = [columns.input[row] for row in first]
+    objects = replace(
+        grouped(memoryview(pairs).cast("i"), lambda group: history.values[keys[group]]),
+        element=lambda group: history.values[elements[group]],
+    )
     automaton = Automaton(Element())
     numbered = number_actions(history, automaton, columns.outcome, inputless=True)
     return Problem(history, model, automaton, numbered.numbers, objects, numbered.told)

@@ -141,7 +141,7 @@ def _judge_one(
     judged: Judged,
     allowance: Allowance,
 ) -> None:
-    key = problem.objects.key(number)
+    of = problem.objects.named(number)
     by_rules = terms.rules is not None
     told = len(judged.explanations) < (FINDINGS_MAX if terms.explain else 1)
     wrong = result.outcome == "illegal" or (by_rules and result.outcome != "legal")
@@ -151,21 +151,23 @@ def _judge_one(
         if known not in terms.among:
             return
     if result.outcome == "illegal" and not _is_asked(problem, number, allowance):
-        judged.doubts.append(sentences.unasked(key))
+        judged.doubts.append(sentences.unasked(of))
         return
     if result.outcome == "illegal" and told:
         found = witness(problem, number, result, budget, alone=by_rules, allowance=allowance)
         if found.refuted:
-            judged.doubts.append(sentences.refuted(found, key))
+            judged.doubts.append(sentences.refuted(found, of))
             return
         judged.explanations.append(_explanation(problem, number, found))
     elif result.outcome == "legal" and terms.rules is not None:
-        judged.doubts.append(sentences.doubted(terms.rules, key))
+        judged.doubts.append(sentences.doubted(terms.rules, of))
         return
-    elif result.outcome != "illegal" and by_rules and told:
-        judged.explanations.append(sentences.ruled_out(problem, number))
+    elif result.outcome != "illegal" and terms.rules is not None and told:
+        judged.explanations.append(
+            sentences.ruled_out(problem, number, terms.rules, result.outcome)
+        )
     elif result.outcome not in ("illegal", "legal") and not by_rules:
-        judged.doubts.append(sentences.undecided(problem, key, result))
+        judged.doubts.append(sentences.undecided(problem, of, result))
         return
     judged.violations += result.outcome != "legal"
 
@@ -173,11 +175,11 @@ def _judge_one(
 def _explanation(problem: Problem, number: int, found: Witness) -> Explanation:
     beside = problem.beside_of(number)
     if beside is None:
-        return sentences.explanation(found, problem.objects.key(number))
+        return sentences.explanation(found, problem.objects.named(number))
     # In wider intervals what is beside would be somewhere else.
     found = replace(found, orders=())
     operations = tuple(problem.history[row] for row in beside.rows)
-    return sentences.explanation(found, problem.objects.key(number), operations, beside.hidden)
+    return sentences.explanation(found, problem.objects.named(number), operations, beside.hidden)
 
 
 def _is_asked(problem: Problem, number: int, allowance: Allowance) -> bool:
@@ -192,7 +194,7 @@ def _is_asked(problem: Problem, number: int, allowance: Allowance) -> bool:
 
 def _told(problem: Problem, number: int, result: SearchResult, terms: Terms) -> dict[str, Any]:
     return {
-        "key": problem.objects.key(number),
+        **problem.objects.which(number),
         "algorithm": terms.algorithm(result.rung),
         "operations": len(problem.objects.group(number)),
         "crashed": result.crashed,

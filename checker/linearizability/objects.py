@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from checker import _core
 from checker.history.layout import FAIL
 from checker.history.values import NULL, int32
-from checker.models.model import Unfit
+from checker.models.model import Unfit, text
+from checker.wording import of_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 class Objects:
     """Rows of a history by object: group g are `rows[ends[g - 1] : ends[g]]`, in order of call.
 
-    Both are int32; `key(g)` is the key of group g. What failed is in no group.
+    Both are int32; `key(g)` is the key of group g, and `element(g)` the element that it is of what
+    has that key, if it is one. What failed is in no group.
     """
 
     rows: memoryview
     ends: memoryview
     key: Callable[[int], Any]
+    element: Callable[[int], Any] | None = None
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -35,12 +38,27 @@ class Objects:
         """The rows of one object."""
         return self.rows[self.ends[number - 1] if number else 0 : self.ends[number]]
 
+    def which(self, number: int) -> dict[str, Any]:
+        """The key of an object, and the text of its element if it is one."""
+        key = {"key": self.key(number)}
+        return key if self.element is None else {**key, "element": text(self.element(number))}
+
+    def named(self, number: int) -> str:
+        """The object in words: nothing if there is but one."""
+        return of_object(self.key(number), self.which(number).get("element"))
+
     def only(self, numbers: Sequence[int]) -> Objects:
         """These objects, numbered anew in this order."""
         groups = [self.group(number) for number in numbers]
         rows = memoryview(b"".join(groups)).cast("i")
         ends = int32(accumulate(map(len, groups)))
-        return Objects(rows, ends, lambda number: self.key(numbers[number]))
+        element = self.element
+        return Objects(
+            rows,
+            ends,
+            lambda number: self.key(numbers[number]),
+            None if element is None else lambda number: element(numbers[number]),
+        )
 
 
 def grouped(groups: memoryview, key: Callable[[int], Any]) -> Objects:

@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from checker.linearizability.automaton import Automaton
 
@@ -20,15 +20,19 @@ STEPS_MAX: Final = 3_000
 
 
 def unobservable(
-    automaton: Automaton, alphabet: Iterable[int], over: Callable[[], bool] = lambda: False
+    automaton: Automaton,
+    alphabet: Iterable[int],
+    over: Callable[[], bool] = lambda: False,
+    starts: Sequence[int] = (0,),
 ) -> frozenset[int]:
     """The actions of this alphabet that the others, and they themselves, cannot observe.
 
-    Nothing if the states that the alphabet reaches are too many or the model fails in one, if
-    several may follow one, or if it is `over` before all were looked at.
+    That is from whatever state these `starts` lead to. Nothing if the states that the alphabet
+    reaches are too many or the model fails in one, if several may follow one, or if it is `over`
+    before all were looked at.
     """
     actions = sorted(set(alphabet))
-    table = _closure(automaton, actions, over)
+    table = closure(automaton, actions, over, starts)
     if table is None:
         return frozenset()
     return frozenset(action for action in actions if _leaves_no_trace(table, action))
@@ -38,9 +42,15 @@ Rows = dict[int, dict[int, int]]
 """For each state the actions that are possible in it, and where they lead."""
 
 
-def _closure(automaton: Automaton, actions: list[int], over: Callable[[], bool]) -> Rows | None:
+def closure(
+    automaton: Automaton,
+    actions: Sequence[int],
+    over: Callable[[], bool],
+    starts: Sequence[int] = (0,),
+) -> Rows | None:
+    """What these actions do in every state that they lead to; None if that is not known."""
     table: Rows = {}
-    todo = deque([0])
+    todo = deque(starts)
     while todo:
         state = todo.popleft()
         if state in table:

@@ -6,7 +6,7 @@ small histories: what the twin knows to be illegal this walks in as many steps.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from checker.linearizability.states import ModelFailed, States, shown
@@ -14,7 +14,7 @@ from checker.linearizability.twin import action_of, precedes
 from checker.models.model import Inconsistent, Unfit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from checker.history.events import Operation
     from checker.models.model import Specification
@@ -29,12 +29,14 @@ _Place = tuple[int, int]
 class Order:
     """Operations in an order that the model allows, the state after them, and what stops there.
 
-    `stuck` are the operations that could be next, each with the reason why it cannot.
+    `start` is the state before them, where that is not the initial one. `stuck` are the operations
+    that could be next, each with the reason why it cannot.
     """
 
     operations: tuple[Operation, ...]
     state: str
     stuck: tuple[tuple[Operation, str], ...]
+    start: str | None = None
 
 
 def longest(
@@ -87,6 +89,24 @@ def longest(
         Order(_way(came, place, happened), shown(states.met[place[1]]), tuple(stuck[place]))
         for place in best
     )
+
+
+def longest_from(
+    models: Sequence[Specification],
+    operations: Sequence[Operation],
+    *,
+    steps_max: int,
+    over: Callable[[], bool],
+) -> tuple[Order, ...]:
+    """The longest orders from any of these states; none if those from one of them are not found."""
+    found: list[Order] = []
+    for model in models:
+        some = longest(operations, model, steps_max=steps_max, over=over)
+        if not some:
+            return ()
+        found += (replace(order, start=shown(model)) for order in some)
+    most = max(len(order.operations) for order in found)
+    return tuple(order for order in found if len(order.operations) == most)[:ORDERS_MAX]
 
 
 def _after(states: States, state: int, action: int) -> tuple[int, ...] | Inconsistent:

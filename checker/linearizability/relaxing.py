@@ -2,6 +2,8 @@
 
 * What was called after the return that could not be explained is cut off, and what returned after
   it need not have happened.
+* What ended before some moment is left out, and what was open then need not have happened. As
+  nobody knows what that led to, the rest has to be illegal from every state that there is.
 * An operation without effect is left out. That a model of a user's declares it is not enough: the
   `idle` actions are asked in the end, see `witness.py`.
 * An operation that no other can observe is left out (`observable.py`).
@@ -22,7 +24,7 @@ import msgspec
 
 from checker.history.layout import NEVER
 from checker.history.values import int32, int64
-from checker.linearizability.observable import unobservable
+from checker.linearizability.observable import closure, unobservable
 from checker.linearizability.search import PRUNINGS
 
 if TYPE_CHECKING:
@@ -31,11 +33,20 @@ if TYPE_CHECKING:
     from checker._core import SearchBudget, SearchResult
     from checker.history.events import Operation
     from checker.linearizability.problem import Problem
+    from checker.models.model import Specification
 
+OPERATIONS_MAX: Final = 20_000
+"""A longer history is shown only as far as it begins late."""
 PROBES_MAX: Final = 300
 PROBE_STEPS: Final = 10_000
 STEPS_MAX: Final = 5_000_000
 """About a second of searching; a history that is not small by then mostly does not become so."""
+LATE_FROM: Final = 60
+"""A shorter history is shown from its beginning."""
+LATE_FIRST: Final = 16
+"""So many operations before the violation are tried at first."""
+STARTS_MAX: Final = 16
+"""From so many states at most a history is tried that begins late."""
 WIDENED_MAX: Final = 40
 """Of a longer small history the intervals are left as they are."""
 
@@ -45,6 +56,7 @@ class Relaxing:
 
     `steps` were taken to find the `culprit`, the row of that return; a probe takes twice as many.
     `rows` are left; `call` and `ret` (NEVER: it need not have happened) are their intervals by now.
+    They are illegal from each of the states `starts`: if it is `late`, from whatever there is.
     """
 
     def __init__(
@@ -62,6 +74,8 @@ class Relaxing:
         self.over: Final = over
         self.culprit: Final = culprit
         self.steps: Final = 2 * steps + PROBE_STEPS
+        self.starts = [0]
+        self.late = False
         self.probes = 0
         self.spent = 0
         place = {row: number for number, row in enumerate(rows)}
@@ -73,7 +87,7 @@ class Relaxing:
         self.call: Final = {row: columns.call[row] for row in self.rows}
         # Where one process goes on at the very stamp of the culprit's return its own order counts.
         on = {columns.process[row] for row in self.rows if columns.call[row] == end[0]}
-        self.ret: Final = {
+        self.ret = {
             row: columns.ret[row]
             if (columns.ret[row], place[row]) <= end
             or (columns.ret[row] == end[0] and columns.process[row] in on)
@@ -87,6 +101,13 @@ class Relaxing:
             return frozenset()
         return frozenset(self.problem.action[row] for row in self.rows if self._is_pure(row))
 
+    def models(self) -> list[Specification]:
+        """The states in which the history may begin."""
+        if not self.late:
+            return [self.problem.model]
+        automaton, action = self.problem.automaton, self.problem.action[self.culprit]
+        return [automaton.state(start, automaton.action(action)) for start in sorted(self.starts)]
+
     def relaxed(self) -> tuple[Operation, ...]:
         """The operations that are left, as far as they are still asked for."""
         return tuple(map(self._relaxed, self.rows))
@@ -98,22 +119,31 @@ class Relaxing:
 
     def run(self) -> bool:
         """Leave out what the bounds allow. False if not even the start is found illegal."""
-        if not self._illegal(self.rows):
+        if not self._begin_late() and (self.is_long() or not self._illegal(self.rows)):
             return False
         size = len(self.rows) + 1
         while len(self.rows) < size and self._may_go_on():
             size = len(self.rows)
             self._leave_out(self._is_pure)
             alphabet = self.idle.union(self.problem.action[row] for row in self.rows)
-            free = unobservable(self.problem.automaton, alphabet, self.over)
+            free = unobservable(self.problem.automaton, alphabet, self.over, self.starts)
             self._leave_out(partial(self._is_one_of, free))
         return True
+
+    def is_long(self) -> bool:
+        """Whether there are too many to try without each."""
+        return len(self.rows) > OPERATIONS_MAX
 
     def _may_go_on(self) -> bool:
         return self.probes < PROBES_MAX and self.spent < STEPS_MAX and not self.over()
 
     def search(
-        self, rows: Sequence[int], *, rung: str | None = None, steps: int | None = None
+        self,
+        rows: Sequence[int],
+        *,
+        rung: str | None = None,
+        steps: int | None = None,
+        start: int = 0,
     ) -> SearchResult | None:
         """What the search says of these rows alone, which are in order; it counts them from 0."""
         process, action = self.problem.history.columns.process, self.problem.action
@@ -125,7 +155,7 @@ class Relaxing:
             int32(action[row] for row in rows),
             int32(range(len(rows))),
             int32([len(rows)]),
-            0,
+            start,
             prune=sorted(PRUNINGS),
             budget=self.budget,
             rung=rung,
@@ -138,16 +168,58 @@ class Relaxing:
         """These rows in the order of their calls."""
         return sorted(rows, key=lambda row: (self.call[row], row))
 
-    def _illegal(self, rows: Sequence[int]) -> bool:
+    def _illegal(self, rows: Sequence[int], steps: int | None = None) -> bool:
         """Whether these rows alone are known to be not linearizable."""
-        result = self.search(self.in_order(rows))
-        return result is not None and result.outcome == "illegal"
+        ordered = self.in_order(rows)
+        for place, start in enumerate(self.starts):
+            result = self.search(ordered, start=start, steps=steps)
+            if result is None or result.outcome != "illegal":
+                # What was legal from here may be so again.
+                self.starts.insert(0, self.starts.pop(place))
+                return False
+        return True
 
     def _is_one_of(self, actions: frozenset[int], row: int) -> bool:
         return self.problem.action[row] in actions
 
     def _is_pure(self, row: int) -> bool:
         return self.problem.automaton.is_pure(self.problem.action[row])
+
+    def _begin_late(self) -> bool:
+        """Let a long history begin as late as it is illegal; False if it is not seen to be."""
+        automaton = self.problem.automaton
+        if len(self.rows) <= LATE_FROM or type(automaton.model) is not type(self.problem.model):
+            return False
+        actions = sorted({self.problem.action[row] for row in self.rows})
+        states = closure(automaton, actions, self.over)
+        if states is None or len(states) > STARTS_MAX:
+            return False
+        whole, found = (self.rows, self.ret, self.starts), None
+        calls = sorted(c for c in self.call.values() if c <= self.call[self.culprit])
+        legal, size, illegal = 0, LATE_FIRST, len(calls)
+        while legal < size < illegal and self._may_go_on():
+            self.rows, self.ret = self.begun_at(calls[-size], *whole[:2])
+            self.starts = [*states]
+            share = self.steps * len(self.rows) // len(whole[0])
+            if self._illegal(self.rows, PROBE_STEPS + share):
+                found, illegal = (self.rows, self.ret, self.starts), size
+            else:
+                legal = size
+            size = 2 * size if found is None else (legal + illegal) // 2
+        self.rows, self.ret, self.starts = found or whole
+        self.late = found is not None
+        return self.late
+
+    def begun_at(
+        self, moment: int, rows: Sequence[int], ret: dict[int, int]
+    ) -> tuple[list[int], dict[int, int]]:
+        """What is left of these if the history begins at this moment, and when it returned.
+
+        Take an order that explains the history, and cut it behind the last operation that had ended
+        by then. What comes after explains what is left, from the state that there was.
+        """
+        left = [row for row in rows if ret[row] >= moment]
+        return left, {row: NEVER if self.call[row] < moment else ret[row] for row in left}
 
     def _leave_out(self, may_go: Callable[[int], bool]) -> None:
         """Leave out what may go in ever smaller chunks, as long as the rest stays illegal."""
@@ -169,9 +241,8 @@ class Relaxing:
         """
         if len(self.rows) > WIDENED_MAX:
             return
-        low = min(self.call.values()) - 1
-        returned = [ret for ret in self.ret.values() if ret != NEVER]
-        high = max(returned) + 1
+        low = min(self.call[row] for row in self.rows) - 1
+        high = max(self.ret[row] for row in self.rows if self.ret[row] != NEVER) + 1
         for row in self.rows:
             if row != self.culprit:
                 self._try(self.ret, row, NEVER)

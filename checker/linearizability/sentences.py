@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from checker.evidence import Explanation
 from checker.linearizability.twin import action_of, precedes
-from checker.wording import asked, counted, listed, of_key, through
+from checker.wording import asked, counted, listed, of_object, through
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,18 +23,20 @@ AMONG_THESE: Final = "among these operations alone"
 """What is told of a part of the history: the operations that the finding shows."""
 FREER: Final = "even if crashed operations could do more than they can"
 """What is told of a walk that allows more than the model."""
+NONE_SHOWN: Final = "no small history is shown"
 UNWRITTEN: Final = "nobody had written what it saw"
 ALONE: Final = "nothing that was called before it ended could have led to it"
 """The reasons of an operation that is impossible without any other."""
 
 
 def explanation(
-    found: Witness, key: Any, beside: tuple[Operation, ...] = (), hidden: int = 0
+    found: Witness, of: str, beside: tuple[Operation, ...] = (), hidden: int = 0
 ) -> Explanation:
     """Why an operation could not be linearized.
 
-    Where a part of the history was searched the reasons are of that part. What is `beside` belongs
-    to it, though it was not searched, and so many `hidden` operations, which are too many to show.
+    `of` names the object. Where a part of the history was searched the reasons are of that part.
+    What is `beside` belongs to it, though it was not searched, and so many `hidden` operations,
+    which are too many to show.
     """
     culprit, small = found.culprit, found.operations
     if small:
@@ -47,7 +49,8 @@ def explanation(
     else:
         others = listed([_named(op) for op in small if op != culprit] + _additions(hidden))
         why = _joined(f"even with {others} alone, ", list(found.reasons))
-    told = f"{operation(culprit)}{of_key(key)} fits into no order of the operations{why}"
+        why = why or f", even with {others} alone"
+    told = f"{operation(culprit)}{of} fits into no order of the operations{why}"
     details = [*_details(found)]
     if hidden and small:
         details.append(f"the small history is wrong only with {listed(_additions(hidden))} more")
@@ -62,8 +65,7 @@ def _details(found: Witness) -> Iterator[str]:
     """What was possible before the culprit, the longest orders, and what would have to differ."""
     if not found.first:
         yield "an operation before it may fit nowhere already: to see that takes too long"
-    if found.operations and not found.relaxed:
-        yield f"the small history, of {len(found.operations)} operations, is too much for the twin"
+    yield from _of_the_small_history(found)
     alone = f", {AMONG_THESE}" if found.alone else ""
     before = list(dict.fromkeys(map(_possible, found.configurations)))
     yield from (f"before it{alone}: {possible}" for possible in before[:TOLD_MAX])
@@ -73,7 +75,8 @@ def _details(found: Witness) -> Iterator[str]:
     for order in found.orders:
         way = ", ".join(map(_named, order.operations)) or "nothing"
         reasons = "; ".join(f"not {_named(op)}: {reason}" for op, reason in order.stuck[:TOLD_MAX])
-        yield f"longest order{alone}: {way}; then {order.state}" + (
+        start = "" if order.start is None or not found.starts else f"from {order.start}, "
+        yield f"longest order{alone}: {start}{way}; then {order.state}" + (
             f"; {reasons}" if reasons else ""
         )
     yield from (f"nobody knows what could be left out: {why}" for why in found.untold)
@@ -83,6 +86,19 @@ def _details(found: Witness) -> Iterator[str]:
     free = [op for op in found.relaxed if op.ret is None and op.outcome == "ok"]
     if free:
         yield f"it does not matter whether {listed(map(_named, free))} came to an end"
+
+
+def _of_the_small_history(found: Witness) -> Iterator[str]:
+    """What is to be known of it, or why there is none."""
+    if found.unmade is not None:
+        made = "these operations were not made fewer" if found.operations else NONE_SHOWN
+        yield f"{made}: {found.unmade}"
+    if found.unchecked is not None:
+        size = counted(len(found.operations), "operation")
+        yield f"only the search found the small history illegal, of {size}: {found.unchecked}"
+    if found.starts:
+        begun = "; ".join(found.starts)
+        yield f"what came before the small history does not matter: it is so from each of: {begun}"
 
 
 def _possible(configuration: Configuration) -> str:
@@ -115,16 +131,16 @@ def _named(of: Operation) -> str:
     return f"operation {of.index} ({action_of(of)})"
 
 
-def undecided(problem: Problem, key: Any, result: SearchResult) -> str:
+def undecided(problem: Problem, of: str, result: SearchResult) -> str:
     """Why a search came to no end, and how far it came."""
     row = result.row
     place = f" at operation {problem.history[row].index}" if row is not None else ""
     if result.broken is not None:
         state, action, _ = result.broken
-        told = problem.automaton.failed(state, action) + of_key(key)
+        told = problem.automaton.failed(state, action) + of
         return f"{told} (the search was{place})" if place else told
     return (
-        f"the search{of_key(key)} ran out of {result.outcome}{place}: {result.passed} of"
+        f"the search{of} ran out of {result.outcome}{place}: {result.passed} of"
         f" {result.returns} returns passed, {counted(result.crashed, 'crashed operation')};"
         f" {_walked(result)}"
     )
@@ -142,35 +158,40 @@ def _walked(result: SearchResult) -> str:
 def hottest(hardest: Sequence[Mapping[str, Any]], steps: int) -> str:
     """Where most steps went, of those that were taken for all objects."""
     most = max(hardest, key=lambda entry: int(entry["steps"]))
-    return f"most steps went to the object{of_key(most['key'])}: {most['steps']:,} of {steps:,}"
+    of = of_object(most["key"], most.get("element"))
+    return f"most steps went to the object{of}: {most['steps']:,} of {steps:,}"
 
 
-def refuted(found: Witness, key: Any) -> str:
+def refuted(found: Witness, of: str) -> str:
     """The search and its twin disagree."""
     return (
-        f"the native search holds {operation(found.culprit)}{of_key(key)} for impossible, its twin"
+        f"the native search holds {operation(found.culprit)}{of} for impossible, its twin"
         " does not: one of them is wrong, please report this history"
     )
 
 
-def unasked(key: Any) -> str:
+def unasked(of: str) -> str:
     """An object was found illegal, with crashed operations left out that may have an effect."""
     return (
-        f"the search{of_key(key)} found no order, but the seconds were spent before the crashed"
+        f"the search{of} found no order, but the seconds were spent before the crashed"
         " operations that the model declares pure were asked in every state that it came upon"
     )
 
 
-def doubted(rules: str, key: Any) -> str:
+def doubted(rules: str, of: str) -> str:
     """Rules and the search disagree."""
     return (
-        f"the rules of {rules} hold the history{of_key(key)} for impossible, the search does not:"
+        f"the rules of {rules} hold the history{of} for impossible, the search does not:"
         " one of them is wrong, please report this history"
     )
 
 
-def ruled_out(problem: Problem, number: int) -> Explanation:
+def ruled_out(problem: Problem, number: int, rules: str, spent: str) -> Explanation:
     """Operations that rules hold for impossible, where the search came to no end."""
     operations = tuple(problem.history[row] for row in problem.objects.group(number))
-    told = f"{listed(map(_named, operations))}{of_key(problem.objects.key(number))}"
-    return Explanation(f"no order explains {told} alone", operations, operations)
+    told = f"{listed(map(_named, operations))}{problem.objects.named(number)}"
+    why = (
+        f"so say the rules of {rules}: the search came to no end with these operations, for the"
+        f" budget of {spent} was spent, and they were not made fewer"
+    )
+    return Explanation(f"no order explains {told} alone", operations, operations, details=(why,))

@@ -8,6 +8,7 @@ no end with intervals so wide, as it stood before they were widened.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from checker.linearizability import orders, twin
@@ -17,6 +18,7 @@ from checker.linearizability.relaxing import Relaxing
 from checker.linearizability.states import ModelFailed, shown
 from checker.models.model import NULL, Unfit, text
 from checker.models.register import CasRegister, Register
+from checker.wording import counted
 
 if TYPE_CHECKING:
     from checker._core import SearchBudget, SearchResult
@@ -26,14 +28,14 @@ if TYPE_CHECKING:
     from checker.linearizability.problem import Problem
     from checker.models.model import Specification
 
-OPERATIONS_MAX: Final = 20_000
-"""A longer history before the culprit is not made smaller."""
 TWIN_STEPS: Final = 10_000
 """Some 10 ms: what is small takes a few hundred, and what is not is not worth waiting for."""
 NARROW_STEPS: Final = 100_000
 """The same for intervals that were not widened: nothing else is left for the twin to try."""
 NARROW_MAX: Final = 60
 """Of more operations the twin mostly tries more orders than that."""
+TWIN_MAX: Final = 500
+"""Of more it takes long already to see which come before which."""
 WHOLE_MAX: Final = 30
 """The orders of so many operations can still be read."""
 SMALL_MAX: Final = 250
@@ -60,8 +62,11 @@ class Witness:
     `operations` are a small history that is not linearizable, in order of invocation; empty if none
     was found within the bounds. `relaxed` are the same as far as they are needed for that, with
     wider intervals or (`ret` None) as if nobody knew that they happened; empty where the twin came
-    to no end with them. `orders` are the longest orders that the model allows of `ordered`: of all
-    that was called before the culprit returned, where that is little, or else of `relaxed`.
+    to no end with them. If they begin late they are so from any of the states `starts`.
+    `unmade` says why there is no small history, or none smaller than what was searched, and
+    `unchecked` why the twin did not come to an end with it. `orders` are the longest orders that
+    the model allows of `ordered`: of all that was called before the culprit returned, where that is
+    little, or else of `relaxed`.
     `unwritten` says that nobody ever wrote what it saw, as far as that is sure.
     `untold` says at what the model failed. `refuted` is True if the twin holds that history for
     linearizable: then one of the two searches is wrong.
@@ -80,6 +85,9 @@ class Witness:
     freer: bool = False
     alone: bool = False
     unwritten: bool = False
+    starts: tuple[str, ...] = ()
+    unmade: str | None = None
+    unchecked: str | None = None
 
 
 def witness(
@@ -97,44 +105,59 @@ def witness(
     Raises WrongDeclaration if an operation without which it is illegal has an effect after all.
     """
     allowance = allowance or Allowance(budget)
-    over, rows = allowance.over, list(problem.objects.group(number))
-    culprit = culprit_of(problem, rows, result, budget, over)
+    rows = list(problem.objects.group(number))
+    culprit = culprit_of(problem, rows, result, budget, allowance.over)
     plain = _plain(problem, culprit, allowance)
-    relaxing = Relaxing(problem, rows, culprit.row, culprit.steps, budget, over)
+    relaxing = Relaxing(problem, rows, culprit.row, culprit.steps, budget, allowance.over)
     whole = relaxing.relaxed() if len(relaxing.rows) <= WHOLE_MAX and not alone else ()
-    if len(relaxing.rows) > OPERATIONS_MAX or over():
-        return plain
+    if alone:
+        given = tuple(problem.history[row] for row in relaxing.rows)
+        plain = replace(plain, alone=True, operations=given)
     try:
-        if not relaxing.run() or over():
-            return plain
+        if allowance.over() or not relaxing.run():
+            return replace(plain, unmade=allowance.why() or _why_not_made(relaxing))
         narrow = relaxing.relaxed()
         part = plain
-        if alone or not culprit.configurations:
+        if alone or not (culprit.configurations or relaxing.late):
             part = _told_alone(relaxing, plain, allowance)
         relaxing.widen()
     except Unfit as unfit:
         return replace(plain, untold=(str(unfit),))
     agreed, relaxed, untold = _agreed(relaxing, narrow)
     small = tuple(problem.history[row] for row in relaxing.rows)
-    if len(small) == 1:
-        part = replace(part, unwritten=_is_unwritten(problem, rows, small[0]))
+    unwritten = len(small) == 1 and _is_unwritten(problem, rows, small[0])
+    begun = relaxing.models() if relaxing.late else ()
+    part = replace(part, operations=small, unwritten=unwritten, starts=tuple(map(shown, begun)))
     if agreed is None:
-        if untold or relaxing.idle or len(small) > SMALL_MAX:
+        if untold:
             return replace(plain, untold=untold)
-        return replace(part, operations=small)
-    ordered = whole
-    longest = orders.longest(whole, problem.model, steps_max=TWIN_STEPS, over=over) if whole else ()
-    if not longest:
-        ordered = relaxed
-        longest = orders.longest(relaxed, problem.model, steps_max=TWIN_STEPS, over=over)
-    return replace(
-        part,
-        operations=small,
-        relaxed=relaxed,
-        ordered=ordered,
-        orders=longest,
-        refuted=agreed,
-    )
+        if relaxing.idle or len(small) > SMALL_MAX:
+            return replace(plain, unmade=allowance.why() or _why_not_shown(relaxing))
+        return replace(part, unchecked=allowance.why() or "it is too much for the twin")
+    part = replace(part, relaxed=relaxed, refuted=agreed)
+    return _with_orders(part, whole, relaxing)
+
+
+def _why_not_made(relaxing: Relaxing) -> str:
+    if relaxing.is_long():
+        return f"{len(relaxing.rows):,} operations are too many to try without each"
+    return f"it was not found again within {relaxing.steps:,} steps in what was called before"
+
+
+def _why_not_shown(relaxing: Relaxing) -> str:
+    left = f"what is left, {counted(len(relaxing.rows), 'operation')},"
+    if len(relaxing.rows) > SMALL_MAX:
+        return f"{left} is not small"
+    return f"{left} is too much for the twin, which has to ask what the model declares pure"
+
+
+def _with_orders(part: Witness, whole: tuple[Operation, ...], relaxing: Relaxing) -> Witness:
+    """With the longest orders: of the whole history if that is little, or of the small one."""
+    longest = partial(orders.longest_from, steps_max=TWIN_STEPS, over=relaxing.over)
+    found = longest([relaxing.problem.model], whole) if whole else ()
+    if found:
+        return replace(part, ordered=whole, orders=found)
+    return replace(part, ordered=part.relaxed, orders=longest(relaxing.models(), part.relaxed))
 
 
 def _told_alone(relaxing: Relaxing, plain: Witness, allowance: Allowance) -> Witness:
@@ -145,7 +168,8 @@ def _told_alone(relaxing: Relaxing, plain: Witness, allowance: Allowance) -> Wit
     rows = relaxing.in_order(relaxing.rows)
     again = relaxing.search(rows, rung="exact", steps=WALK_STEPS)
     if again is None or again.outcome != "illegal":
-        return plain
+        # What was told of more operations need not be so of these.
+        return replace(plain, reasons=(), configurations=()) if plain.alone else plain
     culprit = found(rows, again)
     told = _plain(relaxing.problem, culprit, allowance)
     return replace(told, alone=True, first=plain.first and told.culprit == plain.culprit)
@@ -164,11 +188,11 @@ def _agreed(
     untold: list[str] = []
     patience = NARROW_STEPS if len(narrow) <= NARROW_MAX else TWIN_STEPS
     for relaxed, steps_max in ((relaxing.relaxed(), TWIN_STEPS), (narrow, patience)):
+        if len(relaxed) > TWIN_MAX:
+            continue
         met: list[Specification] = []
         try:
-            agreed = twin.search(
-                relaxed, relaxing.problem.model, steps_max=steps_max, over=relaxing.over, met=met
-            )
+            agreed = _asked(relaxing, relaxed, steps_max, met)
         except (Unfit, ModelFailed) as error:
             untold.append(str(error))
             continue
@@ -181,6 +205,22 @@ def _agreed(
                 automaton.check_pure(state, action)
         return agreed, relaxed, ()
     return None, (), tuple(dict.fromkeys(untold))
+
+
+def _asked(
+    relaxing: Relaxing,
+    relaxed: tuple[Operation, ...],
+    steps_max: int,
+    met: list[Specification],
+) -> bool | None:
+    """Whether the twin finds an order from any of the states in which the history may begin."""
+    for model in relaxing.models():
+        some: list[Specification] = []
+        found = twin.search(relaxed, model, steps_max=steps_max, over=relaxing.over, met=some)
+        if found is not False:
+            return found
+        met += some
+    return False
 
 
 def _is_unwritten(problem: Problem, rows: list[int], culprit: Operation) -> bool:

@@ -384,7 +384,8 @@ impl TransitionTable {
         }
     }
 
-    /// Searches each group of rows for a linearization from the initial state.
+    /// Searches each group of rows for a linearization from the state `initial`, which has to be one
+    /// that the first, number 0, leads to.
     #[pyo3(signature = (call, ret, process, action, rows, ends, initial, *, prune, budget,
                         steps=None, rung=None, replay=false, stop_at_first=false, width=1, threads=None))]
     #[allow(clippy::too_many_arguments)]
@@ -465,7 +466,8 @@ impl TransitionTable {
         self.tried_for = actions;
         let most = most.min(budget.left() as usize / 4);
         let (table, stepper) = (&mut engine.table, &mut engine.stepper);
-        match closed::close(table, stepper, engine.initial, most, budget) {
+        // From the model's own initial state, which leads to every other that a search begins in.
+        match closed::close(table, stepper, 0, most, budget) {
             Ok(looked) => {
                 // It was at most a quarter of what was left.
                 let _ = budget.take(looked);
