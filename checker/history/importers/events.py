@@ -148,11 +148,9 @@ def _keep(fields: dict[str, Any], line: int, found: RawEvents) -> None:
         found.problems += problems
         return
     kept = {name: fields.get(name) for name in _KNOWN}
-    index = kept["index"]
-    if type(index) is not int or not 0 <= index < STAMP_MAX:
+    # Jepsen gives events without a place the index -1.
+    if kept["index"] is not None and kept["index"] < 0:
         kept["index"] = None
-    if not isinstance(kept["node"], str):
-        kept["node"] = None
     others = {name: value for name, value in fields.items() if name not in _KNOWN}
     extra = {f"jepsen/{name}" if name in _TAKEN else name: value for name, value in others.items()}
     kept["extra"] = {name: value for name, value in extra.items() if value is not None}
@@ -171,9 +169,12 @@ def _complaints(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "unknown-type", ""
     if f is not None and not isinstance(f, str):
         yield "ill-typed-field", "f"
-    time = fields.get("time")
-    if time is not None and not (type(time) is int and abs(time) < STAMP_MAX):
-        yield "ill-typed-field", "time"
+    for name in ("time", "index"):
+        stamp = fields.get(name)
+        if stamp is not None and not (type(stamp) is int and abs(stamp) < STAMP_MAX):
+            yield "ill-typed-field", name
+    if not isinstance(fields.get("node"), str | None):
+        yield "ill-typed-field", "node"
 
 
 def _line(text: str, at: int) -> int:

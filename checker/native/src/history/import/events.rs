@@ -253,15 +253,16 @@ impl RawEvents {
         let text = |field: usize| Some(&self.fields.known[field][..]).filter(|t| is_there(t));
         let process = text(PROCESS).and_then(process_number);
         let kind = text(TYPE).and_then(|text| TYPES.iter().position(|known| *known == text));
-        let has_f = text(F).is_some_and(|text| text[0] == b'"');
-        let time = text(TIME).map_or(Some(ABSENT), stamp);
-        let (Some(process), Some(kind), true, Some(time)) = (process, kind, has_f, time) else {
+        let has_f = text(F).is_some_and(is_string);
+        let stamps = [TIME, INDEX].map(|field| text(field).map_or(Some(ABSENT), stamp));
+        let node = text(NODE);
+        let (Some(process), Some(kind), true, [Some(time), Some(index)], true) =
+            (process, kind, has_f, stamps, node.map_or(true, is_string))
+        else {
             return self.complain_of_fields(line);
         };
         // Jepsen gives events without a place the index -1.
-        let index = text(INDEX).and_then(stamp).filter(|number| *number >= 0);
-        let index = index.unwrap_or(ABSENT);
-        let node = text(NODE).filter(|text| text[0] == b'"');
+        let index = if index < 0 { ABSENT } else { index };
         let values = &mut self.values;
         let mut number = |text: Option<&[u8]>| text.map_or(NULL, |text| values.number(text));
         let raw = Raw {
@@ -288,7 +289,7 @@ impl RawEvents {
             } else if field == TYPE && !TYPES.contains(&&text[..]) {
                 ("unknown-type", shown(text))
             } else if field == PROCESS && process_number(text).is_none()
-                || field == F && text[0] != b'"'
+                || field == F && !is_string(text)
             {
                 ("ill-typed-field", NAMES[field].to_string())
             } else {
@@ -296,11 +297,17 @@ impl RawEvents {
             };
             self.problems.add(line, 0, kind, detail);
         }
-        let time = &self.fields.known[TIME];
-        if is_there(time) && stamp(time).is_none() {
-            // Taken as absent, it would have the stamps of all events follow the lines.
-            let name = NAMES[TIME].to_string();
-            self.problems.add(line, 0, "ill-typed-field", name);
+        // Taken as absent, one of them would have those of all events follow the lines.
+        for field in [TIME, INDEX, NODE] {
+            let text = &self.fields.known[field];
+            let fits = match field {
+                NODE => is_string(text),
+                _ => stamp(text).is_some(),
+            };
+            if is_there(text) && !fits {
+                let name = NAMES[field].to_string();
+                self.problems.add(line, 0, "ill-typed-field", name);
+            }
         }
     }
 }
@@ -335,6 +342,10 @@ impl Fields {
 
 fn field(name: &[u8]) -> Option<usize> {
     NAMES.iter().position(|known| known.as_bytes() == name)
+}
+
+fn is_string(text: &[u8]) -> bool {
+    text.first() == Some(&b'"')
 }
 
 fn is_there(text: &[u8]) -> bool {
