@@ -223,7 +223,7 @@ def renumber(column: memoryview, mapping: Sequence[int]) -> bytes:
 def judge_by_rules(
     name: str,
     wide: tuple[memoryview, memoryview, memoryview],
-    narrow: tuple[memoryview, memoryview, memoryview, memoryview],
+    narrow: tuple[memoryview, memoryview, memoryview, memoryview, memoryview],
     texts: bytes,
     text_ends: memoryview,
     rows: memoryview,
@@ -234,7 +234,7 @@ def judge_by_rules(
     has_cas: bool,
     budget: SearchBudget | None = None,
 ) -> tuple[bytes, list[tuple[int, list[int]]], tuple[int, str] | None, bool]:
-    """Objects judged by rules of a name: call, ret, process; f, input, output, outcome.
+    """Objects judged by rules of a name: call, ret, process; f, key, input, output, outcome.
 
     A code for each group of rows (0 the rules do not apply, 1 legal, 2 illegal), rows of illegal
     ones that are so alone, the first to which the rules do not apply and why, and whether any other

@@ -91,7 +91,7 @@ def judge(
     codes, illegal, inapplicable, observed = _core.judge_by_rules(
         name,
         (columns.call, columns.ret, columns.process),
-        (columns.f, columns.input, columns.output, columns.outcome),
+        (columns.f, columns.key, columns.input, columns.output, columns.outcome),
         values.texts,
         values.ends,
         objects.rows,

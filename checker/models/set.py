@@ -11,15 +11,34 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+class _Declared:
+    """What a set declares of its operations, the whole of it and a part."""
+
+    __slots__ = ()
+
+    keyless: ClassVar = True
+
+    def canonical(self, op: Action) -> Action:
+        """The outputs of add and remove are not looked at."""
+        return Action(op.f, op.input) if self.blind(op) else op
+
+    def pure(self, op: Action) -> bool:
+        """Looking changes nothing."""
+        return op.f in ("contains", "read")
+
+    def blind(self, op: Action) -> bool:
+        """Adding and removing are always possible."""
+        return op.f in ("add", "remove")
+
+
 @dataclass(frozen=True, slots=True)
-class Set:
+class Set(_Declared):
     """`add` and `remove` an element, `contains` tells of one, `read` answers all in any order.
 
     `elements` are canonical JSON texts. Outputs of add and remove are not looked at.
     """
 
     elements: frozenset[str] = frozenset()
-    keyless: ClassVar = True
 
     def step(self, op: Action) -> Set | Inconsistent:
         """The set after an operation."""
@@ -52,24 +71,12 @@ class Set:
             return Inconsistent(f"{op.answered} was read, but {self}")
         return self
 
-    def canonical(self, op: Action) -> Action:
-        """The outputs of add and remove are not looked at."""
-        return Action(op.f, op.input) if self.blind(op) else op
-
-    def pure(self, op: Action) -> bool:
-        """Looking changes nothing."""
-        return op.f in ("contains", "read")
-
-    def blind(self, op: Action) -> bool:
-        """Adding and removing are always possible."""
-        return op.f in ("add", "remove")
-
     def __str__(self) -> str:
         return f"the set held {{{', '.join(sorted(self.elements))}}}"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Part(_Declared):
     """Some elements of a set, as if there were no others: what is wrong of them is wrong of all.
 
     `of` and `elements`, those of them that are inside, are canonical JSON texts. A list that names
@@ -78,7 +85,6 @@ class Part:
 
     of: frozenset[str]
     elements: frozenset[str] = frozenset()
-    keyless: ClassVar = True
 
     def step(self, op: Action) -> Part | Inconsistent:
         """These elements after an operation."""
@@ -96,18 +102,6 @@ class Part:
         if self.of.intersection(found) == self.elements:
             return self
         return Inconsistent(f"{op.answered} was read, but {self}")
-
-    def canonical(self, op: Action) -> Action:
-        """The outputs of add and remove are not looked at."""
-        return Action(op.f, op.input) if self.blind(op) else op
-
-    def pure(self, op: Action) -> bool:
-        """Looking changes nothing."""
-        return op.f in ("contains", "read")
-
-    def blind(self, op: Action) -> bool:
-        """Adding and removing are always possible."""
-        return op.f in ("add", "remove")
 
     def __str__(self) -> str:
         if not self.of:

@@ -7,6 +7,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use super::known::Operations;
+use super::registers::{self, Values};
 use super::schedule::Columns;
 use super::table::FastMap;
 
@@ -68,6 +70,75 @@ impl Owned {
             return Ok(());
         }
         Err(apart())
+    }
+}
+
+/// The operations of a history as Python has them, copied out of their buffers: names, keys and
+/// values are numbers of texts.
+pub struct Recorded<'a> {
+    f: Vec<i32>,
+    key: Vec<i32>,
+    input: Vec<i32>,
+    output: Vec<i32>,
+    outcome: Vec<i32>,
+    texts: &'a [u8],
+    ends: Vec<i64>,
+    codes: (i32, i32),
+}
+
+impl<'a> Recorded<'a> {
+    /// `codes` are those of the outcomes fail and info. Refuses columns that do not belong together.
+    pub fn of(
+        py: Python<'_>,
+        narrow: [PyBuffer<i32>; 5],
+        texts: &'a [u8],
+        ends: &PyBuffer<i64>,
+        codes: (i32, i32),
+    ) -> PyResult<Self> {
+        let [f, key, input, output, outcome] = narrow.map(|column| numbers(py, &column));
+        let recorded = Recorded {
+            f: f?,
+            key: key?,
+            input: input?,
+            output: output?,
+            outcome: outcome?,
+            texts,
+            ends: numbers(py, ends)?,
+            codes,
+        };
+        if recorded.operations().fit() {
+            return Ok(recorded);
+        }
+        Err(apart())
+    }
+
+    pub fn operations(&self) -> Operations<'_> {
+        Operations {
+            f: &self.f,
+            key: &self.key,
+            input: &self.input,
+            output: &self.output,
+            outcome: &self.outcome,
+            values: Values {
+                texts: self.texts,
+                ends: &self.ends,
+            },
+            fail: self.codes.0,
+            info: self.codes.1,
+        }
+    }
+
+    /// The same with the intervals and processes.
+    pub fn timed<'b>(&'b self, [call, ret, process]: [&'b [i64]; 3]) -> registers::Columns<'b> {
+        registers::Columns {
+            call,
+            ret,
+            process,
+            f: &self.f,
+            input: &self.input,
+            output: &self.output,
+            outcome: &self.outcome,
+        }
     }
 }
 

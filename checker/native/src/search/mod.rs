@@ -47,6 +47,7 @@ mod table;
 mod zones;
 
 use budget::{Budget, Spent};
+use columns::Recorded;
 use known::Known;
 use ladder::{Ended, Engine, Found, Rung};
 use model::Model;
@@ -260,26 +261,11 @@ impl TransitionTable {
         fail: i32,
         info: i32,
     ) -> PyResult<Option<NumberedByCore<'py>>> {
-        let [f, key, input, output, outcome] = columns.map(|column| columns::numbers(py, &column));
-        let (f, key, input, output, outcome) = (f?, key?, input?, output?, outcome?);
-        let ends = columns::numbers(py, &text_ends)?;
+        let recorded = Recorded::of(py, columns, texts, &text_ends, (fail, info))?;
         let Model::Known(known) = &mut self.engine.stepper else {
             return Ok(None);
         };
-        let operations = known::Operations {
-            f: &f,
-            key: &key,
-            input: &input,
-            output: &output,
-            outcome: &outcome,
-            values: registers::Values { texts, ends: &ends },
-            fail,
-            info,
-        };
-        if !operations.fit() {
-            return Err(columns::apart());
-        }
-        let Some(numbered) = py.detach(|| known.number(&operations)) else {
+        let Some(numbered) = py.detach(|| known.number(&recorded.operations())) else {
             return Ok(None);
         };
         self.engine.table.extend(&numbered.flags);
@@ -308,37 +294,17 @@ impl TransitionTable {
         budget: Option<&Bound<'py, SearchBudget>>,
     ) -> PyResult<Option<Prepared>> {
         let [call, ret, process] = wide.map(|column| columns::numbers(py, &column));
-        let [f, key, input, output, outcome] = narrow.map(|column| columns::numbers(py, &column));
         let (call, ret, process) = (call?, ret?, process?);
-        let (f, key, input, output, outcome) = (f?, key?, input?, output?, outcome?);
-        let ends = columns::numbers(py, &text_ends)?;
+        let recorded = Recorded::of(py, narrow, texts, &text_ends, (fail, info))?;
+        let columns = recorded.timed([&call, &ret, &process]);
+        if !columns.fit(&[], &[]) {
+            return Err(columns::apart());
+        }
         let Model::Known(known) = &mut self.engine.stepper else {
             return Ok(None);
         };
-        let operations = known::Operations {
-            f: &f,
-            key: &key,
-            input: &input,
-            output: &output,
-            outcome: &outcome,
-            values: registers::Values { texts, ends: &ends },
-            fail,
-            info,
-        };
-        let columns = registers::Columns {
-            call: &call,
-            ret: &ret,
-            process: &process,
-            f: &f,
-            input: &input,
-            output: &output,
-            outcome: &outcome,
-        };
-        if !operations.fit() || !columns.fit(&[], &[]) {
-            return Err(columns::apart());
-        }
         let clock = clock_of(budget);
-        let make = || ready::ready(known, columns, &operations, initial, &clock);
+        let make = || ready::ready(known, columns, &recorded.operations(), initial, &clock);
         let Some(made) = py.detach(make) else {
             return Ok(None);
         };

@@ -6,8 +6,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::budget::Budget;
+use super::columns::Recorded;
 use super::items::{Containers, Kind};
-use super::registers::{Columns, Reader, Values};
+use super::registers::Reader;
 use super::{clock_of, columns, zones, SearchBudget};
 
 /// What rules say of one object.
@@ -93,7 +94,7 @@ pub fn judge_by_rules<'py>(
     py: Python<'py>,
     name: &str,
     wide: [PyBuffer<i64>; 3],
-    narrow: [PyBuffer<i32>; 4],
+    narrow: [PyBuffer<i32>; 5],
     texts: &[u8],
     text_ends: PyBuffer<i64>,
     rows: PyBuffer<i32>,
@@ -105,25 +106,14 @@ pub fn judge_by_rules<'py>(
     budget: Option<&Bound<'py, SearchBudget>>,
 ) -> PyResult<Told<'py>> {
     let [call, ret, process] = wide.map(|column| columns::numbers(py, &column));
-    let [f, input, output, outcome] = narrow.map(|column| columns::numbers(py, &column));
     let (call, ret, process) = (call?, ret?, process?);
-    let (f, input, output, outcome) = (f?, input?, output?, outcome?);
-    let text_ends = columns::numbers(py, &text_ends)?;
+    let recorded = Recorded::of(py, narrow, texts, &text_ends, (fail, info))?;
     let (rows, ends) = (columns::unsigned(py, &rows)?, columns::unsigned(py, &ends)?);
-    let columns = Columns {
-        call: &call,
-        ret: &ret,
-        process: &process,
-        f: &f,
-        input: &input,
-        output: &output,
-        outcome: &outcome,
-    };
-    let values = Values {
-        texts,
-        ends: &text_ends,
-    };
-    if !columns.fit(&rows, &ends) || !values.fits(&[&f, &input, &output]) {
+    let (columns, values) = (
+        recorded.timed([&call, &ret, &process]),
+        recorded.operations().values,
+    );
+    if !columns.fit(&rows, &ends) {
         return Err(columns::apart());
     }
     let clock = clock_of(budget);
