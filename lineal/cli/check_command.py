@@ -93,7 +93,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--workers",
         type=values.count,
         metavar="N",
-        help="judge keys in N processes (default: in threads, where the core steps the model)",
+        help="judge keys in N processes (default: in threads, where the core steps the model);"
+        " not with a budget of steps or memory",
     )
     parser.add_argument(
         "--step-budget",
@@ -209,6 +210,12 @@ def _model(name: str, args: argparse.Namespace) -> Checker:
         raise registry.unknown_name("model", name, MODELS, or_path=True)
     if args.algorithm not in (None, *ALGORITHMS):
         raise registry.unknown_name("algorithm", args.algorithm, ALGORITHMS)
+    if args.workers and (args.step_budget or args.memory_budget):
+        why = (
+            "--workers judges in processes that share seconds alone: leave it out, for threads keep"
+            " to every budget, or leave out --step-budget and --memory-budget"
+        )
+        raise UsageProblem([why])
     model = MODELS[name] if name in MODELS else registry.load(name)
     if callable(model):
         model = _started(name, model, args.initial)

@@ -228,6 +228,8 @@ def test_a_file_whose_name_is_a_pattern_is_found(edn: Path) -> None:
         (["--model", "kv", "--initial", "5"], "the model kv cannot start at 5"),
         (["--checker", "recovery", "--initial", "5"], "--workers and --no-prune are"),
         (["--model", "cas-register", "--failed-cas", "ignore"], "--failed-cas"),
+        (["--model", "kv", "--workers", "2", "--step-budget", "9"], "that share seconds alone"),
+        (["--model", "kv", "--workers", "2", "--memory-budget", "9"], "that share seconds alone"),
         (["--model", "kv", "--algorithm", "magic"], "zones"),
         (["--model", f"{__name__}:NOTHING", "--initial", "1"], "is a value already"),
     ],
