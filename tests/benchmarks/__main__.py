@@ -1,4 +1,7 @@
-"""`make bench`: run every benchmark and print one table; `--write` puts it into the docs."""
+"""`make bench`: run every benchmark and print one table; `--write` puts it into the docs.
+
+With `--only` the rows of the other measures stay as they are there: each names its commit.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- written by make bench -->", "<!-- end -->"
+COLUMNS = "| work | by the clock | by the processor | target | commit |\n|---|---|---|---|---|"
 MEASURES: tuple[Measure, ...] = (*judging.MEASURES, *reading.MEASURES, *running.MEASURES)
 
 
@@ -40,16 +44,24 @@ def commit() -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def rows(chosen: list[Measure]) -> list[str]:
-    """The lines of the table, measured one after another."""
-    lines = []
+def rows(chosen: list[Measure], measured_at: str) -> dict[str, str]:
+    """The line of each measure, measured one after another."""
+    lines = {}
     for measure in chosen:
         print(f"{measure.name} ...", file=sys.stderr, flush=True)
         try:
-            lines.append(measure.row())
+            row = measure.row()
         except FileNotFoundError as absent:
-            lines.append(f"| {measure.name} | not measured: no {Path(absent.filename).name} | | |")
+            row = f"| {measure.name} | not measured: no {Path(absent.filename).name} | | |"
+        lines[measure.name] = f"{row} {measured_at} |"
     return lines
+
+
+def written(page: str) -> dict[str, str]:
+    """The lines of the table that is in the docs, by the name of the measure."""
+    table = page.partition(BEGIN)[2].partition(END)[0]
+    lines = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    return {line.split(" | ")[0].removeprefix("| "): line for line in lines}
 
 
 def main() -> None:
@@ -58,13 +70,15 @@ def main() -> None:
     parser.add_argument("--only", default="", help="measures whose name contains this")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     args = parser.parse_args()
-    head = f"Machine: {machine()}. Commit: {commit()}. Date: {datetime.now(UTC):%Y-%m-%d}."
-    chosen = [measure for measure in MEASURES if args.only in measure.name]
-    columns = "| work | by the clock | by the processor | target |\n|---|---|---|---|"
-    table = "\n".join([head, "", columns, *rows(chosen), ""])
+    head = f"Machine: {machine()}. Date: {datetime.now(UTC):%Y-%m-%d}."
+    measured = rows([measure for measure in MEASURES if args.only in measure.name], commit())
+    page = PAGE.read_text(encoding="utf-8")
+    kept = {**written(page), **measured} if args.write else measured
+    lines = [kept[measure.name] for measure in MEASURES if measure.name in kept]
+    table = "\n".join([head, "", COLUMNS, *lines, ""])
     print(table)
     if args.write:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+        before, _, rest = page.partition(BEGIN)
         after = rest.partition(END)[2]
         PAGE.write_text(f"{before}{BEGIN}\n{table}{END}{after}", encoding="utf-8")
 

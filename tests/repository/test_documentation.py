@@ -11,6 +11,7 @@ import pytest
 
 from lineal.cli.catalogue import everything
 from lineal.cli.main import parser
+from tests.benchmarks.__main__ import MEASURES, PAGE, written
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")])
@@ -71,3 +72,10 @@ def test_readme_names_what_there_is() -> None:
     assert [name for name in sorted(names) if f"`{name}`" not in readme] == []
     pages = [ids(page) for page in (ROOT / "docs").rglob("*.md")]
     assert [page for page in pages if f"({page})" not in readme] == []
+
+
+def test_the_table_of_figures_has_a_row_for_each_measure() -> None:
+    rows = written(PAGE.read_text(encoding="utf-8"))
+    assert list(rows) == [measure.name for measure in MEASURES]
+    targets = [row.split("|")[4].strip() for row in rows.values()]
+    assert targets == [measure.target for measure in MEASURES]
