@@ -74,6 +74,9 @@ def main() -> None:
     measured = rows([measure for measure in MEASURES if args.only in measure.name], commit())
     page = PAGE.read_text(encoding="utf-8")
     kept = {**written(page), **measured} if args.write else measured
+    if args.write and args.only:
+        # What it says of the machine is of the other rows.
+        head = page.partition(BEGIN)[2].strip().partition("\n")[0]
     lines = [kept[measure.name] for measure in MEASURES if measure.name in kept]
     table = "\n".join([head, "", COLUMNS, *lines, ""])
     print(table)
