@@ -94,8 +94,7 @@ def _of_the_small_history(found: Witness) -> Iterator[str]:
         made = "these operations were not made fewer" if found.operations else NONE_SHOWN
         yield f"{made}: {found.unmade}"
     if found.unchecked is not None:
-        size = counted(len(found.operations), "operation")
-        yield f"only the search found the small history illegal, of {size}: {found.unchecked}"
+        yield f"only the search found the small history illegal: {found.unchecked}"
     if found.starts:
         begun = "; ".join(found.starts)
         yield f"what came before the small history does not matter: it is so from each of: {begun}"
@@ -188,8 +187,12 @@ def doubted(rules: str, of: str) -> str:
 
 def ruled_out(problem: Problem, number: int, rules: str, spent: str) -> Explanation:
     """Operations that rules hold for impossible, where the search came to no end."""
-    operations = tuple(problem.history[row] for row in problem.objects.group(number))
-    told = f"{listed(map(_named, operations))}{problem.objects.named(number)}"
+    beside = problem.beside_of(number)
+    more = () if beside is None else beside.rows
+    rows = sorted({*problem.objects.group(number), *more})
+    operations = tuple(problem.history[row] for row in rows)
+    named = [*map(_named, operations), *_additions(0 if beside is None else beside.hidden)]
+    told = f"{listed(named)}{problem.objects.named(number)}"
     why = (
         f"so say the rules of {rules}: the search came to no end with these operations, for the"
         f" budget of {spent} was spent, and they were not made fewer"
