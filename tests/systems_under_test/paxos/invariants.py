@@ -2,7 +2,7 @@
 
 * One value per slot, on chosen values.
 * Promises never decrease: not within a life, and not below what left an earlier life.
-* Accepted ballots never decrease in any slot.
+* Within a life accepted ballots never decrease in any slot, also where it is no longer held.
 * Within a life the chosen index never goes back, and is at least the snapshot's.
 * One holder of the lease on true time.
 * The digest of what was applied is the same on every replica at the same slot.
@@ -27,11 +27,13 @@ from lineal.running import run
 from systems_under_test.environments.simulated.cluster import SimulatedCluster
 from systems_under_test.paxos import commands
 from systems_under_test.paxos.archive import Inventory
+from systems_under_test.paxos.log import LOG_TABLE
 from systems_under_test.paxos.messages import (
     NO_BALLOT,
     OF_A_CONFIGURATION,
     Accepted,
     Ballot,
+    Entry,
     NotUnderstood,
     Promise,
     unseal,
@@ -39,7 +41,7 @@ from systems_under_test.paxos.messages import (
 from systems_under_test.paxos.replica import make_replica as make_plain
 from systems_under_test.paxos.state_machine import VALUES
 from systems_under_test.paxos.system import Paxos
-from systems_under_test.replica import PeerMessage, Started
+from systems_under_test.replica import PeerMessage, Started, Write, WriteLater
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from systems_under_test.replica import Effect, Input, OnDamage, Place, Storage, Turn
 
 _json = msgspec.json.Decoder().decode
+_entry = msgspec.msgpack.Decoder(Entry).decode
 
 
 @dataclass
@@ -111,7 +114,7 @@ class Observer:
         self._promised: dict[str, Ballot] = {}
         self._known: dict[str, int] = {}
         self._checked: dict[str, int] = {}
-        self._accepted: dict[tuple[str, int], Ballot] = {}
+        self._accepted: dict[str, dict[int, Ballot]] = {}
         self.truncated: dict[str, int] = {}
 
     def wrong(self, sentence: str) -> None:
@@ -127,7 +130,9 @@ class Observer:
         if replica.node is not None:
             self._compare_state(replica.node, storage)
 
-    def after(self, replica: PaxosReplica, name: str, event: Input) -> None:
+    def after(
+        self, replica: PaxosReplica, name: str, event: Input, effects: Sequence[Effect]
+    ) -> None:
         """What holds after it."""
         self.inputs += 1
         node = replica.node
@@ -136,6 +141,8 @@ class Observer:
             self.lives[name] = replica
             self._promised[name] = NO_BALLOT
             self._known[name] = 0
+            # What was not durable was not said either, and may be gone.
+            self._accepted[name] = {s: entry.ballot for s, entry in node.log.entries.items()}
             if node.acceptor.replica and node.acceptor.promised < self._left.get(name, NO_BALLOT):
                 self.wrong(f"{name} has forgotten a promise that it had sent")
         if node.acceptor.promised < self._promised[name]:
@@ -144,6 +151,7 @@ class Observer:
         if self._vote_before not in (None, vote_of(node)):
             self.wrong(f"{name} has followed a message of a configuration that is no more")
         self._look_at_slots(node)
+        self._look_at_accepted(name, effects)
         self._look_at_configuration(node)
         self._look_at_leases()
         self._look_at_archive(node)
@@ -176,15 +184,19 @@ class Observer:
         self._known[node.name] = now
         while len(self.twin.states) in self.chosen:
             self.twin.apply(self.chosen[len(self.twin.states)])
-        held = node.acceptor.held
-        for slot in range(max(known, held - 3) + 1, held + 1):
-            entry = node.log.entries.get(slot)
-            if entry is None:
+
+    def _look_at_accepted(self, name: str, effects: Sequence[Effect]) -> None:
+        """Of whatever is written to the log: how a slot leaves it and comes again is no excuse."""
+        accepted = self._accepted[name]
+        for effect in effects:
+            if not isinstance(effect, Write | WriteLater) or effect.table != LOG_TABLE:
                 continue
-            name = (node.name, slot)
-            if entry.ballot < self._accepted.get(name, NO_BALLOT):
-                self.wrong(f"{node.name} accepted a lower ballot in slot {slot}")
-            self._accepted[name] = entry.ballot
+            if effect.value is None:
+                continue
+            slot, ballot = int.from_bytes(effect.key, "big"), _entry(effect.value).ballot
+            if ballot < accepted.get(slot, NO_BALLOT):
+                self.wrong(f"{name} accepted a lower ballot in slot {slot}")
+            accepted[slot] = ballot
 
     def _look_at_configuration(self, node: Node) -> None:
         """Of each id one configuration at most is ever in force."""
@@ -286,7 +298,7 @@ class Observed:
         """The replica's own effects."""
         self._observer.before(self._replica, self._place.node, event, turn.storage)
         effects = self._replica.handle(event, turn)
-        self._observer.after(self._replica, self._place.node, event)
+        self._observer.after(self._replica, self._place.node, event, effects)
         return effects
 
 

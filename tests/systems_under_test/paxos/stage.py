@@ -79,6 +79,11 @@ class Actor:
     timers: dict[str, tuple[int, Any]] = field(default_factory=dict)
 
 
+def empty_disk(name: str) -> Disk:
+    """What a node has at first, or again."""
+    return Disk(SimulationOptions(), Rng(f"{name} disk"))
+
+
 class Stage:
     """The nodes of a story, and the letters between them."""
 
@@ -89,10 +94,7 @@ class Stage:
         self._options = {name.replace("-", "_"): value for name, value in given.items()}
         assert self._options.keys() <= OPTIONS.keys(), f"no such option: {given}"
         self._actors = {
-            name: Actor(
-                Place(name, names), Disk(SimulationOptions(), Rng(f"{name} disk")), Rng(name)
-            )
-            for name in names
+            name: Actor(Place(name, names), empty_disk(name), Rng(name)) for name in names
         }
         self._wall = 0
         self._letters: list[Letter] = []
@@ -157,6 +159,11 @@ class Stage:
                 self._actors[name].timers.clear()
             case "ends":
                 self._handle(name, Stopping())
+            case "loses":
+                assert (asked.key, self._actors[name].replica) == ("disk", None), (
+                    "a dead one's disk"
+                )
+                self._actors[name].disk = empty_disk(name)
             case "starts":
                 self._start(name)
             case "shows":

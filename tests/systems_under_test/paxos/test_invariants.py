@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
+from systems_under_test.environments.simulated.disk import Disk
+from systems_under_test.environments.simulated.options import SimulationOptions
+from systems_under_test.paxos.log import key_of
+from systems_under_test.paxos.messages import Ballot, Entry
+from systems_under_test.paxos.replica import make_replica
 from systems_under_test.paxos.system import Paxos
-from tests.systems_under_test.paxos.invariants import observe
+from systems_under_test.replica import Now, Place, Started, TimerFired, Turn, Write
+from systems_under_test.rng import Rng
+from tests.systems_under_test.paxos.invariants import Observer, observe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,3 +51,19 @@ def test_the_invariants_hold_where_a_majority_may_forget_its_votes(
     _, observer = observe(seed, tmp_path, workload="register", options=options, faults="kill")
     assert observer.violations == []
     assert observer.compared > 100
+
+
+def test_the_observer_sees_a_lower_ballot_in_any_slot_whatever_was_there_meanwhile() -> None:
+    observer, disk = Observer(), Disk(SimulationOptions(), Rng("disk"))
+    replica = make_replica(Place("n1", ("n1", "n2", "n3")), {}, None)
+    started = Started(1)
+    replica.handle(started, Turn(Now(0, 0), Rng("replica"), disk))
+    observer.after(replica, "n1", started, [])
+    tick = TimerFired("none", None)
+    low, high = (msgspec.msgpack.encode(Entry(Ballot(n, "n2"), 0, b"")) for n in (1, 2))
+    writes = [Write("log", key_of(slot), high) for slot in range(1, 9)]
+    observer.after(replica, "n1", tick, [*writes, Write("log", key_of(1), None)])
+    observer.after(replica, "n1", tick, [Write("log", key_of(9), low)])
+    assert observer.violations == []
+    observer.after(replica, "n1", tick, [Write("log", key_of(1), low)])
+    assert observer.violations == ["n1 accepted a lower ballot in slot 1"]

@@ -105,6 +105,20 @@ def test_of_many_sessions_that_expire_together_few_are_forgotten_with_each_comma
     assert list(replica.state.requests.sessions) == ["s99"]
 
 
+def test_a_copy_of_a_command_that_outlived_its_session_is_refused() -> None:
+    """Nothing is known of its request any more: carried out, it would be carried out twice."""
+    replica, late, half = Replica(), 1_000 * MS + 1, 500 * MS
+    command = Command("s", 1, 0, b"", (("append", "k", b"1"),))
+    assert replica.apply(command, 1, 0).status == 200
+    assert replica.apply(Command("t", 1, late, b"", (("w", "j", b"1"),)), 2, late).status == 200
+    assert list(replica.state.requests.sessions) == ["t"]
+    assert replica.apply(command, 3, late).status == 410
+    assert replica.state.read(replica._step(), "k") == b"[1]"
+    young = Command("u", 1, late, b"", (("append", "k", b"2"),))
+    assert replica.apply(young, 4, late + half).status == 410
+    assert replica.apply(young, 5, late + half - 1).status == 200
+
+
 def test_a_node_gives_ids_so_that_none_falls_below_the_window_in_whatever_order() -> None:
     """Two thousand requests open at once, of which the oldest reach the log last."""
     replica = Replica(Configuration())
