@@ -109,11 +109,13 @@ class Started(msgspec.Struct, frozen=True):
     """The first input of a life. `incarnation` is durable and grows with each start, from 1.
 
     `damage` says what a host has found damaged and put aside before, empty if nothing: the storage
-    is empty then.
+    is empty then. `fresh`: no earlier life has begun, whatever was counted: of none has anything
+    left the node, so an empty storage is a new one and none that was lost.
     """
 
     incarnation: int
     damage: str = ""
+    fresh: bool = False
 
 
 class ClientRequest(msgspec.Struct, frozen=True):

@@ -73,7 +73,10 @@ class Outlets(Protocol):
 
 
 class Life:
-    """Drives one replica. `die` is called at most once, with an exit code, and must not return."""
+    """Drives one replica. `die` is called at most once, with an exit code, and must not return.
+
+    `begun` is called once: after the first commit, before anything leaves. It raises CommitFailed.
+    """
 
     def __init__(
         self,
@@ -86,6 +89,7 @@ class Life:
         log: NodeLog,
         outlets: Outlets,
         die: Callable[[int], object],
+        begun: Callable[[], object] = lambda: None,
     ) -> None:
         self._loop = loop
         self._replica = replica
@@ -95,6 +99,7 @@ class Life:
         self._log = log
         self._outlets = outlets
         self._die = die
+        self._begun = begun
         self._inputs: deque[Input | RungTimer] = deque()
         self._over = False
         self._drain_is_due = True  # Until `begin`: what comes before the first input waits.
@@ -137,6 +142,8 @@ class Life:
             for _ in range(min(len(self._inputs), BATCH_INPUTS_MAX)):
                 self._handle(self._inputs.popleft(), leaving)
             self._storage.commit()
+            if not self.counters["batches"]:
+                self._begun()
         except Exception as error:
             self._fail(error, leaving)
             return

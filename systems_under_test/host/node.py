@@ -15,10 +15,12 @@ from systems_under_test.host.clock import ClockSetting, NodeClock
 from systems_under_test.host.control import Control, take_standard_streams, wait_for_go
 from systems_under_test.host.hold import hold
 from systems_under_test.host.http import HttpServer
+from systems_under_test.host.incarnation import begin
 from systems_under_test.host.life import EXIT_STORAGE_DAMAGED, Life
 from systems_under_test.host.log import NodeLog
 from systems_under_test.host.opening import open_storage
 from systems_under_test.host.peers import Link
+from systems_under_test.host.port import Port, PortTaken
 from systems_under_test.host.storage import CommitFailed, StorageDamaged
 from systems_under_test.host.welcome import PeerServer
 from systems_under_test.replica import (
@@ -33,12 +35,12 @@ from systems_under_test.replica import (
 from systems_under_test.rng import Rng
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from systems_under_test.host.control import PromptAct
     from systems_under_test.host.objects import ObjectStore
     from systems_under_test.host.opening import Opened
-    from systems_under_test.host.options import Address, HostOptions
+    from systems_under_test.host.options import HostOptions
     from systems_under_test.replica import (
         ClientRequest,
         ObjectRequest,
@@ -56,7 +58,6 @@ EXIT_DIRECTORY: Final = 73
 FIRST_LINKS_S_MAX: Final = 0.15
 """So long the first input waits for links, so that what it sends is not lost for want of one."""
 NO_OBJECTS: Final = "this host has no object store: start it with --objects"
-BACKLOG: Final = 512
 
 
 class CannotStart(Exception):
@@ -70,22 +71,28 @@ class CannotStart(Exception):
 class Node:
     """One life of one node."""
 
-    def __init__(self, options: HostOptions, clock: NodeClock, log: NodeLog) -> None:
-        """Count the start and open the storage. Raises CannotStart."""
+    def __init__(
+        self, options: HostOptions, clock: NodeClock, log: NodeLog, ports: Sequence[Port]
+    ) -> None:
+        """Count the start and open the storage. Raises CannotStart.
+
+        `ports` are taken for it already: where clients come, and where nodes do.
+        """
         self._options = options
         self._clock = clock
         self._log = log
         self._place = Place(options.node, options.nodes, options.clients)
         replica = load_replica(options.replica)(self._place, options.options, options.bug)
         self._hears_stopping = hears_stopping(replica)
-        self._incarnation, self._storage, self._damage = _open(options, on_damage(replica))
+        opened = _open(options, on_damage(replica))
+        self._incarnation, self._fresh, self._storage, self._damage = opened
         log.incarnated(self._incarnation)
         if self._damage:
             log.say("damage set aside", reason=self._damage)
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._tasks: list[asyncio.Task[None]] = []
-        self._servers: list[asyncio.Server] = []
+        self._client_port, self._peer_port = ports
         self._objects = options.objects
         self._asking: set[asyncio.Task[None]] = set()
         self._http = HttpServer(self)
@@ -107,6 +114,7 @@ class Node:
             log=log,
             outlets=self,
             die=os._exit,
+            begun=self._begun,
         )
 
     # What a life sends out, and what comes in for it.
@@ -146,20 +154,30 @@ class Node:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop)
         try:
-            client = await self._listen(self._http.connection, self._options.client, "clients")
-            peer = await self._listen(self._peers.connection, self._options.listen, "nodes")
+            client = await self._client_port.open(self._http.connection)
+            peer = await self._peer_port.open(self._peers.connection)
             self._tasks += [
                 asyncio.create_task(link.keep_connected()) for link in self._links.values()
             ]
             self._tasks.append(asyncio.create_task(self._peers.sweep()))
             await self._try_links()
-            self._life.begin(Started(self._incarnation, self._damage))
+            self._life.begin(Started(self._incarnation, self._damage, self._fresh))
             self._log.say("ready", client=f"{client[0]}:{client[1]}", listen=f"{peer[0]}:{peer[1]}")
             if control is not None:
                 control.tell(event="ready", incarnation=self._incarnation)
             return await self._ended
+        except PortTaken as error:
+            raise CannotStart(EXIT_PORT_IN_USE, str(error)) from error
         finally:
             await self._close()
+
+    def _begun(self) -> None:
+        """What came of the first input is durable: from now on this directory has a past."""
+        if self._fresh:
+            try:
+                begin(self._options.directory)
+            except (OSError, StorageDamaged) as error:
+                raise CommitFailed(f"the number of starts: {error}") from error
 
     def _stop(self) -> None:
         """Asked to end: by a replica that hears of it in good order, asked again at once."""
@@ -182,26 +200,6 @@ class Node:
         """What it may ask for and has at once, from another thread than the loop's."""
         return {"clock": self._act_clock, "read_clock": self._act_read_clock}
 
-    async def _listen(
-        self, connection: Callable[[], asyncio.Protocol], address: Address, whom: str
-    ) -> Address:
-        host, port = address
-        try:
-            server = await self._loop.create_server(
-                connection,
-                host,
-                port,
-                backlog=BACKLOG,
-                reuse_port=self._options.reuse_port or None,
-            )
-        except OSError as error:
-            raise CannotStart(
-                EXIT_PORT_IN_USE, f"cannot listen for {whom} on {host}:{port}: {error.strerror}"
-            ) from error
-        self._servers.append(server)
-        bound: Address = server.sockets[0].getsockname()[:2]
-        return bound
-
     async def _try_links(self) -> None:
         tried = [asyncio.create_task(link.tried.wait()) for link in self._links.values()]
         if tried:
@@ -214,8 +212,8 @@ class Node:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for server in self._servers:
-            server.close()
+        self._client_port.close()
+        self._peer_port.close()
         self._http.close()
         self._peers.close()
         self._life.end()
@@ -296,6 +294,18 @@ def _hold(options: HostOptions) -> None:
         raise CannotStart(EXIT_DIRECTORY, _unusable(options, error)) from error
 
 
+async def _take_ports(options: HostOptions) -> tuple[Port, Port]:
+    """Where clients come and where nodes do, before anything is changed on the disk."""
+    shared = options.reuse_port
+    try:
+        return (
+            await Port.take("clients", options.client, shared=shared),
+            await Port.take("nodes", options.listen, shared=shared),
+        )
+    except PortTaken as error:
+        raise CannotStart(EXIT_PORT_IN_USE, str(error)) from error
+
+
 def _unusable(options: HostOptions, error: Exception) -> str:
     return f"the directory {options.directory} cannot be used: {error}"
 
@@ -329,7 +339,8 @@ async def _run(
     options: HostOptions, clock: NodeClock, log: NodeLog, streams: tuple[int, int] | None
 ) -> int:
     _hold(options)
-    node = Node(options, clock, log)
+    ports = await _take_ports(options)
+    node = Node(options, clock, log, ports)
     if streams is None:
         return await node.run(None)
     control = Control(

@@ -10,7 +10,7 @@ import shutil
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from systems_under_test.host.disk import DiskBlock, SpoiltDisk
-from systems_under_test.host.incarnation import FILE, next_incarnation
+from systems_under_test.host.incarnation import FILE, is_fresh, next_incarnation
 from systems_under_test.host.storage import open_engine, sync_directory
 from systems_under_test.replica import StorageDamaged
 from systems_under_test.rng import Rng
@@ -28,9 +28,11 @@ ASIDE_MAX: Final = 3
 
 
 class Opened(NamedTuple):
-    """The number of this life, its storage, and what was found damaged and set aside."""
+    """The number of this life, whether none before it has begun, its storage, and what was found
+    damaged and set aside."""
 
     incarnation: int
+    fresh: bool
     storage: Engine
     damage: str
 
@@ -39,6 +41,7 @@ def open_storage(options: HostOptions, policy: OnDamage) -> Opened:
     """Count the start and open the storage. Raises StorageDamaged, CommitFailed, OSError."""
     directory = options.directory
     incarnation = next_incarnation(directory, options.lives)
+    fresh = is_fresh(directory)
     damage = ""
     checked = policy != "ignore"
     try:
@@ -52,7 +55,7 @@ def open_storage(options: HostOptions, policy: OnDamage) -> Opened:
     if options.disk is not None and options.engine != "memory":
         rng = Rng(f"{options.seed}/disk/{options.node}/{incarnation}")
         engine = SpoiltDisk(engine, DiskBlock(options.disk), rng)
-    return Opened(incarnation, engine, damage)
+    return Opened(incarnation, fresh, engine, damage)
 
 
 def set_aside(directory: Path, incarnation: int) -> None:

@@ -8,6 +8,7 @@ Rules of safety, each with the bug that breaks it:
 * While a lease that it granted runs on its own clock, and for L after every start and after its
   admission, it promises nobody else (`votes-right-after-restart`).
 * One that finds no vote of its earlier lives does not vote under its old id (`amnesiac-votes`).
+  Lives of which nothing has ever left do not count: they have voted for nobody (`Started.fresh`).
 
 Sources: Lamport, "Paxos made simple", 2001; Chandra et al., "Paxos made live", PODC 2007, 5.2.
 """
@@ -56,6 +57,13 @@ class Vote(msgspec.Struct, frozen=True, array_like=True):
     opening: Opening = NO_OPENING
 
 
+FORGOTTEN: Final = (
+    "this node was started before and finds no vote of its earlier lives: it votes under a new id "
+    "once a leader has made it whole; where a majority has lost its votes nobody leads, and the "
+    "group goes on from its archive or not at all"
+)
+NO_MEMBER: Final = "this node is no member of the newest configuration that it knows"
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Vote).decode
 
@@ -63,7 +71,8 @@ _decode = msgspec.msgpack.Decoder(Vote).decode
 class Acceptor:
     """The vote of one replica."""
 
-    def __init__(self, step: Step, node: Node) -> None:
+    def __init__(self, step: Step, node: Node, *, fresh: bool) -> None:
+        """`fresh`: nothing of an earlier life has left this node, and nothing was damaged."""
         self._node = node
         self.granted = NO_BALLOT
         self.granted_until = 0
@@ -82,10 +91,18 @@ class Acceptor:
             return
         self.promised, self.opening = NO_BALLOT, NO_OPENING
         member = node.groups.newest.member(node.name)
-        forgotten = node.incarnation > 1 and node.bug != names.AMNESIAC_VOTES
+        forgotten = not fresh and node.bug != names.AMNESIAC_VOTES
         self.replica = 0 if member is None or forgotten else member.replica
         self._since = node.incarnation if forgotten else 0
         self._store(step)
+        if forgotten:
+            step.log("no-vote", why=FORGOTTEN)
+
+    def why_no_vote(self) -> str:
+        """Why this node votes for nobody, empty if it votes."""
+        if self._node.member_of(self._node.groups.newest):
+            return ""
+        return FORGOTTEN if self._since and not self.replica else NO_MEMBER
 
     # --- phase 1 ---
 

@@ -118,14 +118,15 @@ class PaxosReplica:
         node.snapshots = Snapshots(node)
         node.installation = Installation(step, node)
         node.learner = Learner(node)
-        node.acceptor = Acceptor(step, node)
+        node.damage = started.damage
+        fresh = not started.damage and (started.fresh or incarnation == 1)
+        node.acceptor = Acceptor(step, node, fresh=fresh)
         node.election = Election(node, step.mono)
         node.clients = Clients(node)
         node.archiver = Archiver(node)
         node.scrubber = Scrubber(node)
         node.departure = Departure(node)
         node.archiver.arm(step)
-        node.damage = started.damage
         node.election.arm(step)
         if node.configuration.handover_every_ms:
             step.set_timer(HAND_OVER, node.configuration.handover_every_ms * MS)

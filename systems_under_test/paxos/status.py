@@ -42,6 +42,7 @@ def status(node: Node, step: Step) -> dict[str, Any]:
         "ballot": list(node.leader),
         "promised": list(node.acceptor.promised),
         "replica": node.acceptor.replica,
+        "no_vote": node.acceptor.why_no_vote(),
         "stores": node.stores,
         "damage": node.damage,
         "archive": node.archiver.status(),

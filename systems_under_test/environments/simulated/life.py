@@ -256,6 +256,7 @@ class Life:
         if not departures:
             return
         node, options = self.node, self._options
+        node.begun = True
         gap = 1 + options.effect_gap.draw(node.gaps)
         time = max(self._kernel.now, self._last_departure)
         for departure in departures:

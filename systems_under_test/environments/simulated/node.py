@@ -64,6 +64,8 @@ class SimulatedNode:
         self.channels: dict[str, Channel] = {}
         self.durable = spec.engine != "memory"
         self.count = 0
+        self.begun = False
+        """Whether anything has left a life: stands on the disk beside the count."""
         self.life: Life | None = None
         self.unprovoked = False
         """Whether its replica has raised by itself since the cluster was last asked."""
@@ -113,7 +115,7 @@ class SimulatedNode:
             return
         damage = self._look_at_disk(on_damage(replica))
         self.life = Life(self, replica, self.count, self._lives.stream(str(self.count)))
-        self.life.begin(Started(self.count, damage))
+        self.life.begin(Started(self.count, damage, not self.begun))
 
     def _look_at_disk(self, policy: OnDamage) -> str:
         """What was found damaged and set aside before a life begins, as the replica asks for it."""

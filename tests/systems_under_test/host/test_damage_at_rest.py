@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from systems_under_test.host.incarnation import next_incarnation, read_incarnation
+from systems_under_test.host.incarnation import (
+    begin,
+    is_fresh,
+    next_incarnation,
+    read_incarnation,
+)
 from systems_under_test.host.opening import ASIDE, ASIDE_MAX, set_aside
 from systems_under_test.host.seals import Seals
 from systems_under_test.host.sqlite import DATABASE, LOG, SqliteEngine
@@ -129,8 +134,11 @@ def test_a_row_that_vanishes_without_a_trace_is_found_by_its_page(tmp_path: Path
         contents(tmp_path)
 
 
-def test_a_flipped_bit_in_the_number_of_starts_is_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_flipped_bit_in_the_number_of_starts_is_found(tmp_path: Path, begun: bool) -> None:
     next_incarnation(tmp_path)
+    if begun:
+        begin(tmp_path)
     path = tmp_path / "incarnation"
     whole = path.read_bytes()
     for byte in range(len(whole)):
@@ -139,6 +147,7 @@ def test_a_flipped_bit_in_the_number_of_starts_is_found(tmp_path: Path) -> None:
             with pytest.raises(StorageDamaged):
                 read_incarnation(tmp_path)
             assert next_incarnation(tmp_path, lives=5) == 6
+            assert not is_fresh(tmp_path), "whoever starts it knows of lives"
             path.write_bytes(whole)
 
 
@@ -146,6 +155,23 @@ def test_a_lost_number_of_starts_goes_on_where_whoever_starts_it_says(tmp_path: 
     assert next_incarnation(tmp_path / "new") == 1
     assert next_incarnation(tmp_path / "lost", lives=7) == 8
     assert next_incarnation(tmp_path / "lost", lives=3) == 9
+
+
+def test_starts_are_counted_also_where_no_life_begins(tmp_path: Path) -> None:
+    for count in (1, 2, 3):
+        assert next_incarnation(tmp_path, lives=count - 1) == count
+        assert is_fresh(tmp_path)
+    begin(tmp_path)
+    assert (read_incarnation(tmp_path), is_fresh(tmp_path)) == (3, False)
+    assert next_incarnation(tmp_path) == 4
+    assert not is_fresh(tmp_path)
+
+
+def test_a_directory_that_knows_less_than_whoever_starts_it_has_lost_something(
+    tmp_path: Path,
+) -> None:
+    assert next_incarnation(tmp_path, lives=1) == 2
+    assert not is_fresh(tmp_path)
 
 
 def test_the_newest_damaged_stores_are_kept_aside(tmp_path: Path) -> None:

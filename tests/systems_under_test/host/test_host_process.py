@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from systems_under_test.environments.http_client import HttpClient
-from systems_under_test.host.incarnation import read_incarnation
+from systems_under_test.host.incarnation import next_incarnation, read_incarnation
 from systems_under_test.host.options import _EXAMPLES, ENGINES
-from tests.systems_under_test.host.process import ROOT, TALLY, host
+from tests.systems_under_test.host.process import ROOT, TALLY, HostProcess, host
 from workloads.client import Reply, Request
 
 if TYPE_CHECKING:
@@ -131,6 +131,43 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         with host(tmp_path / "n1", "--client", f"127.0.0.1:{port}") as running:
             assert running.wait_end() == 69
             assert f"cannot listen for clients on 127.0.0.1:{port}" in running.said()
+    assert read_incarnation(tmp_path / "n1") == 0, "a start that could not be counts as none"
+
+
+PAXOS = (
+    *("--replica", "systems_under_test.paxos.replica:make_replica", "--nodes", "n1,n2,n3"),
+    *("--peer", "n2=127.0.0.1:1", "--peer", "n3=127.0.0.1:1"),
+)
+
+
+def votes(running: HostProcess) -> tuple[int, str]:
+    """Under which id a Paxos replica votes, and why it does not."""
+    client = HttpClient(running.wait_ready())
+    reply = client.call(Request("GET", "/status"), 5)
+    client.close()
+    assert isinstance(reply, Reply)
+    page = json.loads(reply.body)
+    return page["replica"], page["no_vote"]
+
+
+def test_a_life_that_died_before_it_had_begun_is_no_past(tmp_path: Path) -> None:
+    next_incarnation(tmp_path / "n1")  # Counted, and killed before anything was stored.
+    with host(tmp_path / "n1", *PAXOS) as running:
+        assert votes(running) == (1, "")
+        assert read_incarnation(tmp_path / "n1") == 2
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_store_lost_after_a_life_has_begun_votes_no_more(tmp_path: Path, engine: str) -> None:
+    with host(tmp_path / "n1", *PAXOS, "--engine", engine) as running:
+        assert votes(running) == (1, "")
+    for path in (tmp_path / "n1").glob("store.*"):
+        path.unlink()
+    with host(tmp_path / "n1", *PAXOS, "--engine", engine) as running:
+        replica, why = votes(running)
+        assert replica == 0
+        assert "finds no vote of its earlier lives" in why
+        assert "no-vote" in running.said()
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,9 @@ class Fixture:
             log=NodeLog(self.text, node="n1", clock=self.clock),
             outlets=self.witness,
             die=self.witness.died.append,
+            begun=lambda: self.begun(),
         )
+        self.begun: Callable[[], object] = lambda: None
 
 
 def message(body: Wire) -> PeerMessage:

@@ -45,12 +45,36 @@ def test_a_damaged_replica_is_whole_again_under_a_new_id_while_writes_go_on(
     drive.cluster.nodes[victim].start()
     drive.wait(50)
     assert drive.status(victim)["replica"] == 0
+    assert "finds no vote of its earlier lives" in drive.status(victim)["no_vote"]
     assert bool(drive.status(victim)["damage"]) == (kind != "lost")
     for n in range(60, 80):
         drive.put(leader, f"k{n}", n)
     await_member(drive, victim, 4)
+    assert drive.status(victim)["no_vote"] == ""
     drive.wait(500)
     assert drive.dump(victim)["keys"] == {f"k{n}": n for n in range(80)}
+
+
+def test_members_that_died_before_they_had_begun_still_found_the_group() -> None:
+    """They were counted, and had said nothing: they need not have forgotten anything."""
+    drive = Drive(led=False)
+    for node in THREE:
+        drive.cluster.nodes[node].kill()
+        drive.cluster.nodes[node].power_off()
+        drive.cluster.nodes[node].start()
+    leader = drive.await_leader()
+    assert drive.status(leader)["incarnation"] == 2
+    assert [drive.status(node)["no_vote"] for node in THREE] == ["", "", ""]
+
+
+def test_a_majority_that_lost_what_it_had_said_founds_nothing() -> None:
+    drive = Drive()
+    for node in THREE[:2]:
+        strike(drive, node, "lost")
+        drive.cluster.nodes[node].start()
+    drive.wait(5_000)
+    assert [drive.status(node)["role"] for node in THREE] == ["follower"] * 3
+    assert all(drive.status(node)["no_vote"] for node in THREE[:2])
 
 
 @pytest.mark.parametrize("kind", KINDS)
