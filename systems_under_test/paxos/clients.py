@@ -249,8 +249,8 @@ class Clients:
             self._look_after(step, order.order)
         elif order.order != "handover":
             problem = leadership.reconfiguration.order(order.order, order.node)
-        elif order.node != node.name and not handover.successor(node, order.node):
-            problem = f"{order.node or 'nobody'} could lead now"
+        elif order.node != node.name and not handover.successor(step, node, order.node):
+            problem = handover.why_nobody(step, node, order.node)
         status = 200 if problem is None else 409
         content = b"null" if problem is None else canonical(problem)
         if origin == node.name:
@@ -271,7 +271,7 @@ class Clients:
 
     def hand_over(self, step: Step, wanted: str) -> None:
         """As leader, make way."""
-        to = handover.successor(self._node, wanted)
+        to = handover.successor(step, self._node, wanted)
         if to is not None:
             handover.hand_over(step, self._node, to)
 

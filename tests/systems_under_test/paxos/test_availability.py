@@ -56,6 +56,54 @@ def test_a_write_succeeds_within_200_ms_of_a_planned_hand_over(seed: int) -> Non
     assert drive.leader() not in (None, leader)
 
 
+@pytest.mark.parametrize("dead_ms", [100, 1_000, 5_000])
+@pytest.mark.parametrize("by_signal", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_hand_over_goes_to_a_follower_that_lives(
+    seed: int, dead_ms: int, by_signal: bool
+) -> None:
+    first = Drive(seed=seed)
+    first.wait(500)
+    leader = first.await_leader()
+    for dead in THREE:
+        if dead == leader:
+            continue
+        drive = Drive(seed=seed)
+        drive.wait(500)
+        assert drive.await_leader() == leader
+        drive.cluster.nodes[dead].kill()
+        drive.wait(dead_ms)
+        alive = next(node for node in THREE if node not in (dead, leader))
+        began = drive.cluster.now
+        if by_signal:
+            # A third that is dead leaves no quorum once the leader is gone: only who leads counts.
+            drive.cluster.nodes[leader].stop()
+            assert (drive.cluster.now - began) // MILLISECOND <= HAND_OVER_MS
+            assert drive.status(alive)["role"] == "leader"
+        else:
+            assert drive.order(leader, "handover")[0] == 200
+            assert drive.first_write_after(alive, 5_000) <= HAND_OVER_MS
+            assert drive.leader() == alive
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_hand_over_is_accepted_to_a_node_that_does_not_answer(seed: int) -> None:
+    drive = Drive(seed=seed)
+    leader = drive.await_leader()
+    dead, alive = (node for node in THREE if node != leader)
+    drive.cluster.nodes[dead].kill()
+    drive.wait(1_000)
+    status, content = drive.order(alive, f"handover?to={dead}")
+    assert status == 409
+    assert content["error"].startswith(f"{dead} has not answered for ")
+    drive.cluster.nodes[alive].kill()
+    drive.wait(500)
+    status, content = drive.order(leader, "handover")
+    assert status == 409
+    assert content["error"].startswith("nobody could lead now: ")
+    assert drive.status(leader)["role"] == "leader"
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_a_write_succeeds_within_200_ms_of_a_leaders_being_asked_to_end(seed: int) -> None:
     drive = Drive(seed=seed)
