@@ -19,6 +19,9 @@ HEAD_BYTES_MAX: Final = 16 * 1024
 BODY_BYTES_MAX: Final = 8 * 2**20
 METHODS: Final = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"})
 
+OWN_PREFIX: Final = "x-lineal-"
+"""Of the headers that say something to a bundled system: none of them is a list."""
+
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET: Final = re.compile(r"[!-~]+")
 _LENGTH: Final = re.compile(r"[0-9]{1,12}")
@@ -98,6 +101,9 @@ def _headers(lines: list[str]) -> dict[str, str]:
         if not colon or not _TOKEN.fullmatch(name) or any(c < " " and c != "\t" for c in value):
             raise Refused(HTTPStatus.BAD_REQUEST, "A header line is not 'Name: value'.")
         name = name.lower()
+        if name in headers and name.startswith(OWN_PREFIX):
+            # Joined by a comma, as lists are, two ids would be one of another session.
+            raise Refused(HTTPStatus.BAD_REQUEST, f"The header {name} is given twice.")
         if name in headers:
             value = f"{headers[name]}, {value}"
         headers[name] = value

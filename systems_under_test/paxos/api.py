@@ -259,8 +259,9 @@ def request_id(text: str | None) -> RequestId | None:
         return None
     session, slash, sequence = text.rpartition("/")
     good = slash and session and len(session) <= SESSION_CHARACTERS_MAX
-    if not good or not _is_number(sequence) or int(sequence) > SEQUENCE_MAX or "~" in session:
-        raise Refused(400, f"{REQUEST_HEADER} is session/sequence, without ~, not {text!r}")
+    # A comma: two ids that somebody on the way has joined would be one of another session.
+    if not good or not _is_number(sequence) or int(sequence) > SEQUENCE_MAX or {*"~,"} & {*session}:
+        raise Refused(400, f"{REQUEST_HEADER} is one session/sequence, no ~ or comma, not {text!r}")
     return RequestId(session, int(sequence))
 
 

@@ -1,15 +1,19 @@
 """Strong reads at the leader: under its lease, or after a quorum round.
 
 A read that waits is answered when the lease is there, or when a quorum has answered a message that
-was sent after the read arrived: then nobody else can have been leader at that moment.
+was sent after the read arrived: then nobody else can have been leader at that moment. Reads wait in
+the order in which they came, so those that can be answered, or are too late, are always the first:
+each is looked at once, however many there are.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from systems_under_test.paxos import names
+from systems_under_test.paxos.commands import canonical
 from systems_under_test.paxos.configuration import MS
 from systems_under_test.paxos.messages import Answered, NotLeading
 
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from systems_under_test.paxos.leadership import Leadership
     from systems_under_test.paxos.node import Node
     from systems_under_test.paxos.step import Step
+
+TOO_MANY: Final = "too many reads wait at the leader: try later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +41,16 @@ class StrongReads:
     def __init__(self, node: Node, leadership: Leadership) -> None:
         self._node = node
         self._leadership = leadership
-        self.waiting: list[Waiting] = []
+        self.waiting: deque[Waiting] = deque()
         self._asked = False
         """Whether a round for the reads that wait is under way."""
 
     def add(self, step: Step, origin: str, number: int, key: str) -> None:
         """Answer a read as soon as it is safe."""
+        self._expire(step)
+        if len(self.waiting) >= self._node.configuration.requests_max:
+            self._tell(step, origin, number, 503, canonical(TOO_MANY), 0)
+            return
         self.waiting.append(Waiting(step.mono, origin, number, key))
         self.serve(step)
         if self.waiting and not self._asked and self._node.configuration.reads == "quorum":
@@ -49,27 +59,27 @@ class StrongReads:
 
     def serve(self, step: Step) -> None:
         """Answer what can be answered now."""
-        if not self.waiting or not self._leadership.ready:
+        self._expire(step)
+        waiting = self.waiting
+        if not waiting or not self._leadership.ready:
             return
-        node = self._node
-        oldest = step.mono - node.configuration.request_timeout_ms * MS
-        if self.waiting[0].arrived < oldest:
-            self.waiting = [read for read in self.waiting if read.arrived >= oldest]
+        node, before = self._node, len(waiting)
         leased = node.configuration.reads == "lease" and (
             self._leadership.has_lease(step) or node.bug == names.SERVES_BEFORE_NOOP
         )
         confirmed = self._leadership.confirmed_at(step)
-        still: list[Waiting] = []
-        for read in self.waiting:
-            if leased or confirmed >= read.arrived:
-                self._answer(step, read, leased=leased)
-            else:
-                still.append(read)
-        if self._asked and len(still) < len(self.waiting):
-            self._asked = bool(still)
-            if still:
+        while waiting and (leased or confirmed >= waiting[0].arrived):
+            self._answer(step, waiting.popleft(), leased=leased)
+        if self._asked and len(waiting) < before:
+            self._asked = bool(waiting)
+            if waiting:
                 self._leadership.beat(step)
-        self.waiting = still
+
+    def _expire(self, step: Step) -> None:
+        """Nobody waits any more for what came so long ago."""
+        oldest = step.mono - self._node.configuration.request_timeout_ms * MS
+        while self.waiting and self.waiting[0].arrived < oldest:
+            self.waiting.popleft()
 
     def _answer(self, step: Step, read: Waiting, *, leased: bool) -> None:
         node = self._node
@@ -78,11 +88,15 @@ class StrongReads:
         else:
             node.counters.reads_confirmed += 1
         value = node.state.read(step, read.key)
-        slot = node.learner.applied
-        if read.origin == node.name:
-            node.clients.answer(step, read.number, 200, value, slot)
+        self._tell(step, read.origin, read.number, 200, value, node.learner.applied)
+
+    def _tell(
+        self, step: Step, origin: str, number: int, status: int, content: bytes, slot: int
+    ) -> None:
+        if origin == self._node.name:
+            self._node.clients.answer(step, number, status, content, slot)
         else:
-            step.send(read.origin, Answered(read.number, 200, value, slot))
+            step.send(origin, Answered(number, status, content, slot))
 
     def send_away(self, step: Step) -> None:
         """This node leads no longer."""
@@ -91,4 +105,4 @@ class StrongReads:
                 self._node.clients.not_leading(step, read.number)
             else:
                 step.send(read.origin, NotLeading(read.number))
-        self.waiting = []
+        self.waiting.clear()

@@ -50,6 +50,11 @@ def test_a_connection_ends_where_http_says_so() -> None:
         (b"GET / HTTP/1.1\r\na: x\ny: z", HTTPStatus.BAD_REQUEST),
         (b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked", HTTPStatus.NOT_IMPLEMENTED),
         (b"PUT / HTTP/1.1\r\nContent-Length: -1", HTTPStatus.BAD_REQUEST),
+        (
+            b"PUT / HTTP/1.1\r\nX-Lineal-Request: a/1\r\nx-lineal-request: a/1",
+            HTTPStatus.BAD_REQUEST,
+        ),
+        (b"PUT / HTTP/1.1\r\nX-Lineal-Context: a\r\nx-lineal-context: a", HTTPStatus.BAD_REQUEST),
         (b"PUT / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2", HTTPStatus.BAD_REQUEST),
         (b"PUT / HTTP/1.1\r\nContent-Length: \xb2", HTTPStatus.BAD_REQUEST),
         (

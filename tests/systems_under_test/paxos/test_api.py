@@ -49,6 +49,7 @@ BAD = [
     (Request("POST", "/txn", {}, b"[" + b'["r","k",null],' * 100 + b'["r","k",null]]'), 413, "100"),
     (Request("PUT", "/kv/k", {REQUEST_HEADER: "nonsense"}, b"1"), 400, "session/sequence"),
     (Request("PUT", "/kv/k", {REQUEST_HEADER: ""}, b"1"), 400, "session/sequence"),
+    (Request("PUT", "/kv/k", {REQUEST_HEADER: "a/1, a/1"}, b"1"), 400, "one session/sequence"),
     (Request("PUT", "/kv/k", {REQUEST_HEADER: "s/" + "1" * 5000}, b"1"), 400, "session/sequence"),
     (Request("POST", "/admin/add"), 400, "?node=node"),
     (Request("POST", "/admin/remove?node=n9"), 409, "there is no node n9"),

@@ -10,6 +10,7 @@ import pytest
 from lineal.dumping import DumpingCodec
 from systems_under_test.environments.simulated.network import Network
 from systems_under_test.host.frames import PAYLOAD_BYTES_MAX
+from systems_under_test.paxos import reads
 from systems_under_test.paxos import status as pages
 from systems_under_test.paxos.api import REQUEST_HEADER
 from systems_under_test.paxos.codec import KvCodec
@@ -22,6 +23,7 @@ from workloads.invocations import Invocation
 if TYPE_CHECKING:
     from systems_under_test.environments.simulated.life import Life
     from systems_under_test.environments.simulated.network import Channel
+    from systems_under_test.paxos.reads import StrongReads
 
 SMALL = {
     "value_bytes_max": 1_000,
@@ -220,3 +222,50 @@ def test_a_dump_comes_in_pages_and_one_page_is_not_taken_for_all_of_it(
     monkeypatch.undo()
     completion = codec.decode(asked, drive.ask("n1", request))
     assert (completion.type, completion.output) == ("ok", written)
+
+
+def reads_at(drive: Drive, node: str) -> StrongReads:
+    life: Any = drive.cluster.nodes[node].life
+    reads: StrongReads = life._replica.node.leadership.reads
+    return reads
+
+
+def test_a_read_that_waits_is_not_looked_at_for_each_that_comes_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = 0
+
+    class Looked(reads.Waiting):
+        def __getattribute__(self, name: str) -> Any:
+            nonlocal looks
+            looks += name == "arrived"
+            return super().__getattribute__(name)
+
+    monkeypatch.setattr(reads, "Waiting", Looked)
+    drive = Drive({"engine": "memory"})
+    leader = drive.await_leader()
+    drive.isolate(leader)
+    drive.wait(700)  # The lease is over, and it has not stepped down yet.
+    count = 500
+    for _ in range(count):
+        drive.begin(leader, Request("GET", "/kv/a"), 3_000)
+    drive.wait(20)
+    assert len(reads_at(drive, leader).waiting) == count
+    assert looks <= 10 * count
+
+
+def test_no_more_reads_wait_at_a_leader_than_it_takes_requests() -> None:
+    options = {"reads": "quorum", "requests_max": 20, "step_down": "off"}
+    drive = Drive(options)
+    leader = drive.await_leader()
+    others = [node for node in THREE if node != leader]
+    drive.cut([(leader, node) for node in others])  # It hears them, and they do not hear it.
+    asked = [drive.begin(node, Request("GET", "/kv/a"), 3_000) for node in THREE for _ in range(15)]
+    drive.wait(100)
+    assert len(reads_at(drive, leader).waiting) == 20
+    drive.cut([])
+    drive.wait(6_000)
+    answered = [reply.status for replies in asked for reply in replies if isinstance(reply, Reply)]
+    assert len(answered) == len(asked)
+    assert set(answered) <= {200, 503, 504}
+    assert not reads_at(drive, drive.await_leader()).waiting
