@@ -1,15 +1,17 @@
 """The archiver: a leader brings what is chosen into the archive, and asks it for what was.
 
-It writes one object at a time, a segment as soon as there are enough slots or the oldest waits long
-enough, and a snapshot from time to time. The log is truncated only up to where the archive reaches,
-and a snapshot for another replica brings the log with it: so no replica's log begins behind what is
-archived, and whoever leads next goes on without a gap. Unless the archive has been out of reach for
-so many slots that the log would grow without bound: then a snapshot begins it anew, and the times
-between cannot be restored. Writes never wait for the archive.
+It writes one object at a time, a segment as soon as there are enough slots or bytes or the oldest
+waits long enough, and a snapshot from time to time. A segment is made with one input, so it is cut
+by bytes too. The log is truncated only up to where the archive reaches, and a snapshot for another
+replica brings the log with it: so no replica's log begins behind what is archived, and whoever
+leads next goes on without a gap. Unless the archive has been out of reach for so many slots or
+bytes that the log would grow without bound: then a snapshot begins it anew, and the times between
+cannot be restored. Writes never wait for the archive.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,10 +26,13 @@ from systems_under_test.paxos.archive import (
 )
 from systems_under_test.paxos.configuration import MS
 from systems_under_test.paxos.lease import NEVER
+from systems_under_test.paxos.log import ENTRY_BYTES
 from systems_under_test.paxos.rebuild import Rebuilding, Replay, keys_of
 from systems_under_test.paxos.view import View
 
 if TYPE_CHECKING:
+    from systems_under_test.paxos.log import Log
+    from systems_under_test.paxos.messages import Entry
     from systems_under_test.paxos.node import Head, Node
     from systems_under_test.paxos.step import Step
     from systems_under_test.replica import ObjectAnswer
@@ -54,6 +59,34 @@ class Picturing:
     """Encoded already, many of them together."""
 
 
+class Lag:
+    """The slots that are chosen and not archived: how many bytes their commands have.
+
+    Each slot is counted once, when it is chosen, and once more when it leaves.
+    """
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._sizes: deque[tuple[int, int]] = deque()
+        self._base = self._upto = 0
+
+    def follow(self, log: Log, base: int, chosen: int) -> None:
+        """The archive, or what the log lacks, reaches up to `base`; slots up to `chosen` are."""
+        sizes = self._sizes
+        if base < self._base:  # Another leader's archive reaches less far: count anew.
+            sizes.clear()
+            self.bytes, self._upto = 0, base
+        self._base = base
+        while sizes and sizes[0][0] <= base:
+            self.bytes -= sizes.popleft()[1]
+        for slot in range(max(base, self._upto) + 1, chosen + 1):
+            entry = log.entries.get(slot)
+            size = ENTRY_BYTES + (0 if entry is None else len(entry.payload))
+            sizes.append((slot, size))
+            self.bytes += size
+        self._upto = max(self._upto, chosen)
+
+
 class Archiver:
     """What one replica does about the archive."""
 
@@ -66,6 +99,7 @@ class Archiver:
         self.trouble = ""
         """Why the store could not be used lately."""
         self.rebuildings: list[Rebuilding] = []
+        self._lag = Lag()
         self._leads = False
         self._known = False
         self._wanted = 0
@@ -97,9 +131,17 @@ class Archiver:
             return floor
         kept = node.learner.chosen - max(self.slot, node.log.start)
         sure = self._known or self.trouble != ""
-        if sure and kept > node.configuration.archive_lag_slots:
+        configuration = node.configuration
+        too_long = self._lag_bytes() > configuration.archive_lag_bytes
+        if sure and (too_long or kept > configuration.archive_lag_slots):
             return floor
         return min(max(floor, self.snapshot), self.slot)
+
+    def _lag_bytes(self) -> int:
+        """What is chosen and not archived, as far as the log has it."""
+        node = self._node
+        self._lag.follow(node.log, max(self.slot, node.log.start), node.learner.chosen)
+        return self._lag.bytes
 
     def on_timer(self, step: Step) -> None:
         """Go on: as leader with archiving, and with whatever takes too long."""
@@ -177,13 +219,23 @@ class Archiver:
         if self._waits_since == NEVER:
             self._waits_since = step.mono
         late = step.mono - self._waits_since >= configuration.archive_every_ms * MS
-        if late or self._wanted > self.slot or waiting >= configuration.archive_segment_slots:
+        many = waiting >= configuration.archive_segment_slots
+        long = self._lag_bytes() >= configuration.archive_segment_bytes
+        if late or self._wanted > self.slot or many or long:
             self._waits_since = NEVER
             self._put_segment(step, min(applied, self.slot + SEGMENT_SLOTS_MAX))
 
     def _put_segment(self, step: Step, last: int) -> None:
+        """Archive what follows, up to a slot, as much as makes one segment."""
         entries = self._node.log.entries
-        found = [entries[slot] for slot in range(self.slot + 1, last + 1)]
+        left = self._node.configuration.archive_segment_bytes
+        found: list[Entry] = []
+        for slot in range(self.slot + 1, last + 1):
+            if left <= 0:
+                last = slot - 1
+                break
+            found.append(entries[slot])
+            left -= len(entries[slot].payload) + ENTRY_BYTES
         time = max(self.time, *(entry.time for entry in found))
         self._putting = Segment(self.slot + 1, last, time)
         values = tuple((entry.time, entry.payload) for entry in found)

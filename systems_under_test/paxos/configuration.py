@@ -76,6 +76,9 @@ class Configuration:
     archive_segment_slots: int = _option(
         500, "So many slots are archived at once, however short they have waited.", "slots"
     )
+    archive_segment_bytes: int = _option(
+        1 << 22, "The same in bytes; no segment is longer than this and one command.", "bytes"
+    )
     archive_snapshot_slots: int = _option(
         5_000, "A snapshot is archived after so many slots of segments.", "slots"
     )
@@ -83,6 +86,9 @@ class Configuration:
         100_000,
         "The log keeps so many slots for an archive out of reach, then leaves a gap.",
         "slots",
+    )
+    archive_lag_bytes: int = _option(
+        1 << 28, "The same in bytes of commands: the log is in memory.", "bytes"
     )
     archive_keep_ms: int = _option(
         3_600_000, "The retention window: to each second in it can be restored.", "ms"

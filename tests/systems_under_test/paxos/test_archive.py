@@ -183,6 +183,52 @@ def test_an_archive_out_of_reach_for_too_long_gets_a_gap_and_begins_anew() -> No
     assert restored(drive, leader, moment)[1]["keys"]["k299"] == 299
 
 
+def test_a_segment_is_cut_by_bytes() -> None:
+    limit, value = 10_000, "x" * 3_000
+    drive = Drive({**OFTEN, "archive_segment_bytes": limit, "archive_segment_slots": 1_000})
+    leader = drive.await_leader()
+    drive.cluster.objects.down = True
+    for n in range(40):
+        drive.put(leader, f"k{n}", value)
+    drive.cluster.objects.down = False
+    drive.wait(10)
+    slot = drive.put(leader, "last", value)
+    archived(drive, slot)
+    there = drive.cluster.objects.contents
+    segments = [len(there[segment.name][0]) for segment in Inventory(there).chain(NOTHING)]
+    assert sum(segments) > 40 * len(value)
+    assert max(segments) <= limit + 2 * len(value)
+
+
+def test_a_segment_is_written_as_soon_as_it_is_full() -> None:
+    full = {"archive_segment_bytes": 10_000, "archive_segment_slots": 1_000}
+    drive = Drive({**OFTEN, **full, "archive_every_ms": 60_000})
+    leader = drive.await_leader()
+    drive.wait(500)
+    slot = 0
+    for n in range(4):
+        slot = drive.put(leader, f"k{n}", "x" * 3_000)
+    archived(drive, slot, limit_ms=1_000)
+
+
+def test_an_archive_out_of_reach_for_too_many_bytes_gets_a_gap() -> None:
+    drive = Drive({**OFTEN, "archive_lag_bytes": 50_000})
+    leader = drive.await_leader()
+    drive.wait(1_000)
+    drive.cluster.objects.down = True
+    kept = 0
+    for n in range(200):
+        drive.put(leader, f"k{n % 10}", "x" * 1_000)
+        drive.wait(2)
+        status = drive.status(leader)
+        kept = max(kept, status["last"] - status["log_start"])
+    assert status["log_start"] > status["archive"]["slot"]
+    assert kept < 100, "about fifty commands, and what was written since the last heartbeat"
+    drive.cluster.objects.down = False
+    slot = drive.put(leader, "k", 1)
+    archived(drive, slot, limit_ms=10_000)
+
+
 def test_a_new_leader_truncates_nothing_before_it_knows_what_is_archived() -> None:
     drive = Drive(OFTEN)
     leader = drive.await_leader()
