@@ -194,6 +194,18 @@ def test_a_configuration_that_does_not_follow_on_the_one_before_it_is_void() -> 
     assert (groups.base_slot, groups.base) == (4, later)
 
 
+def test_a_configuration_is_void_while_the_one_before_it_is_missing() -> None:
+    """Their majorities need not meet: in between one member was replaced by another."""
+    first = first_group(THREE, 3)
+    second = first.without("n2")
+    third = second.with_member("n4", "log", 1)
+    groups = Groups(0, first)
+    groups.put(9, third)
+    assert (groups.at(9), groups.newest, groups.named) == (first, first, 0)
+    groups.put(8, second)
+    assert [groups.at(slot) for slot in (7, 8, 9)] == [first, second, third]
+
+
 def test_of_two_configurations_of_one_id_the_chosen_one_is_stood_for() -> None:
     first = first_group(THREE, 3)
     groups = Groups(0, first)
