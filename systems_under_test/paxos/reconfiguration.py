@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from systems_under_test.paxos import group as groups
 from systems_under_test.paxos import names
 from systems_under_test.paxos.commands import REGROUP
@@ -158,7 +160,7 @@ class Reconfiguration:
         if silent and spare and node.bug == names.LOG_REPLICA_COUNTS_EARLY:
             life = self._leadership.peers[spare[0]].life
             replaced = group.without(silent[0].node).with_member(spare[0], LOG, life)
-            self._propose(step, replaced)
+            self._propose(step, msgspec.structs.replace(replaced, id=group.id + 1))
         elif silent and spare and len(group.members) == storing:
             if self._caught_up(spare[0]) and self._log_is_enough(alive):
                 self._add(step, spare[0])
