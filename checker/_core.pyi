@@ -69,10 +69,12 @@ class SearchBudget:
 
     `steps` were spent so far; `spent()` names what is spent altogether, if anything is. `left()`
     answers the seconds left, and when they are over in seconds of the wall clock since 1970; made
-    with that as `until` another budget ends then too, or after `seconds`.
+    with that as `until` another budget ends then too, or after `seconds`. `memory` is how many
+    bytes may be in use, None if any number.
     """
 
     steps: int
+    memory: int | None
     def __init__(
         self,
         *,

@@ -12,7 +12,7 @@ from checker.linearizability import rules
 from checker.linearizability.known import known_automaton
 from checker.linearizability.objects import Objects, by_key
 from checker.linearizability.problem import Problem, action_in, problem_of
-from checker.linearizability.unruled import LATE
+from checker.linearizability.unruled import SPENT
 from checker.models.set import Set
 from checker.wording import of_key
 
@@ -154,7 +154,7 @@ def _by_rules(
         illegal, part, beside = {n: [*objects.group(n)] for n in illegal}, model, {}
     if ruled.inapplicable is not None:
         number, reason = ruled.inapplicable
-        _refuse(forced and reason != LATE, name, reason, objects.key(number))
+        _refuse(forced and reason not in SPENT, name, reason, objects.key(number))
     if ruled.codes.count(rules.UNDECIDED) == len(ruled.codes):
         kept = outcomes_without_unseen(history, model)
         if kept is not outcome:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from checker import _core
 from checker.history.layout import FAIL, INFO
 from checker.linearizability.problem import Beside
-from checker.linearizability.unruled import LATE, Unruled, Watch
+from checker.linearizability.unruled import Unruled, Watch
 from checker.models.counter import Counter, Distance
 from checker.models.model import text
 from checker.models.queues import Queue, Stack, UnorderedQueue
@@ -79,7 +79,7 @@ def judge(
 ) -> Ruled:
     """Judge every object of the history by the rules of this name, which fit the model.
 
-    When the seconds are `spent` the objects that are left are undecided, for the reason LATE.
+    Objects to which they have not come when the budget is `spent` are undecided.
     """
     if name == "growing":
         assert isinstance(model, Set)
@@ -126,9 +126,7 @@ def _judge_sets(
     observed = False
     for number in range(len(objects)):
         try:
-            if spent is not None and spent.spent() == "seconds":
-                raise Unruled(LATE)
-            observed |= WholeSet(history, model.elements).judge(objects.group(number))
+            observed |= WholeSet(history, model.elements, Watch(spent)).judge(objects.group(number))
             codes.append(LEGAL)
         except Unruled as why:
             codes.append(UNDECIDED)

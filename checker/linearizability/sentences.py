@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 REASONS_MAX: Final = 4
 TOLD_MAX: Final = 6
 """So many configurations, and other details, are told of a violation."""
+RULED_MAX: Final = 250
+"""So many of the operations that rules hold for impossible are shown."""
+NAMED_MAX: Final = 4
+"""Where there are more so many are named."""
 AMONG_THESE: Final = "among these operations alone"
 """What is told of a part of the history: the operations that the finding shows."""
 FREER: Final = "even if crashed operations could do more than they can"
@@ -188,13 +192,21 @@ def doubted(rules: str, of: str) -> str:
 def ruled_out(problem: Problem, number: int, rules: str, spent: str) -> Explanation:
     """Operations that rules hold for impossible, where the search came to no end."""
     beside = problem.beside_of(number)
-    more = () if beside is None else beside.rows
-    rows = sorted({*problem.objects.group(number), *more})
-    operations = tuple(problem.history[row] for row in rows)
-    named = [*map(_named, operations), *_additions(0 if beside is None else beside.hidden)]
+    with_it = () if beside is None else beside.rows
+    rows = sorted({*problem.objects.group(number), *with_it})
+    operations = tuple(problem.history[row] for row in rows[:RULED_MAX])
+    shown = operations if len(operations) == len(rows) else operations[:NAMED_MAX]
+    named = [*map(_named, shown), *_additions(0 if beside is None else beside.hidden)]
+    if len(shown) < len(rows):
+        named.append(counted(len(rows) - len(shown), "other operation"))
     told = f"{listed(named)}{problem.objects.named(number)}"
-    why = (
+    details = [
         f"so say the rules of {rules}: the search came to no end with these operations, for the"
         f" budget of {spent} was spent, and they were not made fewer"
+    ]
+    if len(operations) < len(rows):
+        more = counted(len(rows) - len(operations), "operation")
+        details.append(f"the small history is wrong only with {more} more")
+    return Explanation(
+        f"no order explains {told} alone", operations, operations, details=tuple(details)
     )
-    return Explanation(f"no order explains {told} alone", operations, operations, details=(why,))

@@ -16,17 +16,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from checker.history.layout import FAIL, INFO, NEVER
-from checker.linearizability.unruled import Unruled
+from checker.linearizability.unruled import LOOK_EVERY, Unruled
 from checker.models.model import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from checker.history.columns import History
+    from checker.linearizability.unruled import Watch
 
 BEGINNING: Final = -(1 << 63)
 """Before everything: what is inside at the beginning came in then."""
 NOWHERE: Final = -1
+ELEMENT_BYTES: Final = 100
+"""What an element of a set that was read takes, its text and its place in the set, about."""
 
 
 class Wrong(Exception):
@@ -65,10 +68,14 @@ class Entry:
 
 
 class WholeSet:
-    """One set. `judge` raises Unruled and Wrong, and answers whether anybody saw anything."""
+    """One set. `judge` answers whether anybody saw anything.
 
-    def __init__(self, history: History, initial: frozenset[str]) -> None:
+    Raises Wrong, and Unruled, also when the budget is spent.
+    """
+
+    def __init__(self, history: History, initial: frozenset[str], watch: Watch) -> None:
         self.history: Final = history
+        self._watch: Final = watch
         self.entries: Final[dict[str, Entry]] = {
             element: Entry((BEGINNING, NOWHERE), (BEGINNING, NOWHERE)) for element in initial
         }
@@ -82,6 +89,7 @@ class WholeSet:
         current = Moment(BEGINNING, NOWHERE, None, NOWHERE)
         before: frozenset[str] = frozenset()
         for held in sorted(self.reads, key=len):
+            self._watch.look()
             current = self._pass(before, held, current)
             before = held
         for element in self.entries.keys() - before:
@@ -135,7 +143,9 @@ class WholeSet:
         columns, values = self.history.columns, self.history.values
         returned: dict[int, int] = {}
         reads: list[tuple[Seen, Any]] = []
-        for row in rows:
+        for place, row in enumerate(rows):
+            if place % LOOK_EVERY == 0:
+                self._watch.look()
             if columns.outcome[row] == FAIL:
                 continue
             crashed = columns.outcome[row] == INFO or columns.ret[row] == NEVER
@@ -178,6 +188,7 @@ class WholeSet:
         number = self.history.columns.output[seen.row]
         held = self._lists.get(number)
         if held is None:
+            self._watch.look()
             output = self.history.values[number]
             if not isinstance(output, list | tuple):
                 raise Unruled("what was read is no list")
@@ -187,6 +198,7 @@ class WholeSet:
             unknown = [e for e in held if e not in self.entries or self.entries[e].call[0] == NEVER]
             if unknown:
                 raise Wrong({seen.row}, {min(unknown)})
+            self._watch.hold(len(held) * ELEMENT_BYTES)
         self.reads.setdefault(held, []).append(seen)
 
 

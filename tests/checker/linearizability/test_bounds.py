@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import time
+from typing import Any
+
 import pytest
 
 from checker._core import SearchBudget
+from checker.history.columns import History
 from checker.history.notation import parse
 from checker.linearizability import rules
 from checker.linearizability.checker import check
 from checker.linearizability.objects import by_key
 from checker.linearizability.search import PRUNINGS
-from checker.linearizability.unruled import LATE
+from checker.linearizability.sentences import RULED_MAX
+from checker.linearizability.unruled import FULL, LATE, Unruled, Watch
+from checker.linearizability.whole_sets import WholeSet
 from checker.models import MODELS
 from checker.verdict import Budget
 
@@ -49,6 +56,64 @@ def test_rules_look_at_the_clock(name: str, line: str) -> None:
         assert verdict.status == "unknown"
 
 
+class Late(Watch):
+    """The seconds are spent after the clock was looked at so many times."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def look(self) -> None:
+        self.looks -= 1
+        if self.looks < 0:
+            raise Unruled(LATE)
+
+
+def growing(many: int) -> History:
+    """As many whole reads of a set as elements that were added, one after another."""
+    lines = []
+    for n in range(many):
+        lines += [f"p0: add {n} -> ok", f"p0: read -> {[*range(n + 1)]}".replace(", ", ",")]
+    return parse("\n".join(lines))
+
+
+@pytest.mark.parametrize("looks", [0, 50, 150])
+def test_within_one_set_the_clock_is_looked_at(looks: int) -> None:
+    history = growing(100)
+    with pytest.raises(Unruled, match=LATE):
+        WholeSet(history, frozenset(), Late(looks)).judge(range(len(history)))
+    assert WholeSet(history, frozenset(), Late(500)).judge(range(len(history)))
+
+
+def test_what_was_read_whole_counts_for_the_memory() -> None:
+    history, model = growing(400), MODELS["set"]()
+    objects = by_key(history, history.columns.outcome)
+    for memory_mb, code in ((100, rules.LEGAL), (1, rules.UNDECIDED)):
+        ruled = rules.judge("growing", history, objects, model, SearchBudget(memory_mb=memory_mb))
+        assert ruled.codes == bytes([code])
+    assert ruled.inapplicable == (0, FULL)
+
+
+def test_a_chain_of_crashed_compare_and_sets_is_shown_in_time() -> None:
+    many = 40_000
+    events: list[tuple[int, str, str, str, Any]] = [
+        (n + 1, "invoke", "cas", "input", [n or None, n + 1]) for n in range(many)
+    ]
+    for value in (many, many - 1):
+        events += [(0, "invoke", "read", "input", None), (0, "ok", "read", "output", value)]
+    lines = [
+        json.dumps({"index": n, "time": n, "process": process, "type": kind, "f": f, given: value})
+        for n, (process, kind, f, given, value) in enumerate(events)
+    ]
+    history = History.from_bytes("\n".join(lines).encode())
+    objects = by_key(history, history.columns.outcome)
+    begun = time.monotonic()
+    ruled = rules.judge("zones", history, objects, MODELS["cas-register"]())
+    assert ruled.codes == bytes([rules.ILLEGAL])
+    assert len(ruled.illegal[0]) == many + 2
+    assert time.monotonic() - begun < 5, "it takes hundredths of a second"
+
+
 def test_a_model_with_no_end_of_states_is_hardly_asked_to_see_it_whole() -> None:
     history = parse("\n".join(f"p0: enqueue {n % 10} -> ok" for n in range(600)))
     queue = MODELS["queue"]()
@@ -57,3 +122,14 @@ def test_a_model_with_no_end_of_states_is_hardly_asked_to_see_it_whole() -> None
         observed = check(history, queue, algorithm="frontier", prune=prune).observed
         asked.append(observed["model_asked"])
     assert asked[0] < asked[1] + 50, asked
+
+
+def test_of_many_operations_that_rules_hold_for_impossible_some_are_shown() -> None:
+    many = 1_000
+    lines = [f"p{n + 1}: cas [{n or 'null'},{n + 1}]" for n in range(many)]
+    history = parse("\n".join([*lines, f"p0: read -> {many}", f"p0: read -> {many - 1}"]))
+    budget = Budget(steps=1)
+    [finding] = check(history, MODELS["cas-register"](), algorithm="zones", budget=budget).findings
+    assert len(finding.sub_history) == RULED_MAX
+    assert "and 998 other operations alone" in finding.sentence
+    assert finding.details[-1] == "the small history is wrong only with 752 operations more"

@@ -107,6 +107,11 @@ impl Budget {
         self.steps = self.steps.saturating_add(part.steps).min(self.steps_max);
     }
 
+    /// Bytes that may be in use, if they are limited.
+    pub fn memory_limit(&self) -> Option<usize> {
+        (self.memory_max != usize::MAX).then_some(self.memory_max)
+    }
+
     /// Seconds that are left, if they are limited.
     pub fn seconds_left(&self) -> Option<f64> {
         let deadline = self.deadline?;

@@ -156,6 +156,12 @@ impl SearchBudget {
         self.budget.steps
     }
 
+    /// How many bytes may be in use, if that is limited.
+    #[getter]
+    fn memory(&self) -> Option<usize> {
+        self.budget.memory_limit()
+    }
+
     /// The seconds that are left, and when they are over by the wall clock, in seconds since 1970.
     fn left(&self) -> Option<(f64, f64)> {
         let left = self.budget.seconds_left()?;

@@ -8,6 +8,8 @@
 //! and g its last call, f(A) < g(B). Any cycle of that relation holds one of length two, so it is
 //! enough that no two blocks have to come before each other.
 
+use std::collections::{BTreeSet, HashMap};
+
 use super::marks::Marks;
 use super::rules::Verdict;
 use super::schedule::{NEVER, NONE};
@@ -273,7 +275,8 @@ impl Register<'_> {
     /// read comes from, and for a crashed writer somebody who read its value, without whom it need
     /// not have happened.
     fn rows(&self, mut todo: Vec<u32>) -> Vec<u32> {
-        let mut kept = std::collections::BTreeSet::new();
+        let mut kept = BTreeSet::new();
+        let readers = self.readers();
         while let Some(place) = todo.pop() {
             if place == NONE || !kept.insert(place) {
                 continue;
@@ -284,7 +287,7 @@ impl Register<'_> {
                 todo.extend(cluster.map(|cluster| self.clusters[cluster as usize].writer));
             }
             if access.ret == NEVER {
-                todo.push(self.reader_of(access.writes));
+                todo.extend(readers.get(&access.writes));
             }
         }
         kept.into_iter()
@@ -292,15 +295,16 @@ impl Register<'_> {
             .collect()
     }
 
-    /// Somebody who read a value; a reader who returned, if there is one.
-    fn reader_of(&self, value: u32) -> u32 {
-        let readers = self
-            .accesses
-            .iter()
-            .enumerate()
-            .filter(|(_, access)| access.reads == value);
-        let first = readers.min_by_key(|(place, access)| (access.ret == NEVER, *place));
-        first.map_or(NONE, |(place, _)| place as u32)
+    /// Somebody who read each value; the first who returned, if there is one.
+    fn readers(&self) -> HashMap<u32, u32> {
+        let mut readers = HashMap::new();
+        for (place, access) in self.accesses.iter().enumerate().rev() {
+            let better = |of: &u32| access.ret != NEVER || self.accesses[*of as usize].ret == NEVER;
+            if access.reads != NONE && readers.get(&access.reads).map_or(true, better) {
+                readers.insert(access.reads, place as u32);
+            }
+        }
+        readers
     }
 }
 
