@@ -27,6 +27,19 @@ class Inconsistent:
 
     reason: str
 
+    def __post_init__(self) -> None:
+        """A reason that is no string is put in words: the refusal stands all the same."""
+        given: Any = self.reason
+        if not isinstance(given, str):
+            object.__setattr__(self, "reason", _worded(given))
+
+
+def _worded(reason: Any) -> str:
+    try:
+        return str(reason)
+    except Exception as error:
+        return f"a {type(reason).__name__} whose text failed ({type(error).__name__})"
+
 
 class Unfit(ValueError):
     """An operation that the model does not have, or with an input that it cannot take.

@@ -214,6 +214,28 @@ class Listing:
         return Listing([op.input])
 
 
+class Wordless:
+    """A reason that cannot be told."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"), [(1, "1"), (None, "None"), (Wordless(), "a Wordless whose text failed")]
+)
+def test_a_refusal_whose_reason_is_no_string_is_a_refusal(reason: Any, told: str) -> None:
+    @dataclass(frozen=True)
+    class Refusing:
+        def step(self, op: Action) -> Refusing | Inconsistent:
+            return Inconsistent(reason) if op.f == "read" else self
+
+    verdict = check(parse("p0: write 1 -> ok\np0: read -> 2"), Refusing())
+    assert verdict.status == "invalid", verdict.cause
+    [finding] = verdict.findings
+    assert told in "\n".join([finding.sentence, *finding.details])
+
+
 def test_an_unhashable_state_is_unknown_with_state_and_operation() -> None:
     verdict = check(parse("p0: write 7 -> ok"), Listing())
     assert verdict.status == "unknown"
