@@ -200,13 +200,11 @@ def ruled_out(problem: Problem, number: int, rules: str, spent: str) -> Explanat
     if len(shown) < len(rows):
         named.append(counted(len(rows) - len(shown), "other operation"))
     told = f"{listed(named)}{problem.objects.named(number)}"
-    details = [
+    why = (
         f"so say the rules of {rules}: the search came to no end with these operations, for the"
         f" budget of {spent} was spent, and they were not made fewer"
-    ]
-    if len(operations) < len(rows):
-        more = counted(len(rows) - len(operations), "operation")
-        details.append(f"the small history is wrong only with {more} more")
-    return Explanation(
-        f"no order explains {told} alone", operations, operations, details=tuple(details)
     )
+    more = counted(len(rows) - len(operations), "operation")
+    cut = f"the small history is wrong only with {more} more"
+    details = (why, cut) if len(operations) < len(rows) else (why,)
+    return Explanation(f"no order explains {told} alone", operations, operations, details=details)

@@ -107,6 +107,7 @@ class Stream:
         self._over: Final[dict[int, _Asked]] = {}
         self._returned: Final[dict[int, int]] = {}
         self._dropped: Final[set[Action]] = set()
+        self._answered_pure: Final[set[Action]] = set()
         self._ripening: Final[list[_Step]] = []
         self._now = BEGINNING
 
@@ -182,8 +183,9 @@ class Stream:
             asked = self._over[index]
             assert asked.what is not None
             action = self.automaton.number(asked.what)
-            if kind == _CRASH and self._asks_pure and self.automaton.is_pure(action):
-                self._dropped.add(self.automaton.action(action))
+            if kind != _RETURN and self._asks_pure and self.automaton.is_pure(action):
+                pure = self._dropped if kind == _CRASH else self._answered_pure
+                pure.add(self.automaton.action(action))
             step = (kind, index, action, asked.ret)
             pieces.setdefault(self._object(asked), []).append(step)
             if kind != _CALL:
@@ -213,7 +215,9 @@ class Stream:
             return
         outcome, row = ended
         if outcome == "illegal":
-            if self._ask_dropped():
+            # What was answered took place where it was found possible first, and was asked there.
+            self._budget = _budget(FINISH_S)
+            if self._ask_pure({*self._dropped, *self._answered_pure}):
                 self.state, self.culprit = "illegal", row
         elif outcome == "broken":
             failed = next(iter(self.automaton.failures), None)
@@ -222,14 +226,14 @@ class Stream:
         else:
             self._give_up(f"the search ran out of {outcome}")
 
-    def _ask_dropped(self) -> bool:
-        """Ask crashed operations that are declared pure, which the search leaves out unasked.
+    def _ask_pure(self, actions: Iterable[Action]) -> bool:
+        """Ask these operations, which are declared pure: the search asks them in few states.
 
         False, and given up, if that takes too long. Raises WrongDeclaration if one has an effect in
         a state that was come upon.
         """
-        dropped = map(self.automaton.number, self._dropped)
-        asked = self.automaton.ask_pure(dropped, lambda: self._budget.spent() == "seconds")
+        numbers = map(self.automaton.number, actions)
+        asked = self.automaton.ask_pure(numbers, lambda: self._budget.spent() == "seconds")
         if not asked:
             self._give_up("the search ran out of seconds")
         return asked
@@ -245,8 +249,9 @@ class Stream:
 
     def _renew(self) -> None:
         """Forget the states and actions that are over."""
-        if not self._ask_dropped():
+        if not self._ask_pure(self._dropped):
             return
+        self._answered_pure.clear()
         old, new = self.automaton, Automaton(self._model)
         for stream in self._objects.values():
             states, actions = stream.numbers()

@@ -125,6 +125,31 @@ def test_a_crashed_operation_is_asked_where_it_might_matter() -> None:
     assert "by `pure` that inc" in str(stream.cause)
 
 
+@dataclass(frozen=True)
+class Shutter:
+    """`look` closes it again, but is declared to change nothing; what is open is not opened."""
+
+    open: bool = False
+    pure = frozenset({"look"})
+
+    def step(self, op: Action) -> Shutter | Inconsistent:
+        if op.f == "look":
+            return Shutter()
+        return Inconsistent("it was open") if self.open else Shutter(open=True)
+
+
+def test_a_stream_asks_what_was_answered_before_it_accuses() -> None:
+    history = parse("p1: open\np2: look\np2: -> ok\np2: open\np1: -> ok\np2: -> ok")
+    assert twin.search(history, Shutter())
+    with pytest.raises(WrongDeclaration, match="by `pure` that look changes nothing"):
+        check(history, Shutter())
+    stream = Stream(Shutter())
+    for event in history.events():
+        stream.feed(event)
+    assert stream.finish() == "given up"
+    assert "by `pure` that look changes nothing" in str(stream.cause)
+
+
 def test_a_stream_asks_before_it_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("checker.linearizability.streaming.ACTIONS_MAX", 1)
     history = parse("p0: open -> ok\np1: inc -> info\np2: ask -> 1\np2: open -> ok\np2: ask -> 7")
