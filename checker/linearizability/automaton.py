@@ -68,11 +68,12 @@ class Automaton:
     def number(self, action: Action) -> int:
         """The number of an action; actions that the model holds for equal share one.
 
-        Raises Unfit if the model says so at once, ModelFailed if it raises anything else.
+        Raises Unfit if the model says so at once, WrongDeclaration if `pure` is a string,
+        ModelFailed if it raises anything else.
         """
         try:
             return self._number(action)
-        except Unfit:
+        except (Unfit, WrongDeclaration):
             raise
         except (Exception, SystemExit) as error:
             raise ModelFailed(failing(self.model, action, error)) from error
@@ -93,6 +94,11 @@ class Automaton:
         return number
 
     def _declared(self, action: Action) -> int:
+        if isinstance(getattr(self.model, "pure", None), str):
+            raise WrongDeclaration(
+                f"the model declares by `pure` a string, {shown(self.model.pure)}, of which any"
+                " part would count for a name: let `pure` be a set of names"
+            )
         flags = PURE if purity(self.model)(action) else 0
         for name, bit in (("blind", BLIND), ("settles", SETTLES)):
             declared = getattr(self.model, name, None)
@@ -148,7 +154,13 @@ class Automaton:
                 f"the model is changed by being asked: {where} is not what it was before;"
                 " let `step` answer another value"
             )
-        if sorted(self._answer(state, action)) != sorted(before):
+        again = self._answer(state, action)
+        if sorted(again) != sorted(before):
+            if any(type(self.states[number]).__eq__ is object.__eq__ for number in again):
+                raise WrongDeclaration(
+                    f"two answers of the model are never equal: {where} was asked twice;"
+                    " give the model `__eq__` and `__hash__`, as @dataclass(frozen=True) does"
+                )
             raise WrongDeclaration(
                 f"the model answers one question in two ways: {where};"
                 " if several states may follow let `steps` name all of them"

@@ -91,7 +91,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument(
         "--workers",
-        type=values.count,
+        type=values.workers,
         metavar="N",
         help="judge keys in N processes (default: in threads, where the core steps the model);"
         " not with a budget of steps or memory",
@@ -221,6 +221,10 @@ def _model(name: str, args: argparse.Namespace) -> Checker:
         model = _started(name, model, args.initial)
     elif args.initial is not None:
         raise UsageProblem([f"{name} is a value already: --initial needs a class or function"])
+    if not any(callable(getattr(model, power, None)) for power in ("step", "steps")):
+        raise UsageProblem(
+            [f"{name} is no model: the {type(model).__name__} has no step (docs/models.md)"]
+        )
     prune: frozenset[str] = frozenset(() if args.no_prune else PRUNINGS)
     return Linearizable(
         model,

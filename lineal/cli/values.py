@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+
+COUNT_DIGITS_MAX: Final = 18
+WORKERS_MAX: Final = 256
 
 
 def option(text: str) -> tuple[str, Any]:
@@ -30,7 +33,7 @@ def json(text: str) -> Any:
 
 def nodes(text: str) -> tuple[str, ...]:
     """`5` for n1 to n5, names: `a,b,c`, or machines: `user@host:port,...`."""
-    if text.isdigit():
+    if text.isdecimal():
         if not 1 <= int(text) <= 100:
             raise argparse.ArgumentTypeError("between 1 and 100 nodes")
         return tuple(f"n{i + 1}" for i in range(int(text)))
@@ -62,6 +65,16 @@ def positive(text: str) -> float:
 
 def count(text: str) -> int:
     """A whole number above zero."""
-    if not text.isdigit() or not int(text):
+    # Of other digits, as of powers, int() makes no number, nor of thousands of them.
+    if not text.isdecimal() or not text.strip("0"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
+    if len(text) > COUNT_DIGITS_MAX:
+        raise argparse.ArgumentTypeError(f"{text[:COUNT_DIGITS_MAX]}... is too large a number")
+    return int(text)
+
+
+def workers(text: str) -> int:
+    """How many processes judge: all of them are started at once."""
+    if count(text) > WORKERS_MAX:
+        raise argparse.ArgumentTypeError(f"between 1 and {WORKERS_MAX} processes, not {text}")
     return int(text)

@@ -232,6 +232,12 @@ def test_a_file_whose_name_is_a_pattern_is_found(edn: Path) -> None:
         (["--model", "kv", "--workers", "2", "--memory-budget", "9"], "that share seconds alone"),
         (["--model", "kv", "--algorithm", "magic"], "zones"),
         (["--model", f"{__name__}:NOTHING", "--initial", "1"], "is a value already"),
+        (["--model", "os:sep"], "os:sep is no model: the str has no step"),
+        (["--model", "os:path"], "os:path is no model: the module has no step"),
+        (["--model", "os:getcwd"], "os:getcwd is no model: the str has no step"),
+        (["--model", "kv", "--step-budget", "²"], "'²' is not a whole number above zero"),
+        (["--model", "kv", "--step-budget", "9" * 5_000], "is too large a number"),
+        (["--model", "kv", "--workers", "257"], "between 1 and 256 processes, not 257"),
     ],
 )
 def test_wrong_usage_says_what_is_right(

@@ -84,6 +84,37 @@ def test_a_model_that_answers_at_random_is_an_error() -> None:
         check(parse("p0: write 1 -> ok"), Moody())
 
 
+class Unequal:
+    """A model that is right but for its equality: that of any object."""
+
+    def __init__(self, value: Any = None) -> None:
+        self.value = value
+
+    def step(self, op: Action) -> Unequal | Inconsistent:
+        return Unequal(op.input)
+
+
+def test_a_model_without_equality_is_told_that_it_is_missing() -> None:
+    with pytest.raises(WrongDeclaration, match=r"never equal: write 1 .*give the model `__eq__`"):
+        check(parse("p0: write 1 -> ok"), Unequal())
+
+
+@dataclass(frozen=True)
+class Lettered:
+    """A model whose names of pure operations are one string, in which "read" is found too."""
+
+    value: Any = None
+    pure: ClassVar[str] = "read-modify"
+
+    def step(self, op: Action) -> Lettered | Inconsistent:
+        return Lettered(op.input)
+
+
+def test_a_string_of_pure_operations_is_an_error() -> None:
+    with pytest.raises(WrongDeclaration, match=r"`pure` a string, read-modify, .* a set of names"):
+        check(parse("p0: write 1 -> ok"), Lettered())
+
+
 @dataclass(unsafe_hash=True)
 class Drifting:
     """A model that changes itself instead of answering another."""
