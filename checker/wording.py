@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 MILLISECOND = 1_000_000
 VALUE_CHARACTERS_MAX = 60
+CHARACTERS_MAX = 300
+"""So long an action, a state, or a reason of a model may be in a sentence."""
+END_CHARACTERS = 100
 LISTED_MAX = 6
 
 
@@ -32,6 +35,13 @@ def value(of: Any) -> str:
     if len(text) <= VALUE_CHARACTERS_MAX:
         return text
     return f"{text[: VALUE_CHARACTERS_MAX - 1]}…"
+
+
+def shortened(words: str) -> str:
+    """The words, cut in the middle where they are long: the end tells as much as the beginning."""
+    if len(words) <= CHARACTERS_MAX:
+        return words
+    return f"{words[: CHARACTERS_MAX - END_CHARACTERS - 1]}…{words[-END_CHARACTERS:]}"
 
 
 def listed(words: Iterable[str]) -> str:
@@ -63,7 +73,7 @@ def of_key(key: Any) -> str:
 
 def of_object(key: Any, element: str | None) -> str:
     """The object in words: its key, and which of its elements it is, if it is one."""
-    return f"{'' if element is None else f' of element {element}'}{of_key(key)}"
+    return f"{'' if element is None else f' of element {shortened(element)}'}{of_key(key)}"
 
 
 def counted(number: int, of: str) -> str:

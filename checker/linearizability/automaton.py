@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from checker._core import TransitionTable
 from checker.linearizability.states import ModelFailed, failing, identity, shown, told, weight
 from checker.models.model import Action, Inconsistent, Unfit, answers, purity
+from checker.wording import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -217,7 +218,7 @@ class Automaton:
             after = answers(self.state(state, asked), asked)
         except (Exception, SystemExit) as error:
             return f"the model failed there: {told(error)}"
-        return after.reason if isinstance(after, Inconsistent) else None
+        return shortened(after.reason) if isinstance(after, Inconsistent) else None
 
     def number_of_state(self, state: Specification) -> int:
         """The number of a state of the model; a new one if it was not met before."""

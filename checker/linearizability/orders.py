@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from checker.linearizability.states import ModelFailed, States, shown
 from checker.linearizability.twin import action_of, precedes
 from checker.models.model import Inconsistent, Unfit
+from checker.wording import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -75,7 +76,7 @@ def longest(
             steps += 1
             after = _after(states, state, i)
             if isinstance(after, Inconsistent):
-                reasons.append((happened[i], after.reason))
+                reasons.append((happened[i], shortened(after.reason)))
                 continue
             for following in after:
                 known = (done | 1 << i, following)

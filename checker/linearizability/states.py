@@ -13,6 +13,7 @@ from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Final
 
 from checker.models.model import Inconsistent, Unfit, answers
+from checker.wording import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -40,17 +41,20 @@ def identity(state: Any) -> Hashable:
 
 
 def shown(state: Any) -> str:
-    """A state in words. One that cannot say what it is takes no verdict with it."""
+    """A state in words, cut where it is long.
+
+    One that cannot say what it is takes no verdict with it.
+    """
     try:
-        return str(state)
+        return shortened(str(state))
     except Exception as error:
         kind = type(state).__name__
         return f"a {kind} whose text failed ({type(error).__name__})"
 
 
 def told(error: BaseException) -> str:
-    """An error in words."""
-    return f"{type(error).__name__}: {error}"
+    """An error in words, cut where it is long."""
+    return shortened(f"{type(error).__name__}: {error}")
 
 
 def failing(state: Any, action: Action, error: BaseException) -> str:

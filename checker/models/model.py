@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
 from checker.history.values import canonical
+from checker.wording import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,11 +86,11 @@ class Action:
         return self.outcome == "ok"
 
     def __str__(self) -> str:
-        """The action in the notation of histories: `cas [1,2] -> true`."""
-        given = "" if self.input is None else f" {self.given}"
+        """The action in the notation of histories: `cas [1,2] -> true`; cut where it is long."""
+        did = self.f if self.input is None else f"{self.f} {shortened(self.given)}"
         if not self.known:
-            return f"{self.f}{given} -> ?"
-        return f"{self.f}{given}" if self.output is None else f"{self.f}{given} -> {self.answered}"
+            return f"{did} -> ?"
+        return did if self.output is None else f"{did} -> {shortened(self.answered)}"
 
 
 class Model(Protocol):

@@ -146,8 +146,8 @@ def test_a_finding_about_an_element_is_told_in_words() -> None:
     history = parse("p0: add s 1 -> ok\np0: add s 2 -> ok\np1: contains s 1 -> false")
     [finding] = check(history, MODELS["set"]()).findings
     assert finding.sentence.endswith(
-        'of key "s" fits into no order of the operations: whatever the order, it was not found,'
-        " but the set held it."
+        'of key "s" fits into no order of the operations: whatever the order, the element was not'
+        " found, but the set held it."
     )
     assert [op.index for op in finding.sub_history] == [0, 4]
 

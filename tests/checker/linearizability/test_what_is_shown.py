@@ -134,3 +134,39 @@ def test_elements_are_named() -> None:
     spent = check(parse(text), MODELS["set"](), all_keys=True, budget=Budget(steps=1))
     assert 'most steps went to the object of element 1 of key "k"' in (spent.cause or "")
     assert 'the search of element 2 of key "k" ran out of steps' in (spent.cause or "")
+
+
+def test_long_values_are_cut() -> None:
+    long, elements = "x" * 20_000, [*range(20_000)]
+    texts = {
+        "register": f'p0: write "{long}" -> ok\np1: read -> "{long}y"',
+        "set": f"p0: add 1 -> ok\np1: read -> {elements}\np1: remove 1 -> ok",
+        "queue": f'p0: enqueue "{long}" -> ok\np0: enqueue 2 -> ok\np1: dequeue -> 2',
+        "kv": f'p0: put k "{long}" -> ok\np1: get k -> "{long}y"',
+    }
+    for model, words in texts.items():
+        [finding] = check(parse(words), MODELS[model]()).findings
+        assert all(len(line) < 2_500 for line in [finding.sentence, *finding.details]), model
+        assert "…" in finding.sentence
+    cut = str(Action("read", output=elements))
+    assert cut.startswith("read -> [0,1,2,")
+    assert cut.endswith(",19998,19999]")
+    spent = check(parse(texts["set"]), MODELS["set"](), budget=Budget(steps=1))
+    assert len(spent.cause or "") < 1_000
+
+
+@dataclass(frozen=True)
+class Long:
+    """A model that fails with as long an error as its state is."""
+
+    def step(self, op: Action) -> Long:
+        raise RuntimeError("x" * 20_000)
+
+    def __str__(self) -> str:
+        return "y" * 20_000
+
+
+def test_the_long_error_of_a_model_is_cut() -> None:
+    verdict = check(parse("p0: write 1 -> ok"), Long())
+    assert verdict.status == "unknown"
+    assert len(verdict.cause or "") < 1_000
