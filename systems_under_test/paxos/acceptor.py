@@ -195,6 +195,8 @@ class Acceptor:
         if opening.ballot <= self.opening.ballot:
             return
         self.opening = opening
+        # Else a late value of a lower ballot could bring back what is forgotten here.
+        self.promised = max(self.promised, opening.ballot)
         self._store(step)
         self._node.log.cut(step, opening, self._node.learner.chosen)
 

@@ -46,6 +46,8 @@ class Peer:
     flying_since: int = NEVER
     """When values were sent that it has not answered; one batch is under way at a time."""
     heard_at: int = NEVER
+    echoed: int = NEVER
+    """The latest `sent_at` that it has answered under this id, member or not."""
     answered: bool = False
 
 
@@ -184,9 +186,11 @@ class Leadership:
         peer.life = message.life
         if peer.replica != message.replica:
             peer.replica, peer.held, peer.checkpoint = message.replica, 0, 0
+            peer.echoed = NEVER
             self.echoed.pop(sender, None)
         peer.held = max(peer.held, message.held)
         peer.checkpoint = max(peer.checkpoint, message.checkpoint)
+        peer.echoed = max(peer.echoed, message.sent_at)
         echoed = message.sent_at
         if self.handed_over:  # Only by the bug that lets a late answer revive the lease.
             echoed = step.mono

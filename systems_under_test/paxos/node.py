@@ -129,8 +129,13 @@ class Node:
         return member is not None and member.replica == self.acceptor.replica != 0
 
     def may_lead(self) -> bool:
-        """Only a storage replica that votes leads, and none whose process is about to end."""
-        return self.stores and not self.departure.begun and self.member_of(self.groups.leading)
+        """Only a storage replica that votes leads, and none whose process is about to end.
+
+        One that is to be removed too, until that is chosen: it may be the only one that holds what
+        the others need.
+        """
+        votes = self.member_of(self.groups.leading) or self.member_of(self.groups.chosen)
+        return self.stores and not self.departure.begun and votes
 
     def follow(self, step: Step, ballot: Ballot) -> None:
         """The leader of this ballot was heard, and nothing higher was promised."""

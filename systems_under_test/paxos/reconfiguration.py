@@ -18,7 +18,6 @@ from systems_under_test.paxos import names
 from systems_under_test.paxos.commands import REGROUP
 from systems_under_test.paxos.configuration import MS
 from systems_under_test.paxos.group import LOG
-from systems_under_test.paxos.lease import NEVER
 
 if TYPE_CHECKING:
     from systems_under_test.paxos.group import Group, Member
@@ -35,8 +34,9 @@ class Reconfiguration:
         self._leadership = leadership
         self.wanted: list[tuple[str, str]] = []
         """Orders of an operator: ("add" or "remove", node), oldest first."""
-        self._asked: dict[str, int] = {}
-        """Since when those who would stay are asked whether they can do without a member."""
+        self._asked: dict[tuple[str, str], int] = {}
+        """Since when a change is meant, and those who would be members are asked."""
+        self._base = node.groups.base_slot
 
     def possible(self) -> bool:
         """Whether a change may be proposed now."""
@@ -70,6 +70,10 @@ class Reconfiguration:
     def on_chosen(self, step: Step) -> None:
         """More is chosen; a leader that is no member any longer hands over."""
         node = self._node
+        if node.groups.base_slot != self._base:
+            self._base = node.groups.base_slot
+            if not self._leadership.handed_over:
+                self._leadership.beat(step)  # Who does not know it needs a quorum of the old one.
         if not node.groups.pending and node.groups.base.member(node.name) is None:
             node.clients.hand_over(step, "")
 
@@ -79,11 +83,16 @@ class Reconfiguration:
             self.wanted.remove((order, name))
             return True
         if order == "remove":
-            return self._remove(step, name)
-        if self._caught_up(name):
-            self._add(step, name)
-            return True
-        return False
+            return self._state_stays(name) and self._remove(step, name)
+        return self._add(step, name)
+
+    def _state_stays(self, name: str) -> bool:
+        """Whether, of those that keep state and stay, another one than the leader can go on by the
+        log as it is kept: else what was acknowledged would lie on the leader's disk alone."""
+        node, peers = self._node, self._leadership.peers
+        others = [member.node for member in node.groups.newest.without(name).storing()]
+        held = [peers[other].held for other in others if other != node.name]
+        return not held or max(held) >= node.log.start
 
     def _caught_up(self, name: str) -> bool:
         node = self._node
@@ -102,39 +111,53 @@ class Reconfiguration:
         ]
         return all(held >= node.log.start for held in needed)
 
-    def _add(self, step: Step, name: str) -> None:
+    def _add(self, step: Step, name: str) -> bool:
+        """Propose to add a node, if it is sound, and with it a majority; whether so."""
         node = self._node
-        node.counters.members_added += 1
         life = self._leadership.peers[name].life
-        self._propose(step, node.groups.newest.with_member(name, node.role_of(name), life))
+        group = node.groups.newest.with_member(name, node.role_of(name), life)
+        sound = self._sound(step, ("add", name), group)
+        if len(sound) < group.majority or group.member(name) not in sound:
+            return False
+        node.counters.members_added += 1
+        self._propose(step, group)
+        return True
 
     def _remove(self, step: Step, name: str) -> bool:
-        """Propose to remove a member, if those that stay can do without it; whether they can.
+        """Propose to remove a member, if a majority of those that stay is sound; whether so.
 
-        A majority of them has to answer, under the ids that they have there, and to hold the log,
-        and one of these to keep state: else nothing could be chosen any more, or nobody lead. To
-        answer what was sent since then: who was heard just before may be dead by now.
+        And if one of these keeps state: else nobody could lead.
         """
-        since = self._asked.get(name)
-        if since is None or step.mono - since > self._node.configuration.suspect_ms * MS:
-            since = self._asked[name] = step.mono
         group = self._node.groups.newest.without(name)
-        sound = [member for member in group.members if self._is_sound(member, since)]
-        if len(sound) < group.majority or not {*sound} & {*group.storing()}:
+        sound = self._sound(step, ("remove", name), group)
+        if len(sound) < group.majority or not sound & {*group.storing()}:
             return False
-        del self._asked[name]
         self._node.counters.members_removed += 1
         self._propose(step, group)
         return True
 
+    def _sound(self, step: Step, change: tuple[str, str], group: Group) -> set[Member]:
+        """Who of the next configuration holds the log and has answered, under the id that it has
+        there, what was sent since the change is meant.
+
+        Without a majority of them nothing could be chosen any more, and the change not be undone:
+        who was heard just before may be dead by now.
+        """
+        since = self._asked.get(change)
+        if since is None or step.mono - since > self._node.configuration.suspect_ms * MS:
+            since = self._asked[change] = step.mono
+        return {member for member in group.members if self._is_sound(member, since)}
+
     def _is_sound(self, member: Member, since: int) -> bool:
         if member.node == self._node.name:
             return True
-        votes = self._leadership.peers[member.node].replica == member.replica
-        answers = self._leadership.echoed.get(member.node, NEVER) >= since
-        return votes and answers and self._caught_up(member.node)
+        peer = self._leadership.peers[member.node]
+        is_new = member.replica > self._node.groups.newest.last
+        votes = is_new or peer.replica == member.replica
+        return votes and peer.echoed >= since and self._caught_up(member.node)
 
     def _propose(self, step: Step, group: Group) -> None:
+        self._asked.clear()
         step.log("group-proposed", id=group.id, members=[m.node for m in group.members])
         self._leadership.propose(step, REGROUP + groups.encode(group))
 

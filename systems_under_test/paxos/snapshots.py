@@ -28,7 +28,7 @@ from systems_under_test.paxos.messages import SnapshotPart
 from systems_under_test.paxos.view import View
 
 if TYPE_CHECKING:
-    from systems_under_test.paxos.group import Member
+    from systems_under_test.paxos.group import Group, Member
     from systems_under_test.paxos.leadership import Leadership, Peer
     from systems_under_test.paxos.messages import SnapshotTaken
     from systems_under_test.paxos.node import Head, Node
@@ -74,7 +74,7 @@ class Snapshots:
         self.checkpoint = node.head.applied if node.stores else 0
         """What was read at the start is durable: a host settles its disk before a life begins."""
         self.floor = 0
-        """Slots up to this one are in the snapshots of two storage replicas."""
+        """Slots up to this one are in as many snapshots as are needed."""
         self._sending: dict[str, Transfer] = {}
         self._begun = 0
         self._following: set[str] = set()
@@ -135,8 +135,9 @@ class Snapshots:
                 checkpoints[1:2], default=0
             ):
                 self._following.discard(name)
-        if len(checkpoints) > 1:
-            self.truncate(step, node.archiver.limit(checkpoints[1]))
+        needed = copies_needed(node.groups.newest)
+        if len(checkpoints) >= needed:
+            self.truncate(step, node.archiver.limit(checkpoints[needed - 1]))
         for name, peer in leadership.peers.items():
             if peer.next <= node.log.start or name in self._sending:
                 self._send(step, leadership, name, peer)
@@ -239,6 +240,17 @@ class Snapshots:
         self._following.clear()
         for name in list(self._sending):
             self._drop(name)
+
+
+def copies_needed(group: Group) -> int:
+    """In how many snapshots a slot has to be before it leaves the log.
+
+    Two, where all members keep state: who forgets a slot holds it in its own. A log replica holds
+    it nowhere then, and has counted for it: so many as a minority, and one more.
+    """
+    if len(group.storing()) == len(group.members):
+        return 2
+    return len(group.members) - group.majority + 1
 
 
 def _checkpoint(leadership: Leadership, member: Member) -> int:
