@@ -27,6 +27,9 @@ AMONG_THESE: Final = "among these operations alone"
 """What is told of a part of the history: the operations that the finding shows."""
 FREER: Final = "even if crashed operations could do more than they can"
 """What is told of a walk that allows more than the model."""
+EARLIER: Final = "an operation before it may fit nowhere already"
+"""What is told of an operation that need not be the first which fits nowhere."""
+UNSOUGHT: Final = "nothing but these operations was searched"
 NONE_SHOWN: Final = "no small history is shown"
 UNWRITTEN: Final = "nobody had written what it saw"
 ALONE: Final = "nothing that was called before it ended could have led to it"
@@ -67,8 +70,8 @@ def _additions(hidden: int) -> list[str]:
 
 def _details(found: Witness) -> Iterator[str]:
     """What was possible before the culprit, the longest orders, and what would have to differ."""
-    if not found.first:
-        yield "an operation before it may fit nowhere already: to see that takes too long"
+    if not found.first and found.sought:
+        yield f"{EARLIER}: to see that takes too long"
     yield from _of_the_small_history(found)
     alone = f", {AMONG_THESE}" if found.alone else ""
     before = list(dict.fromkeys(map(_possible, found.configurations)))
@@ -90,6 +93,8 @@ def _details(found: Witness) -> Iterator[str]:
     free = [op for op in found.relaxed if op.ret is None and op.outcome == "ok"]
     if free:
         yield f"it does not matter whether {listed(map(_named, free))} came to an end"
+    if not (found.first or found.sought):
+        yield f"{EARLIER}: {UNSOUGHT}"
 
 
 def _of_the_small_history(found: Witness) -> Iterator[str]:

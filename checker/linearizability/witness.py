@@ -55,14 +55,14 @@ class Configuration:
 class Witness:
     """What explains a violation.
 
-    `culprit` could not be linearized, and is the first such unless it is not `first`; `reasons` say
-    why, for the states that were possible then (`freer`: or would be if crashed operations could
-    do more than they can), and `configurations` for each that was possible before anything took
-    effect just for it: with `alone` where only `operations` happened.
-    `operations` are a small history that is not linearizable, in order of invocation; empty if none
-    was found within the bounds. `relaxed` are the same as far as they are needed for that, with
-    wider intervals or (`ret` None) as if nobody knew that they happened; empty where the twin came
-    to no end with them. If they begin late they are so from any of the states `starts`.
+    `culprit` could not be linearized, and is the first such unless it is not `first`, or even no
+    earlier one was `sought`; `reasons` say why, for the states that were possible then (`freer`: or
+    would be if crashed operations could do more than they can), and `configurations` for each that
+    was possible before anything took effect just for it: with `alone` where only `operations`
+    happened. `operations` are a small history that is not linearizable, in order of invocation;
+    empty if none was found within the bounds. `relaxed` are the same as far as they are needed for
+    that, with wider intervals or (`ret` None) as if nobody knew that they happened; empty where the
+    twin came to no end with them. If they begin late they are so from any of the states `starts`.
     `unmade` says why there is no small history, or none smaller than what was searched, and
     `unchecked` why the twin did not come to an end with it. `orders` are the longest orders that
     the model allows of `ordered`: of all that was called before the culprit returned, where that is
@@ -82,6 +82,7 @@ class Witness:
     untold: tuple[str, ...] = ()
     refuted: bool = False
     first: bool = True
+    sought: bool = True
     freer: bool = False
     alone: bool = False
     unwritten: bool = False
@@ -112,7 +113,8 @@ def witness(
     whole = relaxing.relaxed() if len(relaxing.rows) <= WHOLE_MAX and not alone else ()
     if alone:
         given = tuple(problem.history[row] for row in relaxing.rows)
-        plain = replace(plain, alone=True, operations=given)
+        # Rules stop at the first contradiction that they come upon, which need not be the earliest.
+        plain = replace(plain, alone=True, operations=given, first=False, sought=False)
     try:
         if allowance.over() or not relaxing.run():
             return replace(plain, unmade=allowance.why() or _why_not_made(relaxing))
@@ -172,7 +174,8 @@ def _told_alone(relaxing: Relaxing, plain: Witness, allowance: Allowance) -> Wit
         return replace(plain, reasons=(), configurations=()) if plain.alone else plain
     culprit = found(rows, again)
     told = _plain(relaxing.problem, culprit, allowance)
-    return replace(told, alone=True, first=plain.first and told.culprit == plain.culprit)
+    first = plain.first and told.culprit == plain.culprit
+    return replace(told, alone=True, first=first, sought=plain.sought)
 
 
 def _agreed(

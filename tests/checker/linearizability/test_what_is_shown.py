@@ -170,3 +170,25 @@ def test_the_long_error_of_a_model_is_cut() -> None:
     verdict = check(parse("p0: write 1 -> ok"), Long())
     assert verdict.status == "unknown"
     assert len(verdict.cause or "") < 1_000
+
+
+@pytest.mark.parametrize(
+    ("rules", "model", "words", "first"),
+    [
+        ("stack", "stack", "p1: pop\np0: push 1 -> ok\np0: pop -> null\np1: -> 2", 3),
+        ("growing", "set", "p1: contains 2\np0: add 1 -> ok\np0: read -> []\np1: -> true", 3),
+        ("zones", "register", "p1: read\np0: write 1 -> ok\np0: read -> 0\np1: -> 2", 3),
+        ("counting", "counter", "p2: add 1\np1: read\np0: read -> 5\np1: -> 9\np2: -> info", 2),
+    ],
+)
+def test_what_rules_name_need_not_be_the_first_and_they_say_so(
+    rules: str, model: str, words: str, first: int
+) -> None:
+    verdict = check(parse(words), MODELS[model]())
+    assert verdict.observed["algorithm"] == rules
+    [finding] = verdict.findings
+    [told] = [line for line in finding.details if "may fit nowhere already" in line]
+    assert told.endswith(": nothing but these operations was searched")
+    [searched] = check(parse(words), MODELS[model](), algorithm="frontier").findings
+    assert [op.index for op in searched.operations] == [first]
+    assert not any("may fit nowhere already" in line for line in searched.details)
