@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from systems_under_test.environments.cluster import EnvironmentFailed
 from systems_under_test.environments.docker.entrances import run_here
 from systems_under_test.environments.docker.packet_filter import bridge_filter, receiver_filter
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from systems_under_test.environments.cluster import Link
     from systems_under_test.environments.docker.entrances import Entrance, Program
+
+LISTED_TRIES: Final = 3
 
 
 class Cutter(Protocol):
@@ -119,10 +122,7 @@ class InNetworks:
 
     def counters(self) -> dict[Link, dict[str, int]]:
         """As the protocol says; what a network counted after the last look is lost with it."""
-        commands: dict[str, Program] = {
-            n: (f.listing(), "") for n, f in self._filters.items() if self._lives(n)
-        }
-        for node, listed in self._entrance.run(commands).items():
+        for node, listed in self._listed().items():
             self._seen |= self._filters[node].counters(listed)
         return {
             link: {
@@ -134,6 +134,22 @@ class InNetworks:
             for filter in self._filters.values()
             for link in filter.elements
         }
+
+    def _listed(self) -> dict[str, str]:
+        """The table of each network that is there.
+
+        `docker exec` may bring nothing of what was printed (seen once on a busy machine, with
+        status 0); a table is never nothing, and to look again changes none.
+        """
+        wanted = {node: it for node, it in self._filters.items() if self._lives(node)}
+        listed: dict[str, str] = {}
+        for _ in range(LISTED_TRIES):
+            commands = {n: (f.listing(), "") for n, f in wanted.items() if not listed.get(n)}
+            listed |= self._entrance.run(commands)
+            if all(listed.values()):
+                return listed
+        missing = ", ".join(node for node in wanted if not listed[node])
+        raise EnvironmentFailed(f"`nft` in the network of {missing} printed nothing")
 
     def end(self) -> None:
         """Nothing stays: the tables go with the networks that they are in."""

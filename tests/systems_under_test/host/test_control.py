@@ -46,6 +46,11 @@ class Pipes:
 def pipes() -> Iterator[Pipes]:
     made = Pipes()
     yield made
+    os.close(made.ask)
+    made.ask = -1
+    for thread in threading.enumerate():
+        if "_read" in thread.name:  # It reads to the end, and must not find the pipe closed.
+            thread.join(5)
     for end in (made.ask, made.requests, made.answer, made.answers):
         os.close(end) if end >= 0 else None
 
