@@ -34,6 +34,8 @@ class Setting:
     faults: str = "all"
     nodes: tuple[str, ...] = THREE
     options: dict[str, Any] = field(default_factory=dict)
+    undecided: int = 100
+    """One run in so many may show too little: a plan may keep a majority away all the time."""
 
 
 DEFAULT = [
@@ -56,6 +58,7 @@ HARDER = [
     Setting(
         "memory", "list-append", nodes=FIVE,
         options={"engine": "memory", "checkpoint_slots": 5, "handover_every_ms": 700},
+        undecided=25,  # Two kills at once, and most of its votes are forgotten for good.
     ),
     Setting("no-step-down", "register", nodes=FIVE, options={"step_down": "off"}),
 ]  # fmt: skip
@@ -112,7 +115,6 @@ def test_so_it_is_over_many_seeds(setting: Setting, tmp_path: Path) -> None:
     first = SEEDS_OF_HARDER if setting in HARDER else SEEDS_IN_CHECK
     found = {seed: wrong_with(setting, seed, tmp_path) for seed in range(first, SEEDS_IN_SOAK)}
     found = {seed: wrong for seed, wrong in found.items() if wrong}
-    # A plan may keep a majority away all the time: no more than one run in a hundred, or one.
     undecided = [seed for seed, wrong in found.items() if TOO_LITTLE in wrong.partition("\n")[0]]
     assert {seed: wrong for seed, wrong in found.items() if seed not in undecided} == {}
-    assert len(undecided) <= max(1, SEEDS_IN_SOAK // 100), undecided
+    assert len(undecided) <= max(1, SEEDS_IN_SOAK // setting.undecided), undecided
