@@ -16,10 +16,11 @@ from checker.linearizability.checker import check
 from checker.linearizability.objects import by_key
 from checker.linearizability.search import PRUNINGS
 from checker.linearizability.sentences import RULED_MAX
-from checker.linearizability.unruled import FULL, LATE, Unruled, Watch
+from checker.linearizability.unruled import FULL, LATE, Unruled
 from checker.linearizability.whole_sets import WholeSet
 from checker.models import MODELS
 from checker.verdict import Budget
+from tests.checker.linearizability.lateness import Late
 
 
 @pytest.mark.parametrize("algorithm", ["frontier", "replay"])
@@ -54,19 +55,6 @@ def test_rules_look_at_the_clock(name: str, line: str) -> None:
     for algorithm in (name, None):
         verdict = check(history, model, algorithm=algorithm, budget=Budget(seconds=0))
         assert verdict.status == "unknown"
-
-
-class Late(Watch):
-    """The seconds are spent after the clock was looked at so many times."""
-
-    def __init__(self, looks: int) -> None:
-        super().__init__()
-        self.looks = looks
-
-    def look(self) -> None:
-        self.looks -= 1
-        if self.looks < 0:
-            raise Unruled(LATE)
 
 
 def growing(many: int) -> History:

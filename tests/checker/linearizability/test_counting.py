@@ -20,6 +20,7 @@ from checker.linearizability.unruled import LATE, Unruled, Watch
 from checker.models.counter import counter
 from checker.verdict import Budget
 from tests.checker.linearizability.histories import history_of_spans, spans
+from tests.checker.linearizability.lateness import Late
 
 if TYPE_CHECKING:
     from checker.history.columns import History
@@ -180,19 +181,6 @@ def test_reads_do_not_each_look_at_all_additions() -> None:
     begun = time.monotonic()
     assert counting.judge(0, adds, reads, Watch()) is None
     assert time.monotonic() - begun < 10, "it takes tenths of a second, and minutes if they do"
-
-
-class Late(Watch):
-    """The seconds are spent after the clock was looked at so many times."""
-
-    def __init__(self, looks: int) -> None:
-        super().__init__()
-        self.looks = looks
-
-    def look(self) -> None:
-        self.looks -= 1
-        if self.looks < 0:
-            raise Unruled(LATE)
 
 
 @pytest.mark.parametrize("looks", [0, 1, 500, 1_500, 2_000])
