@@ -50,9 +50,12 @@ def stored_view(step: Step) -> View | None:
 
 
 class Membership:
-    """What this node knows of the others. `on_view` is called when it comes to another view."""
+    """What this node knows of the others. `on_view` is called when it comes to another view.
 
-    def __init__(self, node: Node, on_view: Callable[[Step], None]) -> None:
+    With whether the node was given up with all that it held, and belongs no more, or anew.
+    """
+
+    def __init__(self, node: Node, on_view: Callable[[Step, bool], None]) -> None:
         self._node = node
         self._on_view = on_view
         self._tokens = node.configuration.tokens(node.nodes)
@@ -129,8 +132,7 @@ class Membership:
         self._count(node.view, view)
         node.come_to(step, view)
         step.log("view", number=view.number, phase=view.phase, members=list(view.electorate))
-        self._belong(step)
-        self._on_view(step)
+        self._on_view(step, self._belong(step))
 
     def _count(self, before: View, view: View) -> None:
         counters = self._node.counters
@@ -139,17 +141,22 @@ class Membership:
         counters.transfers_confirmed += view.phase == CONFIRM
         counters.changes_ended += view.phase == STABLE != before.phase
 
-    def _belong(self, step: Step) -> None:
-        """Forget everything that was held in another membership than the present one."""
+    def _belong(self, step: Step) -> bool:
+        """Forget everything that was held in another membership than the present one.
+
+        Whether this node had belonged to another one.
+        """
         since = self._node.view.since(self._node.name) or 0
         stored = step.get(META, SINCE)
         before = 0 if stored is None else int.from_bytes(stored, "big")
         if stored is None or since != before:
             step.write(META, SINCE, since.to_bytes(8, "big"))
-        if before and since != before:
+        gave_up = bool(before) and since != before
+        if gave_up:
             dropped = self._node.versions.clear(step) + self._node.hints.clear(step)
             self._node.counters.keys_given_up += dropped
             step.log("gave-up-data", keys=dropped, since=before)
+        return gave_up
 
     def _enter(self, step: Step, name: str, life: int) -> None:
         self._incarnations[name] = life

@@ -195,8 +195,10 @@ class Life:
             self.node.detector.start(step)
             self.change.arm(step)
 
-    def _on_view(self, step: Step) -> None:
+    def _on_view(self, step: Step, gave_up: bool) -> None:
         """The node has come to another view: every technique begins anew in it."""
+        if gave_up:
+            self.writes.give_up(step)
         self.transfer.begin(step)
         self.relocation.begin(step)
         self.anti_entropy.arrange()

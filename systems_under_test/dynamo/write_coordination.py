@@ -127,6 +127,16 @@ class WriteCoordination:
             writing.done = {}
             self._ship(step, writing)
 
+    def give_up(self, step: Step) -> None:
+        """This node was given up with all that it held: so are the versions that it still ships.
+
+        Others have not waited for it, as a pause may be long: they may have deleted such a version
+        by now and collected the tombstone, and it would come back.
+        """
+        open_writes, self.open = self.open, {}
+        for writing in open_writes.values():
+            self._fail(step, writing, "the coordinator was removed from the members meanwhile")
+
     def _number(self, writing: Writing) -> int:
         """How replicas know a write. The bug: by the lowest number that is free in this life."""
         if self._node.bug != INCARNATION_BLIND:
@@ -186,13 +196,17 @@ class WriteCoordination:
         """Give up waiting. What was stored stays stored: the client is told that nobody knows."""
         for request in self._deadlines.due(step, self.open):
             writing = self.open.pop(request)
-            if not writing.answered:
-                self._node.counters.writes_failed += 1
-                needed = self._node.configuration.w
-                self._log(step, writing, "write-failed")
-                fewest = min(copies(leg, writing.done) for leg in writing.legs)
-                sentence = f"W not reached: {fewest} of {needed} copies are durable"
-                writing.answer(step, error(503, sentence, definite=False))
+            fewest = min(copies(leg, writing.done) for leg in writing.legs)
+            needed = self._node.configuration.w
+            self._fail(step, writing, f"W not reached: {fewest} of {needed} copies are durable")
+
+    def _fail(self, step: Step, writing: Writing, sentence: str) -> None:
+        """Say that nobody knows whether the write has happened, where nothing was said yet."""
+        if not writing.answered:
+            writing.answered = True
+            self._node.counters.writes_failed += 1
+            self._log(step, writing, "write-failed")
+            writing.answer(step, error(503, sentence, definite=False))
 
     def _is_full(self, step: Step, put: Put) -> bool:
         """Whether the write would leave more than a key may hold, and so more than travels."""

@@ -10,7 +10,9 @@ import pytest
 from systems_under_test.dynamo.api import ORDERS
 from systems_under_test.dynamo.arrangement import Arrangement
 from systems_under_test.dynamo.configuration import Configuration
-from systems_under_test.dynamo.views import begun, confirming, ended, first_view, given_up
+from systems_under_test.dynamo.messages import NewerView, Store, Stored
+from systems_under_test.dynamo.views import View, begun, confirming, ended, first_view, given_up
+from tests.systems_under_test.dynamo.alone import Alone, logged, responses, sent
 from tests.systems_under_test.dynamo.driving import Drive
 from tests.systems_under_test.dynamo.storm import any_fault, storm
 
@@ -244,6 +246,38 @@ def test_the_history_of_views_is_persisted() -> None:
         (4, "stable"),
     ]
     assert [view["members"] for view in history] == [list(SIX[:5])] * 2 + [list(SIX)]
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_node_that_was_given_up_ships_none_of_its_open_writes_on(copies: int, anew: bool) -> None:
+    """Others may have deleted what it wrote, and collected the tombstone without it."""
+    node = Alone("n1", SPARE, nodes=SIX)
+    shipped: list[tuple[str, Store]] = []
+    for number in range(100):  # Until n1 coordinates one itself.
+        put = node.request("PUT", f"/kv/k{number}", b"v")
+        shipped = [(to, it) for to, it in sent(put) if isinstance(it, Store)]
+        if shipped:
+            break
+    assert shipped[0][1].durable
+    acknowledged = [
+        reply
+        for to, it in shipped[: copies - 1]
+        for reply in responses(node.message(to, Stored(it.request)))
+    ]
+    others = tuple((name, 1) for name in SIX[1:])
+    effects = node.message(
+        "n2", NewerView(View(4, "stable", (*others, ("n1", 4)) if anew else others))
+    )
+    assert "gave-up-data" in logged(effects)
+    assert not [it for _, it in sent(effects) if isinstance(it, Store)]
+    told = [(reply.status, msgspec.json.decode(reply.body)) for reply in responses(effects)]
+    if copies == 2:  # W: the client has its answer.
+        assert [reply.status for reply in acknowledged] == [200]
+        assert told == []
+    else:
+        sentence = "the coordinator was removed from the members meanwhile"
+        assert told == [(503, {"error": sentence, "definite": False})]
 
 
 # --- what a view means ---
