@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,6 +43,10 @@ class Bug:
     upholds: tuple[str, str] | None = None
 
 
+LETS_LIVE: Final = frozenset({"partition", "link", "pause", "clock", "cpu", "join", "leave"})
+"""The faults under which a process goes on, and forgets nothing that it holds in memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class FaultPlanSummary:
     """What `promises` is told of the plan: the fault names that it may inject, as `partition`.
@@ -56,6 +60,15 @@ class FaultPlanSummary:
     faults: frozenset[str]
     drift_ppm: int | None = 0
     spoilt_max: int | None = None
+
+    @property
+    def deadly(self) -> list[str]:
+        """Which of them may end a process, in order: all that are not known to let it live.
+
+        `replace` is among them: it kills the node, which comes back as the member that it was where
+        its replacement was not decided, or not confirmed, by then.
+        """
+        return sorted(self.faults - LETS_LIVE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,6 @@ SAFETY: Final = frozenset(
 )
 LIVENESS: Final = frozenset({"did-not-recover", "node-died"})
 
-DEADLY: Final = frozenset({"kill", "stop", "power", "disk", "damage", "wipe", "memory"})
-"""Faults in which the process ends."""
-
 _FORGETS: Final = "the memory engine forgets everything when its process ends"
 _LOST: Final = "there is no other copy: what a lost disk held is gone"
 _ONLY_COPY: Final = "there is no other copy: a node whose disk is damaged stays down"
@@ -34,7 +31,7 @@ def promises(engine: str, plan: FaultPlanSummary) -> Promises:
     A damaged record is found by its checksum and never served, so safety is claimed there too.
     """
     withdrawn: dict[str, str] = {}
-    if engine == "memory" and plan.faults & DEADLY:
+    if engine == "memory" and plan.deadly:
         withdrawn.update(dict.fromkeys(sorted(SAFETY), _FORGETS))
     if "wipe" in plan.faults:
         withdrawn.update(dict.fromkeys(sorted(SAFETY), _LOST))

@@ -36,8 +36,6 @@ NEVER: Final = {
     "writes-follow-reads": "a write reaches replicas that lack what its writer had read",
 }
 
-ENDS_PROCESS: Final = frozenset({"kill", "stop", "power", "disk", "damage", "wipe", "memory"})
-
 
 AVAILABLE: Final = frozenset({"unavailable"})
 """Where any N nodes that are up and connected take writes."""
@@ -88,10 +86,11 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
     if configuration.versioning == "vector-clock":
         withdrawn.update(VECTOR_CLOCKS)
     withdrawn.update(_why_not_by_time(configuration, plan))
-    deadly = sorted(plan.faults & ENDS_PROCESS)
     forgetful = _what_forgets(configuration)
-    if forgetful and deadly:
-        reason = f"the {forgetful} forgets at {', '.join(deadly)}: W or more copies may be gone"
+    if forgetful and plan.deadly:
+        reason = (
+            f"the {forgetful} forgets at {', '.join(plan.deadly)}: W or more copies may be gone"
+        )
         withdrawn.update(dict.fromkeys(KEPT | ONLINE | MONOTONIC, reason))
     if "replace" in plan.faults and online is not None:
         reason = "a node that is replaced takes its copies with it, which may be all that there are"

@@ -24,7 +24,6 @@ BY_SLOT: Final = frozenset({"wrong-slot"})
 """Whatever is read comes from the log: no lease and no configuration matters to that."""
 LIVENESS: Final = frozenset({"did-not-recover", "node-died"})
 SPOILS: Final = frozenset({"damage", "wipe"})
-ENDS_PROCESS: Final = frozenset({"kill", "stop", "power", "disk", "damage", "wipe", "memory"})
 
 
 def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
@@ -43,11 +42,9 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
             f"majority that has lost its log is for an operator"
         )
         withdrawn.update(dict.fromkeys(sorted(LIVENESS), reason))
-    deadly = sorted(plan.faults & ENDS_PROCESS)
-    if configuration.engine == "memory" and deadly:
-        reason = (
-            f"the memory engine forgets its vote at {', '.join(deadly)}: a majority may be gone"
-        )
+    if configuration.engine == "memory" and plan.deadly:
+        ends = ", ".join(plan.deadly)
+        reason = f"the memory engine forgets its vote at {ends}: a majority may be gone"
         withdrawn["did-not-recover"] = reason
     return Promises((SAFETY | BY_SLOT | LIVENESS) - withdrawn.keys(), withdrawn)
 

@@ -53,6 +53,11 @@ def claims(options: dict[str, Any], *faults: str) -> frozenset[str]:
         ({"engine": "memory"}, ("kill",), ALWAYS | LIVENESS),
         ({"engine": "memory", "quorum": "strict"}, (), ALWAYS | AT_REST | ONLINE),
         ({"engine": "memory", "quorum": "strict"}, ("power",), ALWAYS | LIVENESS),
+        ({"engine": "memory", "quorum": "strict"}, ("join", "leave"), ALWAYS | AT_REST | ONLINE),
+        # It is killed, and may be a member still when it is back with nothing.
+        ({"engine": "memory", "quorum": "strict"}, ("replace",), ALWAYS | LIVENESS),
+        ({"write_buffer_ms": 100, "quorum": "strict"}, ("replace",), ALWAYS | LIVENESS),
+        ({"engine": "memory"}, ("a fault of one's own",), ALWAYS | LIVENESS),
         ({"quorum": "strict", "write_back": "on"}, ("kill",), SEEN),
         ({"quorum": "strict", "write_back": "on", "r": 1, "w": 3}, ("damage@n3",), SEEN),
         ({"write_back": "on"}, (), ALWAYS | AT_REST),

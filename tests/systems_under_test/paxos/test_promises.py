@@ -37,6 +37,8 @@ def test_eventual_reads_are_not_claimed_to_be_linearizable() -> None:
 
 def test_memory_and_damage_withdraw_what_they_end() -> None:
     assert "did-not-recover" not in claims({"engine": "memory"}, 0, "kill")
+    assert "did-not-recover" not in claims({"engine": "memory"}, 0, "replace")
+    assert "did-not-recover" in claims({"engine": "memory"}, 0, "partition", "pause", "join")
     assert "linearizable" in claims({"engine": "memory"}, 0, "kill")
     assert "node-died" not in claims({}, 0, "damage")
 
