@@ -92,6 +92,12 @@ def promises(configuration: Configuration, plan: FaultPlanSummary) -> Promises:
             f"the {forgetful} forgets at {', '.join(plan.deadly)}: W or more copies may be gone"
         )
         withdrawn.update(dict.fromkeys(KEPT | ONLINE | MONOTONIC, reason))
+    if configuration.engine == "memory" and plan.deadly and changes:
+        reason = (
+            f"the memory engine forgets votes on members at {', '.join(plan.deadly)}: two views "
+            "may be decided under one number, and nodes stay apart"
+        )
+        withdrawn.update(dict.fromkeys(LIVENESS, reason))
     if "replace" in plan.faults and online is not None:
         reason = "a node that is replaced takes its copies with it, which may be all that there are"
         withdrawn.update(dict.fromkeys(KEPT, reason))

@@ -54,8 +54,10 @@ def claims(options: dict[str, Any], *faults: str) -> frozenset[str]:
         ({"engine": "memory", "quorum": "strict"}, (), ALWAYS | AT_REST | ONLINE),
         ({"engine": "memory", "quorum": "strict"}, ("power",), ALWAYS | LIVENESS),
         ({"engine": "memory", "quorum": "strict"}, ("join", "leave"), ALWAYS | AT_REST | ONLINE),
-        # It is killed, and may be a member still when it is back with nothing.
-        ({"engine": "memory", "quorum": "strict"}, ("replace",), ALWAYS | LIVENESS),
+        # It is killed, and may be a member still when it is back with nothing, votes included.
+        ({"engine": "memory", "quorum": "strict"}, ("replace",), ALWAYS),
+        ({"engine": "memory"}, ("join", "kill"), ALWAYS),
+        ({"engine": "memory"}, ("leave", "partition"), ALWAYS | AT_REST),
         ({"write_buffer_ms": 100, "quorum": "strict"}, ("replace",), ALWAYS | LIVENESS),
         ({"engine": "memory"}, ("a fault of one's own",), ALWAYS | LIVENESS),
         ({"quorum": "strict", "write_back": "on"}, ("kill",), SEEN),
