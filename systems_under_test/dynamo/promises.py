@@ -39,6 +39,8 @@ NEVER: Final = {
 
 AVAILABLE: Final = frozenset({"unavailable"})
 """Where any N nodes that are up and connected take writes."""
+ANSWERED_MS: Final = 250
+"""A request that may take as long as this, or longer, is answered by nodes that are up."""
 DETECTED_MS: Final = 1000
 """With request time-outs as long as this, or shorter, nodes know within two seconds who is gone."""
 
@@ -184,6 +186,8 @@ def _why_not_available(configuration: Configuration, plan: FaultPlanSummary) -> 
         return "clients ask other nodes than their own"
     if c.request_timeout_ms > DETECTED_MS or c.probe_interval_ms > DETECTED_MS:
         return "time-outs are so long that nodes do not know within two seconds who is missing"
+    if c.request_timeout_ms < ANSWERED_MS:
+        return "time-outs are so short that nodes that are up do not answer in time"
     changes = sorted(plan.faults & {"join", "leave", "replace", *SPOILS})
     if c.spares or changes:
         return f"who the members are changes: {', '.join(changes) or 'there are spares'}"

@@ -141,6 +141,9 @@ def test_the_bound_of_clocks_belongs_to_the_claim_of_last_write_wins_alone() -> 
         ({"extended": 4}, (), False),
         ({"spares": 1}, (), False),
         ({"request_timeout_ms": 1500}, (), False),
+        ({"request_timeout_ms": 250}, (), True),
+        # Not even a commit on an idle disk is over in time.
+        ({"request_timeout_ms": 1, "replica_timeout_ms": 1}, (), False),
         ({"client": "partition-aware"}, (), False),
         ({}, ("replace",), False),
         ({}, ("damage",), False),
