@@ -12,16 +12,20 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from checker.history.columns import History
 from lineal.definition import Test
+from lineal.patience import within
 from lineal.registry import UsageProblem
 from nemesis.kill import Kill
+from nemesis.ledger import ledger
 from nemesis.partition import Partition
 from nemesis.pause import Pause
-from nemesis.plan import EffectKind, Fault
+from nemesis.plan import Effect, EffectKind, Fault
 from systems_under_test.dynamo.system import SYSTEM
 from systems_under_test.environments.cluster import (
     ClockReading,
@@ -35,7 +39,7 @@ from systems_under_test.environments.simulated.cluster import SimulatedCluster
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from nemesis.plan import Effect, FaultPlan, Nemesis
+    from nemesis.plan import FaultPlan, Nemesis
     from systems_under_test.environments.cluster import Cluster
 
 NODES: Final = ("n1", "n2", "n3", "n4", "n5")
@@ -46,6 +50,8 @@ REPLAYED_MAX: Final = 10
 MEDDLED_MAX: Final = 2
 """And so many beside the faults of others."""
 NAMED_MAX: Final = 5
+PATIENCE_S: Final = 30.0
+"""So long an injection or a healing may take; what waits for ever would keep a run for ever."""
 SETTLING_NS: Final = 2_000_000_000
 CLOCK_ERROR_NS: Final = 100_000_000
 INJECTIONS: Final = frozenset({"applied", "partly", "ineffective", "uncertain"})
@@ -68,7 +74,9 @@ def nemesis_problems(
     The local environment takes real seconds. One that does not carry what the nemesis needs is
     passed over, but not all of them.
     """
-    found: list[str] = []
+    if found := _member_problems(plan.nemesis):
+        return found
+    plan = replace(plan, nemesis=Watched(plan.nemesis))
     tried = 0
     for environment in environments:
         test = _test(plan, environment, seed)
@@ -115,10 +123,58 @@ def _run_problems(test: Test) -> list[str]:
                 )
             inputs = [(w.f, w.input or {}) for w in history.faults][:REPLAYED_MAX]
             for f, value in inputs:
-                found += _injection_problems(test.plan, Fault(1, f, value))
+                found += _told(_injection_problems, test.plan, Fault(1, f, value))
             for f, value in inputs[:MEDDLED_MAX]:
-                found += _meddling(test.plan, Fault(1, f, value))
+                found += _told(_meddling, test.plan, Fault(1, f, value))
     return found
+
+
+def _told(
+    look: Callable[[FaultPlan, Fault], list[str]], plan: FaultPlan, fault: Fault
+) -> list[str]:
+    """What a look shows, be it that the nemesis raises."""
+    try:
+        return look(plan, fault)
+    except Exception as error:
+        return [f"{fault.f}, injected and healed by itself: the nemesis raised {error!r}"]
+
+
+def _member_problems(nemesis: Nemesis) -> list[str]:
+    """Which of the four members are missing, or are something else."""
+    found = [
+        f"`{name}` must be a set of names"
+        for name in ("faults", "needs")
+        if not isinstance(getattr(nemesis, name, None), frozenset)
+    ]
+    return found + [
+        f"`{name}` must be a method"
+        for name in ("inject", "heal")
+        if not callable(getattr(nemesis, name, None))
+    ]
+
+
+class Watched:
+    """A nemesis that has to come back in time, and to answer with an effect."""
+
+    def __init__(self, inner: Nemesis) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def inject(self, cluster: Cluster, fault: Fault) -> Effect:
+        """Inject as the nemesis does."""
+        return self._watch("inject", partial(self._inner.inject, cluster, fault))
+
+    def heal(self, cluster: Cluster, fault: Fault) -> Effect:
+        """Heal as the nemesis does."""
+        return self._watch("heal", partial(self._inner.heal, cluster, fault))
+
+    def _watch(self, name: str, act: Callable[[], Effect]) -> Effect:
+        answer: object = within(PATIENCE_S, act)
+        if not isinstance(answer, Effect):
+            raise TypeError(f"`{name}` answers {answer!r}, which is no Effect")
+        return answer
 
 
 def _run(test: Test, runs: Path) -> tuple[Path, str]:
@@ -182,6 +238,20 @@ def _injection_problems(plan: FaultPlan, fault: Fault) -> list[str]:
         if effect == "applied":
             found.append(
                 f"{fault.f} is `applied` in a cluster whose verbs do nothing: its proof is none"
+            )
+    with _Store() as cluster:
+        plan.nemesis.inject(cluster, fault)
+        deaf = Deaf(cluster)
+        ledger(deaf).entries.update(ledger(cluster).entries)
+        try:
+            effect = plan.nemesis.heal(deaf, fault).effect
+        except EnvironmentFailed:
+            effect = "leaked"  # Told in the history as such.
+        left = _left_behind(cluster)
+        if effect == "healed" and left:
+            found.append(
+                f"{fault.f} is `healed` by verbs that do nothing, and leaves {left[0]}: the "
+                "healing is not probed"
             )
     return found
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from checker.history.columns import History
 from checker.judgement import judge
@@ -21,6 +21,7 @@ from lineal.dumping import DumpingCodec
 from lineal.health import STATUS_TIMEOUT_NS, BundledHealth, ForeignHealth, roles_in
 from lineal.interpreters.desk import Desk
 from lineal.live_check import live_check_of
+from lineal.patience import within
 from lineal.phases import Phases
 from lineal.recorder import Recorder
 from lineal.registry import UsageProblem
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
     from lineal.live_check import LiveCheck
     from systems_under_test.environments.cluster import LiveCluster
     from workloads.client import Client, Codec
+
+LAST_HEALING_TIMEOUT_S: Final = 30.0
+"""How long each fault that a run has left open may take to be healed before it is let be."""
 
 logger = logging.getLogger("lineal.running")
 
@@ -226,9 +230,13 @@ def _heal_what_is_open(test: Test, world: World) -> None:
     for number, cause in sorted(world.desk.faults.items()):
         fault = Fault(number, cause.f, cause.input or {})
         try:
-            test.plan.nemesis.heal(world.cluster, fault)
+            within(
+                LAST_HEALING_TIMEOUT_S,
+                partial(test.plan.nemesis.heal, world.cluster, fault),
+            )
         except Exception:
-            # One that cannot be healed must not keep the others, or hide why the run ended.
+            # One that cannot be healed, or never comes back, must not keep the others and the nodes
+            # from their end, or hide why the run ended.
             logger.exception("fault %s could not be healed", number)
 
 

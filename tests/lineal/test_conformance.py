@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,6 +115,40 @@ class Confused(Own):
         return replace(super().inject(cluster, fault), effect="healed")
 
 
+class Boaster(Own):
+    """Heals, and says so without having looked."""
+
+    def heal(self, cluster: Cluster, fault: Fault) -> Effect:
+        super().heal(cluster, fault)
+        return Effect("healed", "words")
+
+
+class OnceOnly(Own):
+    """Heals what it remembers, and raises where it remembers nothing."""
+
+    def inject(self, cluster: Cluster, fault: Fault) -> Effect:
+        cluster.nodes["n1"].open = True  # type: ignore[attr-defined]
+        return super().inject(cluster, fault)
+
+    def heal(self, cluster: Cluster, fault: Fault) -> Effect:
+        del cluster.nodes["n1"].open  # type: ignore[attr-defined]
+        return super().heal(cluster, fault)
+
+
+class Wordless(Own):
+    def heal(self, cluster: Cluster, fault: Fault) -> Effect:
+        super().heal(cluster, fault)
+        return None  # type: ignore[return-value]
+
+
+class Waiter(Own):
+    """Waits for what never comes."""
+
+    def heal(self, cluster: Cluster, fault: Fault) -> Effect:
+        threading.Event().wait()
+        return super().heal(cluster, fault)
+
+
 class Lazy(Own):
     def inject(self, cluster: Cluster, fault: Fault) -> Effect:
         return Effect("ineffective", "nothing")
@@ -131,6 +166,9 @@ class Lazy(Own):
         (Forgetful(), "two runs from one seed differ"),
         (Raising(), "the nemesis raised KeyError"),
         (Confused(), "answers 'healed': there are ['applied', 'ineffective'"),
+        (Boaster(), "own is `healed` by verbs that do nothing, and leaves n"),
+        (OnceOnly(), "own, injected and healed by itself: the nemesis raised"),
+        (Wordless(), "`heal` answers None, which is no Effect"),
         (Lazy(), "no injection took effect: ineffective"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Own) else "",
@@ -139,6 +177,26 @@ def test_a_broken_rule_is_told(nemesis: Own, said: str) -> None:
     plan = FaultPlan("own", nemesis, alternate("own", "minority"))
     problems = nemesis_problems(plan, environments=("simulated",))
     assert any(said in problem for problem in problems), problems
+
+
+def test_one_that_waits_for_ever_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lineal.conformance.PATIENCE_S", 1.0)
+    plan = FaultPlan("own", Waiter(), alternate("own", "minority"))
+    (problem,) = nemesis_problems(plan, environments=("simulated",))
+    assert "the nemesis raised Hung" in problem
+
+
+class NoNemesis(Own):
+    needs: Any = "kill"
+    heal: Any = None
+
+
+def test_members_that_are_none_are_told() -> None:
+    plan = FaultPlan("own", NoNemesis(), alternate("own", "minority"))
+    assert nemesis_problems(plan) == [
+        "`needs` must be a set of names",
+        "`heal` must be a method",
+    ]
 
 
 def test_a_schedule_that_injects_what_nobody_knows_is_told() -> None:

@@ -7,12 +7,24 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lineal.cli import exit_status
+from lineal.definition import Test
+from lineal.running import run
+from nemesis.kill import Kill
+from nemesis.plan import Effect, Fault, FaultPlan
+from nemesis.schedule import alternate
+from systems_under_test.atomic.system import Atomic
+from systems_under_test.environments.cluster import EnvironmentFailed
+
+if TYPE_CHECKING:
+    from systems_under_test.environments.cluster import Cluster
 
 ROOT = Path(__file__).parents[2]
 RUN = [sys.executable, "-m", "lineal", "run"]
@@ -60,6 +72,35 @@ def test_a_node_that_does_not_come_up_is_named_with_its_log(tmp_path: Path) -> N
     assert "ended before anything was recorded; its log is " in done.stderr
     assert "history so far" not in done.stderr
     assert processes_of(tmp_path) == []
+
+
+class Waiter(Kill):
+    """Heals when it is let go on, and not before."""
+
+    go_on = threading.Event()
+    went_on: list[int] = []  # noqa: RUF012 - for the test to see
+
+    def heal(self, cluster: Cluster, fault: Fault) -> Effect:
+        self.go_on.wait(60)
+        self.went_on.append(fault.fault)
+        return super().heal(cluster, fault)
+
+
+@pytest.mark.live
+def test_a_nemesis_that_hangs_in_healing_ends_the_run_and_keeps_no_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lineal.interpreters.live.NEMESIS_TIMEOUT_NS", 1_000_000_000)
+    monkeypatch.setattr("lineal.running.LAST_HEALING_TIMEOUT_S", 0.5)
+    plan = FaultPlan("kill", Waiter(), alternate("kill", "one"))
+    test = Test(system=Atomic(), environment="local", faults=plan, time_limit_s=8, seed=1)
+    try:
+        with pytest.raises(EnvironmentFailed, match="the nemesis hung"):
+            run(test, runs=tmp_path, report=False)
+        assert Waiter.went_on == []
+        assert processes_of(tmp_path) == []
+    finally:
+        Waiter.go_on.set()
 
 
 @pytest.mark.live
