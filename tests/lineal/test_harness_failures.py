@@ -128,3 +128,29 @@ def test_nothing_is_left_running_after_any_end(end: signal.Signals, tmp_path: Pa
         how, kept = said.read_text().splitlines()[-2:]
         assert how == f"lineal: {HOW[end]}; everything was taken down"
         assert "the history so far is kept: `lineal recheck " in kept
+
+
+def test_a_run_started_with_interrupts_ignored_is_ended_by_sigterm(tmp_path: Path) -> None:
+    """A shell without job control starts what it sends to the background so."""
+
+    def ignore() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    words = ["atomic", "--environment", "simulated", "--time-limit", "3600", "--runs"]
+    with subprocess.Popen(
+        [*RUN, *words, str(tmp_path)],
+        preexec_fn=ignore,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as harness:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("*/*/history.jsonl")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(harness.pid, signal.SIGINT)
+        time.sleep(0.3)
+        assert harness.poll() is None, "whoever started it asked that interrupts do nothing"
+        os.kill(harness.pid, signal.SIGTERM)
+        _, said = harness.communicate(timeout=60)
+    assert harness.returncode == exit_status.TERMINATED
+    assert "lineal: ended by SIGTERM; everything was taken down" in said

@@ -12,7 +12,7 @@ import pytest
 from nemesis.clock import Clock as ClockNemesis
 from nemesis.plan import Fault
 from systems_under_test.environments.cluster import ClusterSpec, EnvironmentFailed
-from systems_under_test.environments.docker.cluster import DockerCluster
+from systems_under_test.environments.docker.cluster import DEFAULT, DockerCluster
 from systems_under_test.foreign import Adopted, ForeignCluster, ForeignNode, Image, is_foreign
 from tests.systems_under_test.docker.containers import (
     left_of,
@@ -27,6 +27,7 @@ from workloads import set as set_workload
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from systems_under_test.environments.docker.options import DockerOptions
     from workloads.client import Client
 
 docker = pytest.mark.docker
@@ -74,10 +75,17 @@ def fetch(node: ForeignNode, name: str) -> str:
         return ""
 
 
-def cluster_of(directory: Path, system: Any = None) -> DockerCluster:
+def cluster_of(
+    directory: Path,
+    system: Any = None,
+    *,
+    options: DockerOptions = DEFAULT,
+    needs: tuple[str, ...] = (),
+    nodes: tuple[str, ...] = ("n1", "n2"),
+) -> DockerCluster:
     adopted = Adopted(system or Shelf())
     spec = ClusterSpec(
-        nodes=("n1", "n2"),
+        nodes=nodes,
         replica_path=adopted.path,
         options={},
         bug=None,
@@ -86,7 +94,7 @@ def cluster_of(directory: Path, system: Any = None) -> DockerCluster:
         directory=directory,
         foreign=adopted,
     )
-    return DockerCluster(spec)
+    return DockerCluster(spec, options, needs=needs)
 
 
 @docker
@@ -182,18 +190,7 @@ def test_what_a_system_does_not_have_is_answered_for_it() -> None:
 
 
 def clocks_of(directory: Path, system: Any = None) -> DockerCluster:
-    adopted = Adopted(system or Shelf())
-    spec = ClusterSpec(
-        nodes=("n1", "n2"),
-        replica_path=adopted.path,
-        options={},
-        bug=None,
-        engine="memory",
-        seed=1,
-        directory=directory,
-        foreign=adopted,
-    )
-    return DockerCluster(spec, needs={"clock"})
+    return cluster_of(directory, system, needs=("clock",))
 
 
 class Clock(Shelf):

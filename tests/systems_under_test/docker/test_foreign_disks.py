@@ -10,8 +10,7 @@ import pytest
 from nemesis.families import DISKS
 from nemesis.plan import Fault
 from nemesis.plans import parse
-from systems_under_test.environments.cluster import ClusterSpec, DiskQuality, EnvironmentFailed
-from systems_under_test.environments.docker.cluster import DockerCluster
+from systems_under_test.environments.cluster import DiskQuality, EnvironmentFailed
 from systems_under_test.environments.docker.disks import LoopDisk, cannot
 from systems_under_test.environments.docker.options import DockerOptions
 from systems_under_test.foreign import Adopted, ForeignCluster, ForeignNode
@@ -19,7 +18,7 @@ from systems_under_test.host.damage import damage_files
 from systems_under_test.rng import Rng
 from systems_under_test.system import FaultPlanSummary
 from tests.systems_under_test.docker.containers import require_docker, require_for_docker
-from tests.systems_under_test.docker.test_foreign import Shelf, fetch
+from tests.systems_under_test.docker.test_foreign import Shelf, cluster_of, fetch
 from tests.systems_under_test.local.clusters import until
 
 if TYPE_CHECKING:
@@ -47,23 +46,6 @@ class Ledger(Shelf):
         node.daemon("ledger", ["python3", "-c", APPENDS])
 
 
-def cluster_of(
-    directory: Path, system: Any, options: DockerOptions, *needs: str, nodes: tuple[str, ...]
-) -> DockerCluster:
-    adopted = Adopted(system)
-    spec = ClusterSpec(
-        nodes=nodes,
-        replica_path=adopted.path,
-        options={},
-        bug=None,
-        engine="memory",
-        seed=1,
-        directory=directory,
-        foreign=adopted,
-    )
-    return DockerCluster(spec, options, needs=needs)
-
-
 @pytest.mark.docker
 @pytest.mark.live
 def test_a_full_disk_refuses_what_is_tried_and_who_dies_of_it_died_of_the_fault(
@@ -71,7 +53,7 @@ def test_a_full_disk_refuses_what_is_tried_and_who_dies_of_it_died_of_the_fault(
 ) -> None:
     require_docker()
     require_for_docker(cannot())
-    with cluster_of(tmp_path, Ledger(), DockerOptions(), "disk", nodes=("n1", "n2")) as cluster:
+    with cluster_of(tmp_path, Ledger(), needs=("disk",)) as cluster:
         node = cluster.nodes["n1"]
         assert cluster.method["disk"].startswith("files; full by a file that takes the space")
         injection = PLAN.inject(cluster, FULL)
@@ -97,7 +79,7 @@ def test_a_disk_that_is_not_filled_is_not_full(
     require_docker()
     require_for_docker(cannot())
     monkeypatch.setattr(LoopDisk, "fill", lambda disk: None)
-    with cluster_of(tmp_path, Shelf(), DockerOptions(), "disk", nodes=("n1",)) as cluster:
+    with cluster_of(tmp_path, Shelf(), needs=("disk",), nodes=("n1",)) as cluster:
         assert PLAN.inject(cluster, FULL).effect == "ineffective"
 
 
@@ -108,7 +90,8 @@ def test_files_are_damaged_while_the_node_is_dead_without_a_disk_of_its_own(
 ) -> None:
     require_docker()
     options = DockerOptions(disk="directory")
-    with cluster_of(tmp_path, Ledger(), options, "kill", "disk", nodes=("n1",)) as cluster:
+    needs = ("kill", "disk")
+    with cluster_of(tmp_path, Ledger(), options=options, needs=needs, nodes=("n1",)) as cluster:
         pages = tmp_path / "n1" / "data" / "pages"
         until(lambda: pages.exists() and pages.stat().st_size > 8192, within_s=10.0)
         with pytest.raises(EnvironmentFailed, match="n1 runs: kill it"):
