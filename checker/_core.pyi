@@ -95,15 +95,16 @@ class TransitionTable:
     input, output, outcome; int32), `text` tells what a state holds, `follow` what follows it.
 
     `step(state, action)` answers the number of the state that follows, a tuple of several, -1 for
-    a refusal, None if the model failed. `flags` has a byte for each action: 1 pure, 2 blind,
-    4 settles. A list of `rows` that is searched is in order of invocation. `held` answers how many
-    bytes the states of the model take, which count for a budget of memory.
+    a refusal, None if the model failed; nobody asks it where the model is `known`. `flags` has a
+    byte for each action: 1 pure, 2 blind, 4 settles. A list of `rows` that is searched is in order
+    of invocation. `held` answers how many bytes the states of the model take, which count for a
+    budget of memory.
     """
 
     misses: int
     def __init__(
         self,
-        step: Callable[[int, int], int | tuple[int, ...] | None],
+        step: Callable[[int, int], int | tuple[int, ...] | None] | None,
         flags: bytes,
         *,
         deterministic: bool,

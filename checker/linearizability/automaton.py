@@ -52,17 +52,18 @@ class Automaton:
         self._found_pure: Final[dict[int, int]] = {}
         self._asked = 0
         self._bytes = 0
+        self.table: Final = self._asking_table() if known is None else _known_table(known)
         if known is None:
             self.number_of_state(model)
-        deterministic = not hasattr(model, "steps")
+
+    def _asking_table(self) -> TransitionTable:
         # Python's collector of cycles does not see into the core: if the table held the automaton
         # that holds it, neither would ever be freed.
         weak = weakref.proxy(self)
-        self.table: Final = TransitionTable(
+        return TransitionTable(
             lambda state, action: weak.successor(state, action),
             b"",
-            deterministic=deterministic,
-            known=known,
+            deterministic=not hasattr(self.model, "steps"),
             held=lambda: weak._bytes,
         )
 
@@ -244,3 +245,8 @@ class Automaton:
             f"the model declares by `{declaration}` that {self.actions[action]} {what} the state"
             f" {shown(self.states[state])}: mend `{declaration}` or `step`"
         )
+
+
+def _known_table(known: tuple[str, bytes]) -> TransitionTable:
+    """Of a model that the core steps by itself: it asks nobody."""
+    return TransitionTable(None, b"", deterministic=True, known=known)

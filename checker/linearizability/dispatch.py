@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from checker import _core
 from checker.history.layout import FAIL, NEVER
@@ -44,8 +45,7 @@ class Inapplicable(ValueError):
     """An algorithm that was asked for and does not apply. The message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatch:
+class Dispatch(msgspec.Struct, frozen=True):
     """What is known of a history before anything is walked or searched.
 
     `problem` is left: undecided objects, and of those that rules hold for illegal the operations
@@ -173,7 +173,7 @@ def _by_rules(
     )
     make = partial(problem_of, history, part, outcome=memoryview(left).cast("i"), spent=spent)
     shown = {illegal[number][0]: with_it for number, with_it in beside.items()}
-    problem = replace(make(), beside=shown)
+    problem = msgspec.structs.replace(make(), beside=shown)
     return Dispatch(
         problem,
         make,

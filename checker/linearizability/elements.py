@@ -8,8 +8,10 @@ seen so at some moment of a long read. With such a read sets are searched whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
+
+import msgspec
 
 from checker import _core
 from checker.history.layout import FAIL, OK
@@ -96,7 +98,7 @@ def problem_of(history: History, model: Set) -> Problem:
     )
     keys = [columns.key[row] for row in first]
     elements = [columns.input[row] for row in first]
-    objects = replace(
+    objects = msgspec.structs.replace(
         grouped(memoryview(pairs).cast("i"), lambda group: history.values[keys[group]]),
         element=lambda group: history.values[elements[group]],
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from checker import _core
 from checker.history.layout import FAIL
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from checker.history.columns import History
 
 
-@dataclass(frozen=True, slots=True)
-class Objects:
+class Objects(msgspec.Struct, frozen=True):
     """Rows of a history by object: group g are `rows[ends[g - 1] : ends[g]]`, in order of call.
 
     Both are int32; `key(g)` is the key of group g, and `element(g)` the element that it is of what

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from checker import _core
 from checker.history.layout import FAIL, INFO
@@ -37,8 +39,7 @@ class Beside:
     hidden: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """The objects of a history, each to be judged alone.
 
     `model` is what each object is to keep; `automaton` numbers it, or a smaller one that stands in
@@ -52,7 +53,7 @@ class Problem:
     action: memoryview
     objects: Objects
     told: frozenset[int]
-    beside: Mapping[int, Beside] = field(default_factory=dict)
+    beside: Mapping[int, Beside] = msgspec.field(default_factory=dict)
 
     def beside_of(self, number: int) -> Beside | None:
         """What is shown with this object, if it is a part of one."""
@@ -60,7 +61,7 @@ class Problem:
 
     def only(self, numbers: Sequence[int]) -> Problem:
         """These of its objects, over the same automaton."""
-        return replace(self, objects=self.objects.only(numbers))
+        return msgspec.structs.replace(self, objects=self.objects.only(numbers))
 
 
 @dataclass(frozen=True, slots=True)
