@@ -11,6 +11,7 @@ from checker.history.layout import FAIL, INFO
 from checker.linearizability import sentences
 from checker.linearizability.dispatch import ALGORITHMS, dispatch
 from checker.linearizability.judging import NOT_JUDGED, Judged, Terms, judge
+from checker.linearizability.problem import NotReady
 from checker.linearizability.search import PRUNINGS, budget_of
 from checker.linearizability.states import ModelFailed
 from checker.models.model import UnfitStart
@@ -70,7 +71,7 @@ class Linearizable:
         spent = budget_of(context.budget)
         try:
             dispatched = dispatch(history, self.model, self.algorithm, spent)
-        except ModelFailed as error:
+        except (ModelFailed, NotReady) as error:
             return Verdict.unknown(str(error))
         observed: dict[str, Any] = {}
         if self.verify_partition:
@@ -115,8 +116,12 @@ class Linearizable:
         if other is None:
             return judged
         free = replace(self, algorithm=None, all_keys=True)
-        still = replace(free, model=other.model)._judge_among(frozenset(), history, budget, spent)
-        both = free._judge_among(frozenset(still.illegal), history, budget, spent)
+        start = replace(free, model=other.model)
+        try:
+            still = start._judge_among(frozenset(), history, budget, spent)
+            both = free._judge_among(frozenset(still.illegal), history, budget, spent)
+        except NotReady:
+            both = Judged()
         if not both.violations:
             raise UnfitStart(other.told)
         return replace(judged, explanations=both.explanations, violations=both.violations)

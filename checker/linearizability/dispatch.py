@@ -73,7 +73,7 @@ def dispatch(
     """Decide what can be decided at once, and how the rest is to be.
 
     Raises Inapplicable if an algorithm is asked for that does not apply to every object, Unfit for
-    operations that the model cannot take.
+    operations that the model cannot take, NotReady if the seconds are spent before it is known.
     """
     if algorithm is None:
         at_once = _at_once(history, model, spent)
@@ -96,7 +96,7 @@ def dispatch(
         _refuse(algorithm == name, name, why)
     if by_element is None:
         assert isinstance(model, Set)
-        make = partial(elements.problem_of, history, model)
+        make = partial(elements.problem_of, history, model, spent=spent)
         return Dispatch(make(), make, elements=True)
     _refuse(algorithm == "elements", "elements", by_element)
     make = partial(problem_of, history, model, spent=spent)
@@ -171,7 +171,9 @@ def _by_rules(
         together,
         FAIL,
     )
-    make = partial(problem_of, history, part, outcome=memoryview(left).cast("i"), spent=spent)
+    # A violation that is known already is shown, however long that takes.
+    hurry = None if illegal else spent
+    make = partial(problem_of, history, part, outcome=memoryview(left).cast("i"), spent=hurry)
     shown = {illegal[number][0]: with_it for number, with_it in beside.items()}
     problem = msgspec.structs.replace(make(), beside=shown)
     return Dispatch(

@@ -22,6 +22,7 @@ from checker.models.model import Action, Inconsistent, unfit, unknown_f
 from checker.models.set import Set
 
 if TYPE_CHECKING:
+    from checker._core import SearchBudget
     from checker.history.columns import History
     from checker.models.model import Specification
 
@@ -88,8 +89,8 @@ def misfit(history: History, model: Specification) -> str | None:
     return None
 
 
-def problem_of(history: History, model: Set) -> Problem:
-    """The elements of the history's sets. Raises Unfit as a problem of the sets would."""
+def problem_of(history: History, model: Set, *, spent: SearchBudget | None = None) -> Problem:
+    """The elements of the history's sets. Raises what a problem of the sets would."""
     columns = history.columns
     by_key(history, columns.outcome)
     nothing = memoryview(bytes(columns.key.nbytes)).cast("i")
@@ -103,5 +104,5 @@ def problem_of(history: History, model: Set) -> Problem:
         element=lambda group: history.values[elements[group]],
     )
     automaton = Automaton(Element())
-    numbered = number_actions(history, automaton, columns.outcome, inputless=True)
+    numbered = number_actions(history, automaton, columns.outcome, inputless=True, spent=spent)
     return Problem(history, model, automaton, numbered.numbers, objects, numbered.told)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from checker import _core
+from checker._core import SearchBudget
 from checker.history.layout import FAIL, INFO
 from checker.linearizability.automaton import Automaton
 from checker.linearizability.known import known_automaton
@@ -17,15 +18,24 @@ from checker.linearizability.states import identity
 from checker.models.model import Action, Unfit, text
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
-    from checker._core import SearchBudget
     from checker.history.columns import History
     from checker.linearizability.objects import Objects
     from checker.models.model import Specification
 
 TOLD_MAX: Final = 10
 """Of at most so many operations that the model cannot take an error tells."""
+
+
+READY_S: Final = 0.05
+"""So long after the seconds of a budget operations are still made ready for the search."""
+LOOK_EVERY: Final = 256
+"""Of so many distinct operations one is followed by a look at the clock."""
+
+
+class NotReady(RuntimeError):
+    """The seconds were spent before there was anything to be searched. The message tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,7 @@ def problem_of(
     `outcome` stands in for the history's own, where only some operations are meant; `objects` are
     those that the keys make, where they are known already. Raises Unfit, naming every operation
     that the model cannot take; when the budget is `spent` the rest is seen only if a search comes
-    upon it.
+    upon it. Raises NotReady where its seconds end long before that.
     """
     outcome = history.columns.outcome if outcome is None else outcome
     keyless = getattr(model, "keyless", False)
@@ -121,6 +131,7 @@ def number_actions(
 ) -> Numbered:
     """Number the actions of a history. Raises Unfit, naming every operation that does not fit.
 
+    Raises NotReady where the seconds of the budget end long before that is done.
     Keys do not tell actions apart if the model is `keyless`, inputs do not if it is `inputless`.
     """
     columns = history.columns
@@ -129,8 +140,7 @@ def number_actions(
     key = nothing if keyless else columns.key
     given = nothing if inputless else columns.input
     raw, first = _core.number_actions(columns.f, key, given, columns.output, outcome, FAIL, INFO)
-    actions = [action_in(history, row, keyless=keyless) for row in first]
-    mapping = _numbered(automaton, actions, [history[row].index for row in first], spent)
+    actions, mapping = _numbered(history, automaton, _in_time(first, spent), spent)
     numbers = _core.renumber(memoryview(raw).cast("i"), mapping)
     return Numbered(
         memoryview(raw).cast("i"),
@@ -138,6 +148,23 @@ def number_actions(
         memoryview(numbers).cast("i"),
         frozenset(n for n, action in zip(mapping, actions, strict=True) if action.known),
     )
+
+
+def _in_time(first: Sequence[int], spent: SearchBudget | None) -> Iterator[int]:
+    """These, as long as there is time for them. Raises NotReady.
+
+    A short history is made ready in any case, so that it can be said how far its search came.
+    """
+    grace = None
+    for place, row in enumerate(first):
+        if place % LOOK_EVERY == 0 and spent is not None and spent.spent() == "seconds":
+            grace = grace or SearchBudget(seconds=READY_S)
+            if grace.spent() is not None:
+                raise NotReady(
+                    f"the budget of seconds was spent before the search began: {place} of"
+                    f" {len(first)} distinct operations had been made ready for it"
+                )
+        yield row
 
 
 def action_in(history: History, row: int, *, keyless: bool) -> Action:
@@ -153,14 +180,16 @@ def action_in(history: History, row: int, *, keyless: bool) -> Action:
 
 
 def _numbered(
-    automaton: Automaton,
-    actions: Sequence[Action],
-    indices: Sequence[int],
-    spent: SearchBudget | None,
-) -> list[int]:
+    history: History, automaton: Automaton, first: Iterable[int], spent: SearchBudget | None
+) -> tuple[list[Action], list[int]]:
+    """What was done in these rows, and the numbers that the automaton has for it."""
+    keyless = getattr(automaton.model, "keyless", False)
+    index, invocation = history.lines.index, history.columns.invocation
+    actions: list[Action] = []
     numbers: list[int] = []
     problems: list[str] = []
-    for action, index in zip(actions, indices, strict=True):
+    for row in first:
+        action = action_in(history, row, keyless=keyless)
         try:
             number = automaton.number(action)
             # An operation that the model does not have shows in the initial state. What else may
@@ -168,14 +197,15 @@ def _numbered(
             if spent is None or spent.spent() is None:
                 automaton.try_first(number)
         except Unfit as unfit:
-            problems.append(f"operation {index}: {unfit}")
+            problems.append(f"operation {index[invocation[row]]}: {unfit}")
             number = -1
+        actions.append(action)
         numbers.append(number)
     if problems:
         more = len(problems) - TOLD_MAX
         rest = [f"and {more} more"] if more > 0 else []
         raise Unfit("\n".join([*problems[:TOLD_MAX], *rest]))
-    return numbers
+    return actions, numbers
 
 
 def _by_partition(raw: memoryview, parts: list[Any]) -> Objects:

@@ -8,6 +8,7 @@ that travels carries the operations of its objects.
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from checker._core import SearchBudget
 from checker.linearizability import elements
 from checker.linearizability.judging import NOT_JUDGED, Judged, first_index, judge
-from checker.linearizability.problem import problem_of
+from checker.linearizability.problem import NotReady, problem_of
 from checker.models.set import Set
 
 if TYPE_CHECKING:
@@ -71,7 +72,11 @@ class Share:
         try:
             problem = self.problems.pop()
         except IndexError:
-            problem = self.make()
+            try:
+                problem = self.make()
+            except NotReady as late:
+                left = Counter({NOT_JUDGED: len(self.numbers)})
+                return Judged(outcomes=left, doubts=[str(late)])
         try:
             return judge(problem.only(self.numbers), self.terms, self.spent)
         finally:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from time import perf_counter, sleep
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -19,8 +22,12 @@ from checker.linearizability.sentences import RULED_MAX
 from checker.linearizability.unruled import FULL, LATE, Unruled
 from checker.linearizability.whole_sets import WholeSet
 from checker.models import MODELS
+from checker.models.register import Register
 from checker.verdict import Budget
 from tests.checker.linearizability.lateness import Late
+
+if TYPE_CHECKING:
+    from checker.models import Action
 
 
 @pytest.mark.parametrize("algorithm", ["frontier", "replay"])
@@ -55,6 +62,56 @@ def test_rules_look_at_the_clock(name: str, line: str) -> None:
     for algorithm in (name, None):
         verdict = check(history, model, algorithm=algorithm, budget=Budget(seconds=0))
         assert verdict.status == "unknown"
+
+
+def test_within_one_register_the_clock_is_looked_at() -> None:
+    history = parse("\n".join(f"p0: write {n} -> ok" for n in range(100_000)))
+    objects = by_key(history, history.columns.outcome)
+
+    def judged(seconds: float) -> tuple[float, rules.Ruled]:
+        began = perf_counter()
+        ruled = rules.judge("zones", history, objects, Register(), SearchBudget(seconds=seconds))
+        return perf_counter() - began, ruled
+
+    whole = [judged(100) for _ in range(3)]
+    assert all(ruled.codes == bytes([rules.LEGAL]) for _, ruled in whole)
+    _, late = judged(min(took for took, _ in whole) / 3)
+    assert late.inapplicable == (0, LATE)
+
+
+@dataclass(frozen=True)
+class Wordy:
+    """A register that takes a while to say which operations are equal, and counts how often."""
+
+    named: ClassVar[list[Action]] = []
+
+    def canonical(self, op: Action) -> Action:
+        self.named.append(op)
+        sleep(0.001)
+        return op
+
+    def step(self, op: Action) -> Wordy:
+        assert op.f == "write"
+        return self
+
+
+@pytest.mark.parametrize("executor", [False, True])
+def test_operations_are_made_ready_no_longer_than_the_budget(executor: bool) -> None:
+    Wordy.named.clear()
+    history = parse("\n".join(f"p0: write k{n % 2} {n} -> ok" for n in range(4_000)))
+    with ThreadPoolExecutor(2) as pool:
+        shared = pool if executor else None
+        verdict = check(history, Wordy(), budget=Budget(seconds=0.1), executor=shared)
+    assert verdict.status == "unknown"
+    assert "seconds was spent before the search began" in str(verdict.cause)
+    assert len(Wordy.named) < 1_000
+
+
+def test_a_short_history_is_made_ready_even_without_time() -> None:
+    history = parse("p0: write 1\np1: write 2 -> ok\np0: -> ok")
+    verdict = check(history, Wordy(), budget=Budget(seconds=0))
+    assert verdict.status == "unknown"
+    assert "ran out of seconds at operation" in str(verdict.cause)
 
 
 def growing(many: int) -> History:

@@ -132,10 +132,13 @@ impl Budget {
         if self.left() == 0 {
             return Some(Spent::Steps);
         }
-        let late = self
-            .deadline
-            .is_some_and(|deadline| Instant::now() >= deadline);
-        (late || self.is_stopped()).then_some(Spent::Seconds)
+        self.is_late().then_some(Spent::Seconds)
+    }
+
+    /// Whether the time is over, however many steps are left.
+    pub fn is_late(&self) -> bool {
+        let over = |deadline| Instant::now() >= deadline;
+        self.deadline.is_some_and(over) || self.is_stopped()
     }
 
     /// Whether nothing is left, of steps or of time.

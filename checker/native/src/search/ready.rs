@@ -46,7 +46,7 @@ pub fn ready(
         let mut reader = Reader::new(columns, operations.values, codes, has_cas);
         let (initial, mut zones) = (reader.initial(initial), Zones::default());
         judged = judge_all(&places, &bounds, budget, |rows| {
-            reader.judge(&mut zones, rows, initial)
+            reader.judge(&mut zones, rows, initial, budget)
         });
     }
     if judged.codes.iter().all(|&code| code == 0) {

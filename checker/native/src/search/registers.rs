@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::rules::Verdict;
+use super::budget::Budget;
+use super::rules::{Verdict, LATE, LOOK_EVERY};
 use super::schedule::{NEVER, NONE};
 use super::table::FastMap;
 use super::zones::{Access, Zones};
@@ -125,11 +126,21 @@ impl<'a> Reader<'a> {
         self.number(text)
     }
 
-    /// Judges the register of these rows; answers also whether anybody read a value.
-    pub fn judge(&mut self, zones: &mut Zones, rows: &[u32], initial: u32) -> (Verdict, bool) {
+    /// Judges the register of these rows; answers also whether anybody read a value. Nothing is
+    /// said when the time is over.
+    pub fn judge(
+        &mut self,
+        zones: &mut Zones,
+        rows: &[u32],
+        initial: u32,
+        budget: &Budget,
+    ) -> (Verdict, bool) {
         self.accesses.clear();
         self.processes.clear();
-        for &row in rows {
+        for (place, &row) in rows.iter().enumerate() {
+            if place % LOOK_EVERY == LOOK_EVERY - 1 && budget.is_late() {
+                return (Verdict::Inapplicable(LATE), false);
+            }
             match self.access(row) {
                 Ok(access) => self.accesses.extend(access),
                 Err(reason) => return (Verdict::Inapplicable(reason), false),
@@ -137,7 +148,7 @@ impl<'a> Reader<'a> {
         }
         let saw = |access: &Access| access.reads != NONE && access.ret != NEVER;
         let observed = self.accesses.iter().any(saw);
-        (zones.judge(&self.accesses, initial), observed)
+        (zones.judge(&self.accesses, initial, budget), observed)
     }
 
     fn access(&mut self, row: u32) -> Result<Option<Access>, &'static str> {

@@ -34,8 +34,8 @@ pub struct Judged {
 }
 
 /// After so many operations it is seen whether there is time left.
-const LOOK_EVERY: usize = 4096;
-const LATE: &str = "the seconds are spent";
+pub const LOOK_EVERY: usize = 4096;
+pub const LATE: &str = "the seconds are spent";
 
 /// Judges every group of rows; `judge` answers a verdict, and whether anything was observed. Those
 /// that are left when the time is over are not judged.
@@ -50,7 +50,7 @@ pub fn judge_all(
     for (number, &end) in ends.iter().enumerate() {
         let group = &rows[from..end as usize];
         if from / LOOK_EVERY != end as usize / LOOK_EVERY {
-            late = late || budget.seconds_left().is_some_and(|left| left <= 0.0);
+            late = late || budget.is_late();
         }
         let (verdict, observed) = if late {
             (Verdict::Inapplicable(LATE), false)
@@ -122,7 +122,7 @@ pub fn judge_by_rules<'py>(
             let mut reader = Reader::new(columns, values, (fail, info), has_cas);
             let (initial, mut zones) = (reader.initial(initial), zones::Zones::default());
             judge_all(&rows, &ends, &clock, |rows| {
-                reader.judge(&mut zones, rows, initial)
+                reader.judge(&mut zones, rows, initial, &clock)
             })
         }),
         _ => {

@@ -10,8 +10,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::budget::Budget;
 use super::marks::Marks;
-use super::rules::Verdict;
+use super::rules::{Verdict, LATE, LOOK_EVERY};
 use super::schedule::{NEVER, NONE};
 
 /// Before everything: the stamps of the writer of the initial value.
@@ -99,10 +100,14 @@ pub struct Zones {
 
 impl Zones {
     /// Judges one register by its accesses, in order of invocation. Crashed reads are left out;
-    /// processes are numbered from 0.
-    pub fn judge(&mut self, accesses: &[Access], initial: u32) -> Verdict {
+    /// processes are numbered from 0. A single register may hold all of a long history, so it is
+    /// seen within one whether there is time left.
+    pub fn judge(&mut self, accesses: &[Access], initial: u32, budget: &Budget) -> Verdict {
         if self.touching(accesses) {
             return Verdict::Inapplicable("operations of one process touch");
+        }
+        if accesses.len() >= LOOK_EVERY && budget.is_late() {
+            return Verdict::Inapplicable(LATE);
         }
         let kept = match self.without_the_unobserved(accesses, initial) {
             Ok(kept) => kept,
@@ -115,10 +120,7 @@ impl Zones {
             clusters: vec![Cluster::beginning()],
             cluster_of: &mut self.cluster_of,
         };
-        match register.illegal() {
-            Some(rows) => Verdict::Illegal(rows),
-            None => Verdict::Legal,
-        }
+        register.judge(budget)
     }
 
     /// Whether a process called an operation at the very stamp at which its last one returned: the
@@ -177,8 +179,32 @@ impl Zones {
 }
 
 impl Register<'_> {
-    /// Rows that alone are not linearizable, if there are any.
-    fn illegal(&mut self) -> Option<Vec<u32>> {
+    fn judge(&mut self, budget: &Budget) -> Verdict {
+        self.make_clusters();
+        for place in 0..self.accesses.len() {
+            if place % LOOK_EVERY == LOOK_EVERY - 1 && budget.is_late() {
+                return Verdict::Inapplicable(LATE);
+            }
+            if let Some(rows) = self.place(place as u32) {
+                return Verdict::Illegal(rows);
+            }
+        }
+        let blocks = match self.blocks() {
+            Ok(blocks) if blocks.len() >= LOOK_EVERY && budget.is_late() => {
+                return Verdict::Inapplicable(LATE)
+            }
+            Ok(blocks) => blocks,
+            Err(rows) => return Verdict::Illegal(rows),
+        };
+        match conflict(blocks) {
+            None => Verdict::Legal,
+            Some((a, b)) => {
+                Verdict::Illegal(self.rows(vec![a.first.1, a.last.1, b.first.1, b.last.1]))
+            }
+        }
+    }
+
+    fn make_clusters(&mut self) {
         for (place, access) in self.accesses.iter().enumerate() {
             if access.writes != NONE {
                 self.cluster_of
@@ -186,17 +212,6 @@ impl Register<'_> {
                 self.clusters.push(Cluster::of(place as u32, access));
             }
         }
-        for place in 0..self.accesses.len() as u32 {
-            if let Some(rows) = self.place(place) {
-                return Some(rows);
-            }
-        }
-        let blocks = match self.blocks() {
-            Ok(blocks) => blocks,
-            Err(rows) => return Some(rows),
-        };
-        let (a, b) = conflict(blocks)?;
-        Some(self.rows([a.first.1, a.last.1, b.first.1, b.last.1].to_vec()))
     }
 
     /// Puts what an access read where it belongs.
