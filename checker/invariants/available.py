@@ -44,6 +44,9 @@ OF_A_KEY_MIN: Final = 3
 OF_ALL_MIN: Final = 20
 """So many have to fail where none succeeds: a machine that stands still fails a few as well."""
 
+OF_ALL_NS: Final = 2_000_000_000
+"""For so long at least: many clients meet one disk that stalls for a second."""
+
 Company = frozenset[str]
 
 
@@ -181,7 +184,9 @@ def _unavailable(tally: Tally) -> Iterator[list[Operation]]:
     everything = sum(tally.taken.values())
     together = [operation for failed in tally.failed.values() for operation in failed]
     if not everything and len(together) >= OF_ALL_MIN:
-        yield together
+        calls = [operation.call for operation in together]
+        if max(calls) - min(calls) >= OF_ALL_NS:
+            yield together
     for key, failed in tally.failed.items():
         refused = sum(operation.outcome == "fail" for operation in failed)
         enough = refused >= OF_A_KEY_MIN and everything >= len(failed)

@@ -97,15 +97,17 @@ def test_nothing_is_said_while_a_fault_is_still_being_injected() -> None:
 
 
 def test_rejects_that_nothing_at_all_succeeds_only_after_many() -> None:
-    def failing(count: int) -> str:
+    def failing(count: int, last: int) -> str:
         return (
             CUT
             + "\np1: put a 0 node=n1 @3000000000 -> fail\n"
-            + "".join(f"p1: put k{i} {i} node=n{1 + i % 2} -> fail\n" for i in range(1, count))
+            + "".join(f"p1: put k{i} {i} node=n{1 + i % 2} -> fail\n" for i in range(2, count))
+            + f"p1: put z 1 node=n1 @{last} -> fail\n"
         )
 
-    assert found(failing(20)) == ["unavailable"]
-    assert found(failing(19)) == []
+    assert found(failing(20, last=5_000_000_000)) == ["unavailable"]
+    assert found(failing(19, last=5_000_000_000)) == []
+    assert found(failing(20, last=4_900_000_000)) == [], "fifty clients meet one stalled disk"
 
 
 def test_without_a_stretch_it_says_so_and_accuses_nobody() -> None:
