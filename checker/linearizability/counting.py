@@ -18,7 +18,7 @@ wrong one, and nothing is said.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort_right
 from itertools import accumulate, islice, pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -244,16 +244,27 @@ class _Sums:
         return rest
 
 
+def _by_return(add: Change) -> tuple[int, int]:
+    """Those that return first come first, and of several the greatest."""
+    return add.ret, -add.amount
+
+
 def _sums(sign: int, adds: Sequence[Change]) -> list[int]:
     """The sum of those of this sign among so many first ones."""
     return list(accumulate((a.amount if sign * a.amount > 0 else 0 for a in adds), initial=0))
 
 
 class _Sweep:
-    """Positive additions, given to the steps from one value that was read to the next."""
+    """Positive additions, given to the steps from one value that was read to the next.
+
+    Those that are left to be given are in the order of their returns. One that is called only after
+    a step waits, or else each step would pass over all that are still to come on its way to those
+    that crashed, which return last.
+    """
 
     def __init__(self, adds: Sequence[Change], watch: Watch) -> None:
-        self._left: Final = sorted(adds, key=lambda add: (add.ret, -add.amount))
+        self._waiting: Final = sorted(adds, key=lambda add: add.call, reverse=True)
+        self._left: Final[list[Change]] = []
         self._watch: Final = watch
         self._now = BEGINNING
         self._looked = 0
@@ -276,6 +287,7 @@ class _Sweep:
     def _step(self, difference: int, until: int, following: int) -> bool:
         """Add so much from now `until` then, with all that returned before `following`."""
         self._watch.look()
+        self._call(max(until, following))
         forced = bisect_left(self._left, following, key=lambda add: add.ret)
         rest = difference - sum(add.amount for add in self._left[:forced])
         chosen = self._making_up(rest, forced, until)
@@ -292,6 +304,11 @@ class _Sweep:
             del self._left[place]
         del self._left[:forced]
         return True
+
+    def _call(self, until: int) -> None:
+        """Let those wait no longer that were called until then."""
+        while self._waiting and self._waiting[-1].call <= until:
+            insort_right(self._left, self._waiting.pop(), key=_by_return)
 
     def _making_up(self, rest: int, first: int, until: int) -> list[int] | None:
         """The places, from the first on, of some that come to so much and were called in time."""

@@ -183,6 +183,14 @@ def test_reads_do_not_each_look_at_all_additions() -> None:
     assert time.monotonic() - begun < 10, "it takes tenths of a second, and minutes if they do"
 
 
+def test_a_crashed_addition_is_found_without_passing_over_those_to_come() -> None:
+    many = 4_000
+    adds = [counting.Change(4 * n, NEVER if n % 2 else 4 * n + 1, 1, 2 * n) for n in range(many)]
+    reads = [counting.Change(4 * n + 2, 4 * n + 3, n + 1, 2 * n + 1) for n in range(many)]
+    # Three looks for each read; passing over all that is to come takes another for each 256.
+    assert counting.judge(0, adds, reads, Late(5 * many)) is None
+
+
 @pytest.mark.parametrize("looks", [0, 1, 500, 1_500, 2_000])
 def test_the_clock_is_looked_at_within_one_counter(looks: int) -> None:
     with pytest.raises(Unruled, match=LATE):
